@@ -1,0 +1,223 @@
+//! Elementary statistics, with errors instead of NaN.
+
+use ndarray::ArrayView2;
+
+use super::{AnalysisError, check_finite, linalg::check_square};
+
+/// A straight line fitted by least squares.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct LinearFit {
+    /// Change of y per unit of x.
+    pub slope: f64,
+    /// y at x = 0.
+    pub intercept: f64,
+    /// Share of the variance of y explained, 0..1: the square of Pearson's correlation.
+    pub r2: f64,
+}
+
+fn at_least(what: &'static str, found: usize, expected: usize) -> Result<(), AnalysisError> {
+    if found < expected {
+        Err(AnalysisError::TooFew {
+            what,
+            found,
+            expected,
+        })
+    } else {
+        Ok(())
+    }
+}
+
+/// Arithmetic mean, same unit as `x`. Errors: empty or not finite.
+pub fn mean(x: &[f64]) -> Result<f64, AnalysisError> {
+    at_least("samples of a mean", x.len(), 1)?;
+    check_finite("samples of a mean", x)?;
+    Ok(x.iter().sum::<f64>() / x.len() as f64)
+}
+
+/// Sample standard deviation (divisor n − 1), same unit as `x`. Errors: under two samples, or not
+/// finite.
+pub fn sd(x: &[f64]) -> Result<f64, AnalysisError> {
+    at_least("samples of a standard deviation", x.len(), 2)?;
+    let m = mean(x)?;
+    Ok((x.iter().map(|v| (v - m) * (v - m)).sum::<f64>() / (x.len() - 1) as f64).sqrt())
+}
+
+/// Whether a sum of squared deviations is nothing but rounding of values of this size.
+pub(crate) fn is_rounding(sum_of_squares: f64, largest: f64, n: usize) -> bool {
+    let unit = 8.0 * f64::EPSILON * largest;
+    sum_of_squares <= n as f64 * unit * unit
+}
+
+/// Sums of squares and products about the means: `(mean x, mean y, Sxx, Syy, Sxy)`.
+fn moments(x: &[f64], y: &[f64]) -> Result<(f64, f64, f64, f64, f64), AnalysisError> {
+    if x.len() != y.len() {
+        return Err(AnalysisError::Length {
+            what: "second variable of a correlation",
+            found: y.len(),
+            expected: x.len(),
+        });
+    }
+    at_least("pairs of a correlation", x.len(), 2)?;
+    let (mx, my) = (mean(x)?, mean(y)?);
+    let (mut sxx, mut syy, mut sxy) = (0.0, 0.0, 0.0);
+    for (a, b) in x.iter().zip(y) {
+        let (u, v) = (a - mx, b - my);
+        sxx += u * u;
+        syy += v * v;
+        sxy += u * v;
+    }
+    Ok((mx, my, sxx, syy, sxy))
+}
+
+/// Largest magnitude of the values.
+fn largest(x: &[f64]) -> f64 {
+    x.iter().fold(0.0, |m, v| m.max(v.abs()))
+}
+
+/// Pearson's correlation, −1..1. Errors: lengths differ, under two pairs, a constant variable
+/// (index 0 for `x`, 1 for `y`), not finite.
+pub fn pearson(x: &[f64], y: &[f64]) -> Result<f64, AnalysisError> {
+    let (_, _, sxx, syy, sxy) = moments(x, y)?;
+    for (index, (s, v)) in [(sxx, x), (syy, y)].into_iter().enumerate() {
+        if is_rounding(s, largest(v), v.len()) {
+            return Err(AnalysisError::Constant {
+                what: "correlation",
+                index,
+            });
+        }
+    }
+    Ok((sxy / (sxx.sqrt() * syy.sqrt())).clamp(-1.0, 1.0))
+}
+
+/// Ranks from 1, ties share the mean of their ranks.
+fn ranks(x: &[f64]) -> Vec<f64> {
+    let mut order: Vec<usize> = (0..x.len()).collect();
+    order.sort_by(|&a, &b| x[a].total_cmp(&x[b]));
+    let mut out = vec![0.0; x.len()];
+    let mut start = 0;
+    while start < order.len() {
+        let same = order[start..]
+            .iter()
+            .take_while(|&&k| x[k] == x[order[start]])
+            .count();
+        let rank = start as f64 + (same as f64 + 1.0) / 2.0;
+        for &k in &order[start..start + same] {
+            out[k] = rank;
+        }
+        start += same;
+    }
+    out
+}
+
+/// Spearman's rank correlation, −1..1, ties by mean rank. Errors as [`pearson`].
+pub fn spearman(x: &[f64], y: &[f64]) -> Result<f64, AnalysisError> {
+    check_finite("first variable of a rank correlation", x)?;
+    check_finite("second variable of a rank correlation", y)?;
+    pearson(&ranks(x), &ranks(y))
+}
+
+/// Least-squares line of `y` on `x`. A constant `y` gives slope 0 and r² 0. Errors: lengths differ,
+/// under two pairs, constant `x`, not finite.
+pub fn linear_fit(x: &[f64], y: &[f64]) -> Result<LinearFit, AnalysisError> {
+    let (mx, my, sxx, syy, sxy) = moments(x, y)?;
+    if is_rounding(sxx, largest(x), x.len()) {
+        return Err(AnalysisError::Constant {
+            what: "abscissa of a line",
+            index: 0,
+        });
+    }
+    if is_rounding(syy, largest(y), y.len()) {
+        return Ok(LinearFit {
+            slope: 0.0,
+            intercept: my,
+            r2: 0.0,
+        });
+    }
+    let slope = sxy / sxx;
+    let r = (sxy / (sxx.sqrt() * syy.sqrt())).clamp(-1.0, 1.0);
+    Ok(LinearFit {
+        slope,
+        intercept: my - slope * mx,
+        r2: r * r,
+    })
+}
+
+/// All entries off the diagonal of a square matrix, row by row: n(n − 1) values, so that directed
+/// pairs count once each way. Error: not square.
+pub fn off_diagonal(m: ArrayView2<f64>) -> Result<Vec<f64>, AnalysisError> {
+    check_square("matrix to vectorise", m)?;
+    Ok(m.indexed_iter()
+        .filter(|((i, j), _)| i != j)
+        .map(|(_, &v)| v)
+        .collect())
+}
+
+/// Entries above the diagonal of a square matrix, row by row: n(n − 1)/2 values, each undirected
+/// pair once. Error: not square.
+pub fn upper_triangle(m: ArrayView2<f64>) -> Result<Vec<f64>, AnalysisError> {
+    check_square("matrix to vectorise", m)?;
+    Ok(m.indexed_iter()
+        .filter(|((i, j), _)| i < j)
+        .map(|(_, &v)| v)
+        .collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ndarray::array;
+
+    #[test]
+    fn mean_and_sd_of_four_numbers() {
+        assert_eq!(mean(&[1.0, 2.0, 3.0, 6.0]), Ok(3.0));
+        assert!((sd(&[1.0, 2.0, 3.0, 6.0]).unwrap() - (14.0f64 / 3.0).sqrt()).abs() < 1e-15);
+        assert!(matches!(
+            sd(&[1.0]),
+            Err(AnalysisError::TooFew { found: 1, .. })
+        ));
+        assert!(matches!(
+            mean(&[1.0, f64::NAN]),
+            Err(AnalysisError::NotFinite { index: 1, .. })
+        ));
+    }
+
+    #[test]
+    fn line_through_points_and_its_r2() {
+        let fit = linear_fit(&[0.0, 1.0, 2.0], &[1.0, 3.0, 4.0]).unwrap();
+        assert!((fit.slope - 1.5).abs() < 1e-14);
+        assert!((fit.intercept - 7.0 / 6.0).abs() < 1e-14);
+        assert!((fit.r2 - 27.0 / 28.0).abs() < 1e-14);
+        assert_eq!(linear_fit(&[0.0, 1.0], &[2.0, 2.0]).unwrap().r2, 0.0);
+        assert!(linear_fit(&[0.1; 3], &[1.0, 2.0, 3.0]).is_err());
+    }
+
+    #[test]
+    fn spearman_sees_order_only_and_shares_ties() {
+        let x: [f64; 4] = [1.0, 2.0, 3.0, 4.0];
+        let y = x.map(|v| v.powi(5));
+        assert!(pearson(&x, &y).unwrap() < 0.95);
+        assert!((spearman(&x, &y).unwrap() - 1.0).abs() < 1e-15);
+        assert_eq!(ranks(&[5.0, 1.0, 5.0, 0.0]), vec![3.5, 2.0, 3.5, 1.0]);
+    }
+
+    #[test]
+    fn a_constant_variable_is_named() {
+        let e = pearson(&[1.0, 2.0, 4.0], &[0.1; 3]);
+        assert!(matches!(e, Err(AnalysisError::Constant { index: 1, .. })));
+        assert!(matches!(
+            pearson(&[1.0], &[1.0, 2.0]),
+            Err(AnalysisError::Length { .. })
+        ));
+    }
+
+    #[test]
+    fn vectors_out_of_a_matrix() {
+        let m = array![[1.0, 2.0, 3.0], [4.0, 5.0, 6.0], [7.0, 8.0, 9.0]];
+        assert_eq!(
+            off_diagonal(m.view()).unwrap(),
+            vec![2.0, 3.0, 4.0, 6.0, 7.0, 8.0]
+        );
+        assert_eq!(upper_triangle(m.view()).unwrap(), vec![2.0, 3.0, 6.0]);
+        assert!(off_diagonal(array![[1.0, 2.0]].view()).is_err());
+    }
+}

@@ -1,0 +1,343 @@
+//! Local circuits: one file each, and the registry. Nothing here knows areas, noise or time loops.
+//!
+//! A circuit is a table (parameters, variables, inputs, each with unit and meaning) and an
+//! equation written once over [`Lanes`]. The macro [`local_circuit!`] makes from the table the
+//! structs whose fields the equation reads, so that `x.nu_E` in the code is `nu_E` in the paper.
+
+use crate::lanes::Lanes;
+
+/// A parameter of a circuit.
+#[derive(Debug, Clone, Copy)]
+pub struct Parameter {
+    /// Name in YAML and in the equations.
+    pub name: &'static str,
+    /// Unit of its value, in canonical units.
+    pub unit: &'static str,
+    /// Meaning.
+    pub doc: &'static str,
+}
+
+/// A variable of a circuit.
+#[derive(Debug, Clone, Copy)]
+pub struct Variable {
+    /// Name in YAML and in the equations, e.g. `nu_E`.
+    pub name: &'static str,
+    /// Unit.
+    pub unit: &'static str,
+    /// Meaning.
+    pub doc: &'static str,
+    /// The quantity, shared by populations, e.g. `nu`.
+    pub quantity: &'static str,
+    /// The population, e.g. `E`.
+    pub population: &'static str,
+    /// Smallest value that makes sense.
+    pub min: f64,
+    /// Largest value that makes sense.
+    pub max: f64,
+}
+
+/// An input that stimuli, noise and projections may reach.
+#[derive(Debug, Clone, Copy)]
+pub struct Input {
+    /// Name in YAML and in the equations.
+    pub name: &'static str,
+    /// Unit.
+    pub unit: &'static str,
+    /// Meaning.
+    pub doc: &'static str,
+}
+
+/// Everything about a circuit but its equation.
+#[derive(Debug, Clone, Copy)]
+pub struct CircuitInfo {
+    /// Registry name, as in `circuit.name`.
+    pub name: &'static str,
+    /// One line.
+    pub title: &'static str,
+    /// Publication.
+    pub citation: &'static str,
+    /// DOI of the publication.
+    pub doi: &'static str,
+    /// Parameters, in the order of the struct.
+    pub parameters: &'static [Parameter],
+    /// Variables: first the states, then the algebraic ones.
+    pub variables: &'static [Variable],
+    /// How many of the variables are states.
+    pub states: usize,
+    /// Inputs.
+    pub inputs: &'static [Input],
+    /// Variables that a projection may send.
+    pub sent: &'static [&'static str],
+    /// Updates within a step as the authors' code orders them: each stage updates its variables
+    /// from what the stages before it left. One stage is the synchronous order.
+    pub published_order: &'static [&'static [&'static str]],
+    /// Parameters that [`LocalCircuit::background`] can solve for; empty if it cannot.
+    pub background: &'static [&'static str],
+}
+
+impl CircuitInfo {
+    /// Index of a variable.
+    #[must_use]
+    pub fn variable(&self, name: &str) -> Option<usize> {
+        self.variables.iter().position(|v| v.name == name)
+    }
+
+    /// Index of a parameter.
+    #[must_use]
+    pub fn parameter(&self, name: &str) -> Option<usize> {
+        self.parameters.iter().position(|p| p.name == name)
+    }
+
+    /// Index of an input.
+    #[must_use]
+    pub fn input(&self, name: &str) -> Option<usize> {
+        self.inputs.iter().position(|i| i.name == name)
+    }
+}
+
+/// A struct of lanes that is laid out as a slice: fields in the order of the circuit's table.
+pub trait Fields<L: Lanes>: Copy {
+    /// Number of fields.
+    const COUNT: usize;
+
+    /// Reads the fields from a slice of length `COUNT`.
+    fn read(slice: &[L]) -> Self;
+
+    /// Writes the fields to a slice of length `COUNT`.
+    fn write(&self, slice: &mut [L]);
+}
+
+/// The equation of a local circuit.
+pub trait LocalCircuit: Copy + Default + Send + Sync + 'static {
+    /// The table.
+    const INFO: CircuitInfo;
+    /// Parameters as a struct.
+    type Parameters<L: Lanes>: Fields<L>;
+    /// Variables as a struct: states, then algebraic variables.
+    type Variables<L: Lanes>: Fields<L>;
+    /// Inputs as a struct.
+    type Inputs<L: Lanes>: Fields<L>;
+
+    /// Sets the algebraic variables from states, parameters and inputs.
+    #[inline(always)]
+    fn algebraic<L: Lanes>(
+        _p: &Self::Parameters<L>,
+        _x: &mut Self::Variables<L>,
+        _i: &Self::Inputs<L>,
+    ) {
+    }
+
+    /// Time derivative of the states, [unit of the variable / ms]; algebraic fields are ignored.
+    ///
+    /// May read algebraic variables, which are up to date. No branch on a variable: select.
+    fn drift<L: Lanes>(
+        p: &Self::Parameters<L>,
+        x: &Self::Variables<L>,
+        i: &Self::Inputs<L>,
+    ) -> Self::Variables<L>;
+
+    /// Sets the background parameters so that `x` is a fixed point under the inputs `i`.
+    ///
+    /// Only called when [`CircuitInfo::background`] is not empty.
+    fn background(
+        _p: &mut Self::Parameters<f64>,
+        _x: &Self::Variables<f64>,
+        _i: &Self::Inputs<f64>,
+    ) {
+    }
+}
+
+/// Makes the table and the three structs of a circuit from one list.
+///
+/// ```text
+/// local_circuit! {
+///     /// Paper, equations.
+///     Name { name: "…", title: "…", citation: "…", doi: "…",
+///            sent: ["nu_E"], published_order: [["nu_E", "nu_I"]], background: ["I_0E"] }
+///     parameters Parameters { tau_E: "ms" => "meaning"; … }
+///     states Variables { nu_E: "Hz", "nu" of "E", 0.0..INFINITY => "meaning"; … }
+///     algebraic { … }
+///     inputs Inputs { I_E: "pA" => "meaning"; … }
+/// }
+/// ```
+macro_rules! local_circuit {
+    (
+        $(#[$doc:meta])*
+        $circuit:ident {
+            name: $name:literal,
+            title: $title:literal,
+            citation: $citation:literal,
+            doi: $doi:literal,
+            sent: [$($sent:literal),*],
+            published_order: [$([$($stage:literal),*]),*],
+            background: [$($background:literal),*] $(,)?
+        }
+        parameters { $($p:ident: $p_unit:literal => $p_doc:literal;)* }
+        states { $($x:ident: $x_unit:literal, $x_q:literal of $x_pop:literal, $x_min:literal..$x_max:expr => $x_doc:literal;)* }
+        algebraic { $($y:ident: $y_unit:literal, $y_q:literal of $y_pop:literal, $y_min:literal..$y_max:expr => $y_doc:literal;)* }
+        inputs { $($i:ident: $i_unit:literal => $i_doc:literal;)* }
+    ) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, Default)]
+        pub struct $circuit;
+
+        $crate::circuit::fields!("Parameters of the circuit." Parameters { $($p: $p_unit, $p_doc;)* });
+        $crate::circuit::fields!("Variables of the circuit: states, then algebraic ones." Variables { $($x: $x_unit, $x_doc;)* $($y: $y_unit, $y_doc;)* });
+        $crate::circuit::fields!("Inputs of the circuit." Inputs { $($i: $i_unit, $i_doc;)* });
+
+        impl $circuit {
+            /// The table of this circuit.
+            const TABLE: $crate::circuit::CircuitInfo = $crate::circuit::CircuitInfo {
+                name: $name,
+                title: $title,
+                citation: $citation,
+                doi: $doi,
+                parameters: &[$($crate::circuit::Parameter { name: stringify!($p), unit: $p_unit, doc: $p_doc }),*],
+                variables: &[
+                    $($crate::circuit::Variable { name: stringify!($x), unit: $x_unit, doc: $x_doc, quantity: $x_q, population: $x_pop, min: $x_min, max: $x_max },)*
+                    $($crate::circuit::Variable { name: stringify!($y), unit: $y_unit, doc: $y_doc, quantity: $y_q, population: $y_pop, min: $y_min, max: $y_max },)*
+                ],
+                states: [$(stringify!($x)),*].len(),
+                inputs: &[$($crate::circuit::Input { name: stringify!($i), unit: $i_unit, doc: $i_doc }),*],
+                sent: &[$($sent),*],
+                published_order: &[$(&[$($stage),*]),*],
+                background: &[$($background),*],
+            };
+        }
+    };
+}
+
+/// A struct of lanes with its slice layout.
+macro_rules! fields {
+    ($doc:literal $name:ident { $($field:ident: $unit:literal, $field_doc:literal;)* }) => {
+        #[doc = $doc]
+        #[derive(Debug, Clone, Copy)]
+        #[allow(non_snake_case, reason = "the symbols of the paper")]
+        pub struct $name<L> {
+            $(#[doc = concat!($field_doc, " [", $unit, "]")] pub $field: L,)*
+        }
+
+        impl<L: $crate::lanes::Lanes> $crate::circuit::Fields<L> for $name<L> {
+            const COUNT: usize = [$(stringify!($field)),*].len();
+
+            #[inline(always)]
+            fn read(slice: &[L]) -> Self {
+                let mut next = slice.iter();
+                $name { $($field: *next.next().expect("a slice with one value a field"),)* }
+            }
+
+            #[inline(always)]
+            fn write(&self, slice: &mut [L]) {
+                let values = [$(self.$field),*];
+                slice.copy_from_slice(&values);
+            }
+        }
+    };
+}
+use {fields, local_circuit};
+
+/// Makes the registry: an enum of the circuits, their tables, and the dispatch to their types.
+macro_rules! registry {
+    ($($module:ident::$variant:ident),* $(,)?) => {
+        $(mod $module;)*
+
+        /// A circuit of the registry.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub enum CircuitKind {
+            $(#[allow(missing_docs, reason = "documented by its table")] $variant,)*
+        }
+
+        /// Every circuit.
+        pub const CIRCUITS: &[CircuitKind] = &[$(CircuitKind::$variant),*];
+
+        impl CircuitKind {
+            /// The table of the circuit.
+            #[must_use]
+            pub const fn info(self) -> &'static CircuitInfo {
+                match self {
+                    $(CircuitKind::$variant => &const { $module::$variant::INFO },)*
+                }
+            }
+
+            /// Calls `visitor` with the type of the circuit.
+            pub fn visit<V: CircuitVisitor>(self, visitor: V) -> V::Output {
+                match self {
+                    $(CircuitKind::$variant => visitor.visit::<$module::$variant>(),)*
+                }
+            }
+        }
+    };
+}
+
+/// Something that is done for one circuit type: the bridge from a name to compiled equations.
+pub trait CircuitVisitor {
+    /// What comes out.
+    type Output;
+
+    /// Does it.
+    fn visit<C: LocalCircuit>(self) -> Self::Output;
+}
+
+// The line of a circuit: its file and its type.
+registry! {
+    chaudhuri2015::Chaudhuri2015,
+    chaudhuri2015_nonlinear::Chaudhuri2015Nonlinear,
+}
+
+impl CircuitKind {
+    /// The circuit of that registry name.
+    #[must_use]
+    pub fn find(name: &str) -> Option<CircuitKind> {
+        CIRCUITS.iter().copied().find(|c| c.info().name == name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::units::Unit;
+
+    #[test]
+    fn tables_are_complete_and_consistent() {
+        for (n, kind) in CIRCUITS.iter().enumerate() {
+            let info = kind.info();
+            assert_eq!(
+                CircuitKind::find(info.name),
+                Some(*kind),
+                "duplicate name at {n}"
+            );
+            assert!(info.doi.starts_with("10."), "{}: doi", info.name);
+            let names = |what: &str, names: Vec<&str>| {
+                let mut unique = names.clone();
+                unique.sort_unstable();
+                unique.dedup();
+                assert_eq!(unique.len(), names.len(), "{}: duplicate {what}", info.name);
+            };
+            names(
+                "parameter",
+                info.parameters.iter().map(|p| p.name).collect(),
+            );
+            names("variable", info.variables.iter().map(|v| v.name).collect());
+            names("input", info.inputs.iter().map(|i| i.name).collect());
+            let units = info.parameters.iter().map(|p| (p.unit, p.doc));
+            let units = units.chain(info.variables.iter().map(|v| (v.unit, v.doc)));
+            for (unit, doc) in units.chain(info.inputs.iter().map(|i| (i.unit, i.doc))) {
+                let parsed: Unit = unit.parse().unwrap();
+                assert_eq!(
+                    parsed.factor, 1.0,
+                    "{}: `{unit}` is not canonical",
+                    info.name
+                );
+                assert!(!doc.is_empty());
+            }
+            let staged: Vec<&str> = info.published_order.concat();
+            for v in info.variables {
+                assert!(v.min < v.max && v.name == format!("{}_{}", v.quantity, v.population));
+                let times = staged.iter().filter(|s| **s == v.name).count();
+                assert_eq!(times, 1, "{}: {} in the published order", info.name, v.name);
+            }
+            assert!(info.sent.iter().all(|s| info.variable(s).is_some()));
+            assert!(info.background.iter().all(|b| info.parameter(b).is_some()));
+        }
+    }
+}

@@ -1,0 +1,128 @@
+//! `data list | show | check`.
+
+use std::fmt::Write as _;
+use std::process::ExitCode;
+
+use clap::Subcommand;
+
+use super::Failure;
+use super::show::{self, aligned, number, table};
+use crate::connectome::{self, Source};
+
+#[derive(Debug, Subcommand)]
+pub(super) enum DataCommand {
+    /// List the bundled data sets
+    List,
+    /// Show a data set: sources, terms, facts, areas
+    Show {
+        /// Bundled name or folder
+        name: String,
+    },
+    /// Check a data set and report everything that is wrong with it
+    Check {
+        /// Bundled name or folder
+        path: String,
+    },
+}
+
+pub(super) fn data(command: &DataCommand) -> Result<ExitCode, Failure> {
+    match command {
+        DataCommand::List => list(),
+        DataCommand::Show { name } => show(name),
+        DataCommand::Check { path } => check(path),
+    }
+}
+
+fn list() -> Result<ExitCode, Failure> {
+    let mut out = table(&["data set", "title"], &[false; 2]);
+    for set in connectome::bundled() {
+        out.add_row([set.name, set.title].map(|t| aligned(t, false)));
+    }
+    show::print(&out.to_string())?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn show(name: &str) -> Result<ExitCode, Failure> {
+    let connectome = connectome::load(&Source::parse(name)?)?;
+    let p = &connectome.provenance;
+    let mut out = format!("{} — {}\n", connectome.name, p.title);
+    for publication in &p.publications {
+        let doi = publication
+            .doi
+            .as_ref()
+            .map_or(String::new(), |d| format!(", doi {d}"));
+        let provides = publication
+            .provides
+            .as_ref()
+            .map_or(String::new(), |w| format!(": {w}"));
+        let _ = writeln!(out, "  {}{doi}{provides}", publication.citation);
+    }
+    if let Some(terms) = &p.terms {
+        let usage = terms
+            .usage
+            .as_ref()
+            .map_or(String::new(), |u| format!(" — {u}"));
+        let _ = writeln!(out, "terms: {}{usage}", terms.licence);
+    }
+    let rows = connectome.row_sums();
+    let extent = |values: &[f64]| {
+        let low = values.iter().copied().fold(f64::INFINITY, f64::min);
+        let high = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        format!("{} to {}", number(low), number(high))
+    };
+    let _ = writeln!(
+        out,
+        "\n{} areas, {} links (row = target, column = source), density {:.3}\nFLN row sums {}, \
+         spectral radius {:.4}\nsha256 {}\n",
+        connectome.n_areas(),
+        connectome.n_links(),
+        connectome.density(),
+        extent(&rows),
+        connectome.spectral_radius(),
+        p.digest()
+    );
+    let mut header = vec!["area", "lobe", "FLN in"];
+    header.extend(connectome.gradients.iter().map(|g| g.name.as_str()));
+    let numeric: Vec<bool> = (0..header.len()).map(|i| i > 1).collect();
+    let mut areas = table(&header, &numeric);
+    for (i, area) in connectome.areas.iter().enumerate() {
+        let mut row = vec![
+            aligned(&area.name, false),
+            aligned(area.lobe.as_deref().unwrap_or("–"), false),
+            aligned(number(rows[i]), true),
+        ];
+        row.extend(connectome.gradients.iter().map(|g| {
+            let mark = g.estimated.as_ref().is_some_and(|e| e[i]);
+            aligned(
+                format!("{}{}", number(g.values[i]), if mark { "*" } else { "" }),
+                true,
+            )
+        }));
+        areas.add_row(row);
+    }
+    let _ = writeln!(out, "{areas}");
+    if connectome.gradients.iter().any(|g| g.estimated.is_some()) {
+        let _ = writeln!(out, "\n* estimated, not measured in this area");
+    }
+    show::print(&out)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn check(path: &str) -> Result<ExitCode, Failure> {
+    let report = connectome::check(&Source::parse(path)?);
+    let mut out = String::new();
+    for finding in &report.errors {
+        let _ = writeln!(out, "error: {finding}");
+    }
+    for finding in &report.warnings {
+        let _ = writeln!(out, "warning: {finding}");
+    }
+    let (errors, warnings) = (report.errors.len(), report.warnings.len());
+    let _ = writeln!(out, "{path}: {errors} error(s), {warnings} warning(s)");
+    show::print(&out)?;
+    Ok(if report.is_ok() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}

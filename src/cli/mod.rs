@@ -1,0 +1,202 @@
+//! Arguments, files, terminal, exit codes. No science.
+//!
+//! Exit codes: 0 done, 1 something is wrong or a required target failed, 2 the arguments are wrong,
+//! 130 stopped by a signal.
+
+mod data;
+#[cfg(feature = "plot")]
+mod figure;
+mod inspect;
+mod reproduce;
+mod results;
+mod run;
+mod show;
+
+use std::io::IsTerminal;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::engine::EngineError;
+use crate::plan::{Axis, Execution, WIDTHS};
+
+/// Whole-cortex connectome simulator.
+#[derive(Debug, Parser)]
+#[command(name = "isocortex", version, about, max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+    /// Say more; twice for debugging. `RUST_LOG` overrides.
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    verbose: u8,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run an experiment: results/NAME.h5, a table, a figure
+    Run(run::RunArgs),
+    /// Run what a paper's targets need and print a scorecard
+    Reproduce(reproduce::ReproduceArgs),
+    /// Repeat a result file from the config inside it and compare bit for bit
+    Rerun(run::RerunArgs),
+    /// Check a config and its data without running it
+    Check(ConfigArgs),
+    /// Explain what a config will run
+    Plan(inspect::PlanArgs),
+    /// Timescale of every area of a result file
+    Timescales(results::TimescaleArgs),
+    /// Functional connectivity of a result file
+    Fc(results::FcArgs),
+    /// Eigenmodes of the linearised network of a config or result file
+    Modes(results::ModeArgs),
+    /// Data sets: list, show, check
+    #[command(subcommand)]
+    Data(data::DataCommand),
+    /// List the local circuits, or show one with its parameters, variables and inputs
+    Circuits {
+        /// Circuit to show
+        name: Option<String>,
+    },
+    /// List the bundled models and experiments, or print one
+    Configs {
+        /// Config to print
+        name: Option<String>,
+    },
+}
+
+/// A config with overrides.
+#[derive(Debug, Clone, Args)]
+struct ConfigArgs {
+    /// Config file, or the name of a bundled one (`isocortex configs` lists them)
+    config: String,
+    /// Override any key: `--set stimuli.pulse.areas=[2]`, `--set preset=printed`, `--set noise=~`
+    #[arg(long = "set", value_name = "PATH=VALUE")]
+    sets: Vec<String>,
+}
+
+/// How to execute; never changes a result.
+#[derive(Debug, Clone, Args)]
+struct ExecutionArgs {
+    /// Worker threads; all cores if absent
+    #[arg(long, value_name = "N")]
+    threads: Option<usize>,
+    /// Numbers stepped together: 1, 4 or 8; the plan's choice if absent
+    #[arg(long, value_name = "WIDTH", value_parser = parse_width)]
+    lanes: Option<usize>,
+    /// What lies side by side in the lanes; the plan's choice if absent
+    #[arg(long, value_enum)]
+    lane_axis: Option<LaneAxis>,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum LaneAxis {
+    Replicates,
+    Areas,
+}
+
+fn parse_width(text: &str) -> Result<usize, String> {
+    let width = text
+        .parse()
+        .map_err(|_| format!("found `{text}`, expected 1, 4 or 8"))?;
+    if WIDTHS.contains(&width) {
+        Ok(width)
+    } else {
+        Err(format!("found {width}, expected 1, 4 or 8"))
+    }
+}
+
+impl ExecutionArgs {
+    fn execution(&self) -> Execution {
+        let axis = self.lane_axis.map(|axis| match axis {
+            LaneAxis::Replicates => Axis::Replicates,
+            LaneAxis::Areas => Axis::Areas,
+        });
+        Execution {
+            width: self.lanes,
+            axis,
+        }
+    }
+
+    fn threads(&self) -> usize {
+        let cores = || std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        self.threads.unwrap_or_else(cores).max(1)
+    }
+}
+
+/// Anything that ends a command early.
+type Failure = Box<dyn std::error::Error + Send + Sync>;
+
+/// Runs the program with the arguments of the process.
+#[must_use]
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    start_log(cli.verbose);
+    let outcome = match cli.command {
+        Command::Run(args) => run::run(&args),
+        Command::Reproduce(args) => reproduce::reproduce(&args),
+        Command::Rerun(args) => run::rerun(&args),
+        Command::Check(args) => inspect::check(&args),
+        Command::Plan(args) => inspect::plan(&args),
+        Command::Timescales(args) => results::timescales(&args),
+        Command::Fc(args) => results::functional_connectivity(&args),
+        Command::Modes(args) => results::modes(&args),
+        Command::Data(command) => data::data(&command),
+        Command::Circuits { name } => inspect::circuits(name.as_deref()),
+        Command::Configs { name } => inspect::configs(name.as_deref()),
+    };
+    match outcome {
+        Ok(code) => code,
+        Err(failure) if is_broken_pipe(&*failure) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("error: {failure}");
+            let stopped = failure.downcast_ref::<EngineError>();
+            match stopped {
+                Some(EngineError::Stopped { .. }) => ExitCode::from(130),
+                _ => ExitCode::FAILURE,
+            }
+        }
+    }
+}
+
+/// Whether the reader of our output went away (`isocortex … | head`): not a failure.
+fn is_broken_pipe(failure: &(dyn std::error::Error + Send + Sync + 'static)) -> bool {
+    let io = failure.downcast_ref::<std::io::Error>();
+    io.is_some_and(|e| e.kind() == std::io::ErrorKind::BrokenPipe)
+}
+
+fn start_log(verbose: u8) {
+    let level = match verbose {
+        0 => "warn",
+        1 => "info",
+        _ => "debug",
+    };
+    let filter = tracing_subscriber::EnvFilter::try_from_default_env()
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(level));
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
+        .without_time()
+        .init();
+}
+
+/// A flag that SIGINT and SIGTERM set; a second signal ends the program at once.
+fn stop_flag() -> Result<Arc<AtomicBool>, Failure> {
+    let flag = Arc::new(AtomicBool::new(false));
+    for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
+        signal_hook::flag::register_conditional_shutdown(signal, 130, Arc::clone(&flag))?;
+        signal_hook::flag::register(signal, Arc::clone(&flag))?;
+    }
+    Ok(flag)
+}
+
+/// `results/NAME.h5` for a config path or bundled name.
+fn default_output(config: &str) -> PathBuf {
+    let stem = std::path::Path::new(config).file_stem().unwrap_or_default();
+    let mut name = stem.to_os_string();
+    name.push(".h5");
+    std::path::Path::new("results").join(name)
+}

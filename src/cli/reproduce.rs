@@ -1,0 +1,151 @@
+//! `reproduce`: a paper's targets as a scorecard.
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use clap::Args;
+use comfy_table::ContentArrangement;
+
+use super::show::{self, Bar, aligned, number, table};
+use super::{ExecutionArgs, Failure, stop_flag};
+use crate::engine::Progress;
+use crate::spec::suggest::did_you_mean;
+use crate::validation::{self, Score, Value, Verdict};
+
+#[derive(Debug, Args)]
+pub(super) struct ReproduceArgs {
+    /// Paper (`chaudhuri2015`), or a target file of your own
+    paper: String,
+    /// Print JSON instead of a table
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    execution: ExecutionArgs,
+}
+
+pub(super) fn reproduce(args: &ReproduceArgs) -> Result<ExitCode, Failure> {
+    let bundled = validation::bundled();
+    let text = if Path::new(&args.paper).is_file() {
+        std::fs::read_to_string(&args.paper)
+            .map_err(|e| format!("cannot read {}: {e}", args.paper))?
+    } else if let Some((_, text)) = bundled.iter().find(|(name, _)| *name == args.paper) {
+        (*text).to_owned()
+    } else {
+        let known: Vec<&str> = bundled.iter().map(|(name, _)| *name).collect();
+        let hint = did_you_mean(&args.paper, known.iter().copied());
+        return Err(format!(
+            "no such targets: found neither a file nor a paper called `{}`, papers are {}{hint}",
+            args.paper,
+            known.join(", ")
+        )
+        .into());
+    };
+    let file = validation::load(&args.paper, &text)?;
+    let stop = stop_flag()?;
+    let bar = Bar::new(args.json, &file.paper);
+    let threads = args.execution.threads();
+    let scores = validation::judge(&file, threads, &stop, |done, total, _| {
+        bar.samples(done as u64, total as u64);
+    });
+    bar.finish();
+    let scores = scores?;
+    let count = |verdict| scores.iter().filter(|s| s.verdict == verdict).count();
+    let failed = scores
+        .iter()
+        .filter(|s| s.verdict == Verdict::Fail && s.required)
+        .count();
+    if args.json {
+        let json = serde_json::json!({
+            "paper": file.paper,
+            "isocortex": crate::VERSION,
+            "commit": crate::COMMIT,
+            "passed": count(Verdict::Pass),
+            "failed": count(Verdict::Fail),
+            "known_gaps": count(Verdict::KnownGap),
+            "scores": scores,
+        });
+        show::print(&serde_json::to_string_pretty(&json)?)?;
+    } else {
+        show::print(&scorecard(&file.paper, &scores))?;
+    }
+    Ok(if failed == 0 {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}
+
+fn scorecard(paper: &str, scores: &[Score]) -> String {
+    let header = [
+        "", "id", "quantity", "found", "expected", "unit", "class", "source",
+    ];
+    let mut out = table(
+        &header,
+        &[false, false, false, true, true, false, false, false],
+    );
+    out.set_content_arrangement(ContentArrangement::Disabled);
+    let mut last = String::new();
+    let mut notes: Vec<String> = Vec::new();
+    for s in scores {
+        if s.id != last {
+            out.add_row(vec![
+                aligned("", false),
+                aligned(&s.id, false),
+                aligned(&s.quantity, false),
+                aligned("", true),
+                aligned("", true),
+                aligned("", false),
+                aligned(format!("{} {}", s.class, s.evidence), false),
+                aligned(&s.source, false),
+            ]);
+            last.clone_from(&s.id);
+        }
+        let mark = match s.verdict {
+            Verdict::Pass => "pass".to_owned(),
+            Verdict::Fail if s.required => "FAIL".to_owned(),
+            Verdict::Fail => "fail".to_owned(),
+            Verdict::KnownGap => {
+                let note = format!("{}, {}: {}", s.id, s.case, s.note);
+                notes.push(note);
+                format!("gap{}", notes.len())
+            }
+        };
+        let found = match &s.found {
+            Value::Number(x) if x.is_finite() => significant(*x),
+            Value::Number(x) => format!("{x}"),
+            Value::Names(names) => names.join(", "),
+        };
+        out.add_row(vec![
+            aligned(mark, false),
+            aligned("", false),
+            aligned(format!("  {}", s.case), false),
+            aligned(found, true),
+            aligned(&s.expected, true),
+            aligned(&s.unit, false),
+            aligned("", false),
+            aligned("", false),
+        ]);
+    }
+    let count = |verdict| scores.iter().filter(|s| s.verdict == verdict).count();
+    let mut text = format!("{paper}\n\n{out}\n\n");
+    for (i, note) in notes.iter().enumerate() {
+        text += &format!("gap{}  {note}\n", i + 1);
+    }
+    text += &format!(
+        "\n{} passed, {} failed, {} known gaps\n",
+        count(Verdict::Pass),
+        count(Verdict::Fail),
+        count(Verdict::KnownGap)
+    );
+    text
+}
+
+/// Five significant digits: enough to see by how much a number misses.
+fn significant(x: f64) -> String {
+    let size = x.abs();
+    if size == 0.0 || !(1e-4..1e6).contains(&size) {
+        return number(x);
+    }
+    let digits = (4 - size.log10().floor() as i32).clamp(0, 9) as usize;
+    format!("{x:.digits$}")
+}

@@ -1,0 +1,317 @@
+//! Analyses as commands on a result file.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::Args;
+use ndarray::{Array3, Axis, Ix3, Ix4, s};
+
+use super::Failure;
+use super::show::{self, aligned, number, table};
+use crate::analysis::timescale::FitOptions;
+use crate::circuit::CircuitKind;
+use crate::engine;
+use crate::network::Network;
+use crate::plan::{Execution, Plan};
+use crate::record::Results;
+use crate::spec;
+use crate::spec::suggest::did_you_mean;
+use crate::stepper::linear::{baseline_state, linearise};
+
+/// Which recorded activity.
+#[derive(Debug, Args)]
+struct Series {
+    /// Result file
+    results: PathBuf,
+    /// Circuit variable, e.g. nu_E; the first recorded one if absent
+    #[arg(long)]
+    variable: Option<String>,
+    /// Leave out activity before this time, ms
+    #[arg(long, default_value_t = 0.0, value_name = "MS")]
+    after: f64,
+    /// Print JSON instead of a table
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct TimescaleArgs {
+    #[command(flatten)]
+    series: Series,
+    /// Longest lag of the autocorrelation, ms
+    #[arg(long, default_value_t = 6000.0, value_name = "MS")]
+    max_lag: f64,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct FcArgs {
+    #[command(flatten)]
+    series: Series,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ModeArgs {
+    /// Config, bundled name, or result file
+    source: String,
+    /// Override any key
+    #[arg(long = "set", value_name = "PATH=VALUE")]
+    sets: Vec<String>,
+    /// How many of the slowest modes to show
+    #[arg(long, default_value_t = 10)]
+    count: usize,
+    /// State variable whose components give the participation ratio; the first if absent
+    #[arg(long)]
+    variable: Option<String>,
+    /// Print JSON instead of a table
+    #[arg(long)]
+    json: bool,
+}
+
+/// Recorded activity read back.
+struct Read {
+    areas: Vec<String>,
+    dt_ms: f64,
+    /// [replicate, time, area]
+    values: Array3<f64>,
+}
+
+impl Series {
+    fn read(&self) -> Result<Read, Failure> {
+        let file = Results::open(&self.results)?;
+        let name = file.attr_text("circuit")?;
+        let kind = CircuitKind::find(&name)
+            .ok_or_else(|| format!("unknown circuit in the file: found `{name}`"))?;
+        let info = kind.info();
+        let time = file.coord_f64("time")?;
+        let areas = file.coord_text("area")?;
+        // A variable is a dataset of its own, or one population of its quantity's dataset.
+        let has = |name: &str| {
+            file.vars()
+                .iter()
+                .any(|v| v.name == name && v.dims.len() >= 3)
+        };
+        let recorded = |v: &&crate::circuit::Variable| {
+            let in_population = has(v.quantity)
+                && file
+                    .coord_text("population")
+                    .is_ok_and(|p| p.iter().any(|p| p == v.population));
+            has(v.name) || in_population
+        };
+        let known: Vec<&crate::circuit::Variable> =
+            info.variables.iter().filter(recorded).collect();
+        let wanted = match &self.variable {
+            None => known
+                .iter()
+                .find(|v| v.population == "E")
+                .or(known.first())
+                .copied(),
+            Some(name) => known.iter().find(|v| v.name == *name).copied(),
+        };
+        let Some(variable) = wanted else {
+            let found = self.variable.clone().unwrap_or_default();
+            let names: Vec<&str> = known.iter().map(|v| v.name).collect();
+            let hint = did_you_mean(&found, names.iter().copied());
+            let names = names.join(", ");
+            return Err(
+                format!("not recorded: found `{found}`, the file has {names}{hint}").into(),
+            );
+        };
+        let values: Array3<f64> = if has(variable.name) {
+            file.read(variable.name)?.into_dimensionality::<Ix3>()?
+        } else {
+            let population = file.coord_text("population")?;
+            let at = population
+                .iter()
+                .position(|p| p == variable.population)
+                .unwrap_or_default();
+            let all = file.read(variable.quantity)?.into_dimensionality::<Ix4>()?;
+            all.index_axis(Axis(3), at).to_owned()
+        };
+        if time.len() < 2 {
+            return Err(
+                format!("too few samples: found {}, expected 2 or more", time.len()).into(),
+            );
+        }
+        let first = time.partition_point(|t| *t < self.after);
+        let dt_ms = (time[time.len() - 1] - time[0]) / (time.len() - 1) as f64;
+        if first + 2 > time.len() {
+            return Err(format!(
+                "nothing left: found --after {} ms, expected less than {} ms",
+                self.after,
+                time[time.len() - 1]
+            )
+            .into());
+        }
+        Ok(Read {
+            areas,
+            dt_ms,
+            values: values.slice(s![.., first.., ..]).to_owned(),
+        })
+    }
+}
+
+pub(super) fn timescales(args: &TimescaleArgs) -> Result<ExitCode, Failure> {
+    if args.max_lag.is_nan() || args.max_lag <= 0.0 {
+        return Err(format!("found --max-lag {}, expected above 0 ms", args.max_lag).into());
+    }
+    let read = args.series.read()?;
+    let options = FitOptions {
+        max_lag_ms: args.max_lag,
+        ..FitOptions::default()
+    };
+    let rows = engine::simulated_timescales(read.values.view(), read.dt_ms, &options)?;
+    if args.series.json {
+        let json: serde_json::Map<String, serde_json::Value> = read
+            .areas
+            .iter()
+            .zip(&rows)
+            .map(|(area, row)| {
+                let row = serde_json::json!({
+                    "timescale_ms": row.tau_ms,
+                    "exponentials": row.exponentials,
+                    "reached_floor": row.reached_floor,
+                });
+                (area.clone(), row)
+            })
+            .collect();
+        show::print(&serde_json::to_string_pretty(&json)?)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let mut out = table(
+        &["area", "timescale (ms)", "exponentials"],
+        &[false, true, true],
+    );
+    for (area, row) in read.areas.iter().zip(&rows) {
+        let mark = if row.tau_ms.is_some() && !row.reached_floor {
+            "*"
+        } else {
+            ""
+        };
+        out.add_row(vec![
+            aligned(area, false),
+            aligned(
+                format!("{}{mark}", row.tau_ms.map_or("–".to_owned(), number)),
+                true,
+            ),
+            aligned(row.exponentials, true),
+        ]);
+    }
+    let mut text = out.to_string();
+    if rows.iter().any(|r| r.tau_ms.is_some() && !r.reached_floor) {
+        text += "\n\n* the autocorrelation does not fall below 0.05 within the longest lag: a \
+                 longer run or a larger --max-lag would change this value";
+    }
+    show::print(&text)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+pub(super) fn functional_connectivity(args: &FcArgs) -> Result<ExitCode, Failure> {
+    let read = args.series.read()?;
+    let matrix = engine::simulated_connectivity(read.values.view())?;
+    let rows: Vec<Vec<f64>> = matrix.rows().into_iter().map(|r| r.to_vec()).collect();
+    if args.series.json {
+        let json = serde_json::json!({ "areas": read.areas, "correlation": rows });
+        show::print(&serde_json::to_string_pretty(&json)?)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let mut header = vec!["area"];
+    header.extend(read.areas.iter().map(String::as_str));
+    let numeric: Vec<bool> = (0..header.len()).map(|i| i > 0).collect();
+    let mut out = table(&header, &numeric);
+    for (area, row) in read.areas.iter().zip(&rows) {
+        let mut cells = vec![aligned(area, false)];
+        cells.extend(row.iter().map(|r| aligned(format!("{r:.2}"), true)));
+        out.add_row(cells);
+    }
+    show::print(&out.to_string())?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The experiment of a config, a bundled name, or the config inside a result file.
+fn experiment(source: &str, sets: &[String]) -> Result<spec::ExperimentSpec, Failure> {
+    let is_results = Path::new(source)
+        .extension()
+        .is_some_and(|e| e == "h5" || e == "nc");
+    if !is_results {
+        return Ok(spec::load(source, sets)?);
+    }
+    let config = Results::open(source)?.attr_text("config")?;
+    Ok(spec::from_text(
+        &format!("config in {source}"),
+        &config,
+        sets,
+    )?)
+}
+
+pub(super) fn modes(args: &ModeArgs) -> Result<ExitCode, Failure> {
+    let spec = experiment(&args.source, &args.sets)?;
+    let network = Network::build(&spec)?;
+    let plan = Plan::compile(&network, &spec, Execution::default())?;
+    let baseline = baseline_state(&plan)?;
+    let info = network.info();
+    let states: Vec<&str> = info.variables[..info.states]
+        .iter()
+        .map(|v| v.name)
+        .collect();
+    let wanted = args.variable.as_deref().unwrap_or(states[0]);
+    let Some(v) = states.iter().position(|s| *s == wanted) else {
+        let hint = did_you_mean(wanted, states.iter().copied());
+        let known = states.join(", ");
+        return Err(
+            format!("unknown state: found `{wanted}`, expected one of {known}{hint}").into(),
+        );
+    };
+    let modes = engine::modes(&plan, &baseline, v)?;
+    let eigen = crate::analysis::modes::eigenmodes(linearise(&plan, &baseline).jacobian.view())?;
+    let count = args.count.min(modes.real.len());
+    let strongest = |k: usize| -> Vec<(String, f64)> {
+        let size = eigen.magnitudes(k).unwrap_or_default();
+        let own = |a: usize| size.get(a * info.states + v).copied().unwrap_or(0.0);
+        let mut areas: Vec<usize> = (0..network.n_areas()).collect();
+        areas.sort_by(|&a, &b| own(b).total_cmp(&own(a)));
+        let norm = areas.iter().map(|&a| own(a).powi(2)).sum::<f64>().sqrt();
+        areas
+            .iter()
+            .take(4)
+            .map(|&a| (plan.areas[a].clone(), own(a) / norm))
+            .collect()
+    };
+    if args.json {
+        let rows: Vec<_> = (0..count)
+            .map(|k| {
+                serde_json::json!({
+                    "eigenvalue_per_ms": [modes.real[k], modes.imag[k]],
+                    "timescale_ms": modes.timescale_ms[k],
+                    "participation_ratio": modes.participation[k],
+                    "strongest_areas": strongest(k),
+                })
+            })
+            .collect();
+        show::print(&serde_json::to_string_pretty(&rows)?)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let header = [
+        "mode",
+        "timescale (ms)",
+        "frequency (Hz)",
+        "participation",
+        "strongest areas",
+    ];
+    let mut out = table(&header, &[true, true, true, true, false]);
+    for k in 0..count {
+        let areas: Vec<String> = strongest(k)
+            .into_iter()
+            .map(|(name, size)| format!("{name} {size:.2}"))
+            .collect();
+        let hertz = modes.imag[k].abs() * 1e3 / std::f64::consts::TAU;
+        out.add_row(vec![
+            aligned(k, true),
+            aligned(number(modes.timescale_ms[k]), true),
+            aligned(number(hertz), true),
+            aligned(format!("{:.2}", modes.participation[k]), true),
+            aligned(areas.join(", "), false),
+        ]);
+    }
+    show::print(&out.to_string())?;
+    Ok(ExitCode::SUCCESS)
+}

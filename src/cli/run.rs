@@ -1,0 +1,326 @@
+//! `run` and `rerun`.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::Args;
+
+use super::show::{self, Bar, aligned, number, table};
+use super::{ConfigArgs, ExecutionArgs, Failure, default_output, stop_flag};
+use crate::engine::{self, Conditions, Outcome};
+use crate::ids::AreaId;
+use crate::network::Network;
+use crate::plan::Plan;
+use crate::record::Results;
+use crate::spec::{self, ExperimentSpec};
+
+#[derive(Debug, Args)]
+pub(super) struct RunArgs {
+    #[command(flatten)]
+    config: ConfigArgs,
+    /// Result file; results/NAME.h5 if absent. Replaced only when the new run is complete
+    #[arg(short, long, value_name = "FILE")]
+    output: Option<PathBuf>,
+    #[command(flatten)]
+    execution: ExecutionArgs,
+    /// No figure beside the result file
+    #[arg(long)]
+    no_figure: bool,
+    /// Print nothing but errors
+    #[arg(short, long)]
+    quiet: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct RerunArgs {
+    /// Result file to repeat
+    results: PathBuf,
+    /// New result file; NAME.rerun.h5 beside the old one if absent
+    #[arg(short, long, value_name = "FILE")]
+    output: Option<PathBuf>,
+    #[command(flatten)]
+    execution: ExecutionArgs,
+}
+
+/// An experiment with all that was made from it.
+struct Prepared {
+    spec: ExperimentSpec,
+    network: Network,
+    plan: Plan,
+}
+
+fn prepare(spec: ExperimentSpec, execution: &ExecutionArgs) -> Result<Prepared, Failure> {
+    let network = Network::build(&spec)?;
+    for warning in &network.connectome.provenance.warnings {
+        tracing::warn!("{warning}");
+    }
+    let plan = Plan::compile(&network, &spec, execution.execution())?;
+    tracing::debug!("plan\n{}", plan.explain());
+    Ok(Prepared {
+        spec,
+        network,
+        plan,
+    })
+}
+
+fn simulate(
+    prepared: &Prepared,
+    output: &Path,
+    execution: &ExecutionArgs,
+    quiet: bool,
+) -> Result<Outcome, Failure> {
+    let stop = stop_flag()?;
+    let bar = Bar::new(quiet, &prepared.spec.title);
+    let conditions = Conditions {
+        threads: execution.threads(),
+        stop: &stop,
+        progress: &bar,
+    };
+    if let Some(folder) = output.parent().filter(|f| !f.as_os_str().is_empty())
+        && folder.starts_with("results")
+    {
+        // The default folder is ours to make; any other must be there.
+        std::fs::create_dir_all(folder)
+            .map_err(|e| format!("cannot make the folder {}: {e}", folder.display()))?;
+    }
+    let Prepared {
+        spec,
+        network,
+        plan,
+    } = prepared;
+    let outcome = engine::run(network, plan, spec, output, &conditions);
+    bar.finish();
+    Ok(outcome?)
+}
+
+pub(super) fn run(args: &RunArgs) -> Result<ExitCode, Failure> {
+    let spec = spec::load(&args.config.config, &args.config.sets)?;
+    let prepared = prepare(spec, &args.execution)?;
+    let output = args
+        .output
+        .clone()
+        .unwrap_or_else(|| default_output(&args.config.config));
+    let outcome = simulate(&prepared, &output, &args.execution, args.quiet)?;
+    warn_of_divergence(&prepared.plan, &outcome);
+    let figure = if args.no_figure {
+        None
+    } else {
+        Some(figure(&prepared, &outcome)?)
+    };
+    if !args.quiet {
+        show::print(&summary(&prepared, &outcome))?;
+        let mut written = format!("results  {}\n", outcome.path.display());
+        for path in figure.into_iter().flatten() {
+            written += &format!("figure   {}\n", path.display());
+        }
+        show::print(&written)?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn warn_of_divergence(plan: &Plan, outcome: &Outcome) {
+    for (replicate, divergence) in outcome.diverged.iter().enumerate() {
+        let Some(d) = divergence else { continue };
+        let variable = plan.circuit.info().variables[d.variable].name;
+        let (area, time) = (&plan.areas[d.area], plan.sample_ms(d.sample));
+        tracing::warn!(
+            "replicate {replicate} diverged: {variable} of area {area} is not finite from {time} ms"
+        );
+    }
+}
+
+/// Recorded areas from low to high in the hierarchy, as indices into the recorded areas.
+fn hierarchical_order(prepared: &Prepared) -> (Vec<usize>, Option<Vec<f64>>) {
+    let areas = &prepared.plan.record.areas;
+    let map = prepared.spec.analysis.hierarchy.as_deref();
+    let gradient = map.and_then(|m| prepared.network.connectome.gradient(m).ok());
+    let values = gradient.map(|g| {
+        areas
+            .iter()
+            .map(|a: &AreaId| g.values[a.index()])
+            .collect::<Vec<_>>()
+    });
+    let mut order: Vec<usize> = (0..areas.len()).collect();
+    if let Some(h) = &values {
+        order.sort_by(|&a, &b| h[a].total_cmp(&h[b]));
+    }
+    (order, values)
+}
+
+/// The table that a person sees after a run.
+fn summary(prepared: &Prepared, outcome: &Outcome) -> String {
+    let Prepared { plan, .. } = prepared;
+    let info = plan.circuit.info();
+    let first = &info.variables[plan.record.variables[0]];
+    let (order, hierarchy) = hierarchical_order(prepared);
+    let peak = format!("peak {} ({})", first.name, first.unit);
+    let mut header = vec!["area", "hierarchy", &peak, "at (ms)"];
+    let timescales = outcome.measures.timescales.as_ref();
+    if timescales.is_some() {
+        header.push("timescale (ms)");
+    }
+    let numeric: Vec<bool> = (0..header.len()).map(|i| i > 0).collect();
+    let mut table = table(&header, &numeric);
+    for k in order {
+        let p = outcome.measures.peaks[k];
+        let h = hierarchy
+            .as_ref()
+            .map_or("–".to_owned(), |h| format!("{:.3}", h[k]));
+        let name = &plan.areas[plan.record.areas[k].index()];
+        let mut row = vec![
+            aligned(name, false),
+            aligned(h, true),
+            aligned(number(p.value), true),
+            aligned(format!("{:.0}", p.time_ms), true),
+        ];
+        if let Some(rows) = timescales {
+            row.push(aligned(rows[k].tau_ms.map_or("–".to_owned(), number), true));
+        }
+        table.add_row(row);
+    }
+    format!(
+        "{}\n{table}\n\npeaks are above baseline\n",
+        prepared.spec.title
+    )
+}
+
+#[cfg(not(feature = "plot"))]
+fn figure(_: &Prepared, _: &Outcome) -> Result<Vec<PathBuf>, Failure> {
+    Ok(Vec::new())
+}
+
+/// Draws the first recorded variable beside the timescales.
+#[cfg(feature = "plot")]
+fn figure(prepared: &Prepared, outcome: &Outcome) -> Result<Vec<PathBuf>, Failure> {
+    use super::figure::{FigureData, Trace, Window, write};
+
+    let Prepared {
+        spec,
+        network,
+        plan,
+    } = prepared;
+    let info = plan.circuit.info();
+    let variable = &info.variables[plan.record.variables[0]];
+    let (order, hierarchy) = hierarchical_order(prepared);
+    let activity = &outcome.first.variables[0];
+    let base = |k: usize| {
+        let position = plan.position[plan.record.areas[k].index()];
+        outcome.baseline[position * info.variables.len() + plan.record.variables[0]]
+    };
+    let traces = order
+        .iter()
+        .map(|&k| Trace {
+            area: plan.areas[plan.record.areas[k].index()].clone(),
+            hierarchy: hierarchy.as_ref().map_or(k as f64, |h| h[k]),
+            values: activity
+                .slice(ndarray::s![0, .., k])
+                .iter()
+                .map(|x| x - base(k))
+                .collect(),
+            timescale_ms: outcome
+                .measures
+                .timescales
+                .as_ref()
+                .and_then(|rows| rows[k].tau_ms),
+        })
+        .collect();
+    let label = spec
+        .analysis
+        .hierarchy
+        .as_deref()
+        .map_or("area", |map| match map {
+            "hierarchy_norm" | "hierarchy" => "hierarchical position",
+            other => other,
+        });
+    let stimuli = network.stimuli.iter().map(|s| {
+        let areas: Vec<&str> = s
+            .areas
+            .iter()
+            .map(|a| plan.areas[a.index()].as_str())
+            .collect();
+        let areas = if areas.len() > 3 {
+            format!("{} areas", areas.len())
+        } else {
+            areas.join(", ")
+        };
+        let (start_ms, end_ms) = (s.onset_ms, s.offset_ms);
+        Window {
+            label: format!("{} to {areas}", s.name),
+            start_ms,
+            end_ms,
+        }
+    });
+    let data = FigureData {
+        title: spec.title.clone(),
+        subtitle: format!(
+            "{} · {} areas of {} · dt {} ms",
+            info.title,
+            plan.n_areas(),
+            network.connectome.name,
+            plan.dt_ms
+        ),
+        time_ms: outcome.first.time_ms.clone(),
+        traces,
+        variable: format!("{} above baseline", variable.doc),
+        unit: variable.unit.to_owned(),
+        hierarchy_label: label.to_owned(),
+        stimuli: stimuli.collect(),
+        timescale_note: "Timescale: exponential fit to each area's autocorrelation.".to_owned(),
+    };
+    let written = write(&data, &outcome.path.with_extension(""))?;
+    Ok(vec![written.svg, written.png])
+}
+
+pub(super) fn rerun(args: &RerunArgs) -> Result<ExitCode, Failure> {
+    let old = Results::open(&args.results)?;
+    let name = format!("config in {}", args.results.display());
+    let spec = spec::from_text(&name, &old.attr_text("config")?, &[])?;
+    let prepared = prepare(spec, &args.execution)?;
+    let (stored, found) = (
+        old.attr_text("connectome_sha256")?,
+        prepared.network.connectome.provenance.digest(),
+    );
+    if stored != found {
+        return Err(format!(
+            "the data set changed: found {} with sha256 {found}, expected {stored} as in {}",
+            prepared.network.connectome.provenance.source,
+            args.results.display()
+        )
+        .into());
+    }
+    let output = args
+        .output
+        .clone()
+        .unwrap_or_else(|| args.results.with_extension("rerun.h5"));
+    let outcome = simulate(&prepared, &output, &args.execution, false)?;
+    let new = Results::open(&outcome.path)?;
+    let mut differing = Vec::new();
+    for var in old.vars() {
+        let (a, b) = (old.read(&var.name)?, new.read(&var.name)?);
+        let same = a.shape() == b.shape()
+            && a.iter()
+                .zip(&b)
+                .all(|(a, b)| a.to_bits() == b.to_bits() || (a.is_nan() && b.is_nan()));
+        if !same {
+            differing.push(var.name.clone());
+        }
+    }
+    show::print(&format!("results  {}", outcome.path.display()))?;
+    if differing.is_empty() {
+        show::print(&format!(
+            "identical: all {} variables, bit for bit",
+            old.vars().len()
+        ))?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let version = old.attr_text("isocortex_version")?;
+    Err(format!(
+        "not identical: found differences in {}, expected none; the file was written by isocortex \
+         {version} (commit {}), this is {} (commit {})",
+        differing.join(", "),
+        old.attr_text("isocortex_commit")?,
+        crate::VERSION,
+        crate::COMMIT
+    )
+    .into())
+}

@@ -1,0 +1,106 @@
+//! Tables and progress on the terminal.
+
+use std::io::{self, IsTerminal, Write};
+
+use comfy_table::{Cell, CellAlignment, ContentArrangement, Table, presets};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use crate::engine::Progress;
+
+/// A table without vertical rules: columns by name, numbers to the right.
+pub(super) fn table(header: &[&str], numeric: &[bool]) -> Table {
+    let mut table = Table::new();
+    table
+        .load_style(presets::NOTHING)
+        .set_content_arrangement(ContentArrangement::Disabled);
+    table.set_header(
+        header
+            .iter()
+            .zip(numeric)
+            .map(|(name, &n)| aligned(name, n)),
+    );
+    table
+}
+
+/// A cell, to the right if it holds a number.
+pub(super) fn aligned(text: impl ToString, numeric: bool) -> Cell {
+    let side = if numeric {
+        CellAlignment::Right
+    } else {
+        CellAlignment::Left
+    };
+    Cell::new(text).set_alignment(side)
+}
+
+/// Three significant digits, without exponent where people do not use one.
+pub(super) fn number(x: f64) -> String {
+    let size = x.abs();
+    if !x.is_finite() {
+        "–".to_owned()
+    } else if size == 0.0 {
+        "0".to_owned()
+    } else if !(1e-4..1e6).contains(&size) {
+        format!("{x:.2e}")
+    } else {
+        let digits = (2 - size.log10().floor() as i32).clamp(0, 8) as usize;
+        format!("{x:.digits$}")
+    }
+}
+
+/// Prints to standard output; a closed pipe is an error that `main` forgives.
+pub(super) fn print(text: &str) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    out.write_all(text.as_bytes())?;
+    if !text.ends_with('\n') {
+        out.write_all(b"\n")?;
+    }
+    out.flush()
+}
+
+/// A bar on the terminal, nothing when nobody watches.
+pub(super) struct Bar(ProgressBar);
+
+impl Bar {
+    pub(super) fn new(quiet: bool, label: &str) -> Self {
+        let shown = !quiet && io::stderr().is_terminal();
+        let target = if shown {
+            ProgressDrawTarget::stderr()
+        } else {
+            ProgressDrawTarget::hidden()
+        };
+        let bar = ProgressBar::with_draw_target(Some(0), target);
+        let template = "{msg} [{bar:40}] {percent}% · {elapsed} · left {eta}";
+        if let Ok(style) = ProgressStyle::with_template(template) {
+            bar.set_style(style.progress_chars("=> "));
+        }
+        bar.set_message(label.to_owned());
+        Bar(bar)
+    }
+
+    pub(super) fn finish(&self) {
+        self.0.finish_and_clear();
+    }
+}
+
+impl Progress for Bar {
+    fn samples(&self, done: u64, total: u64) {
+        self.0.set_length(total);
+        self.0.set_position(done);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::number;
+
+    #[test]
+    fn numbers_have_three_digits() {
+        let shown: Vec<String> = [100.0, 19.333, 0.0251842, 0.0000052, 1234.5, 0.0, f64::NAN]
+            .map(number)
+            .into();
+        assert_eq!(
+            shown,
+            ["100", "19.3", "0.0252", "5.20e-6", "1234", "0", "–"]
+        );
+    }
+}

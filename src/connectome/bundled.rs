@@ -1,0 +1,57 @@
+//! Data sets compiled into the program, so that an installed binary runs anywhere.
+
+/// A data set compiled into the program.
+#[derive(Debug, Clone, Copy)]
+pub struct Bundled {
+    /// Name, as used in configs.
+    pub name: &'static str,
+    /// One line for lists.
+    pub title: &'static str,
+    /// Path below the folder, and bytes, of every file.
+    pub(super) files: &'static [(&'static str, &'static [u8])],
+}
+
+/// One file of a bundled data set, by the path below `data/<set>/`.
+macro_rules! file {
+    ($set:literal, $path:literal) => {
+        (
+            $path,
+            include_bytes!(concat!("../../data/", $set, "/", $path)).as_slice(),
+        )
+    };
+}
+
+static BUNDLED: [Bundled; 2] = [
+    Bundled {
+        name: "macaque-markov29",
+        title: "Macaque cortex, 29 areas: FLN, SLN, white-matter distances, hierarchy, spines",
+        files: &[
+            file!("macaque-markov29", "manifest.yaml"),
+            file!("macaque-markov29", "areas.csv"),
+            file!("macaque-markov29", "fln.csv"),
+            file!("macaque-markov29", "sln.csv"),
+            file!("macaque-markov29", "distance_mm.csv"),
+        ],
+    },
+    Bundled {
+        name: "macaque-markov40",
+        title: "Macaque cortex, 40 areas: FLN, SLN, hierarchy, D1 receptors, spines",
+        files: &[
+            file!("macaque-markov40", "manifest.yaml"),
+            file!("macaque-markov40", "areas.csv"),
+            file!("macaque-markov40", "fln.csv"),
+            file!("macaque-markov40", "sln.csv"),
+        ],
+    },
+];
+
+/// The data sets compiled into the program.
+#[must_use]
+pub fn bundled() -> &'static [Bundled] {
+    &BUNDLED
+}
+
+/// The bundled data set of this name.
+pub(super) fn find(name: &str) -> Option<&'static Bundled> {
+    BUNDLED.iter().find(|set| set.name == name)
+}

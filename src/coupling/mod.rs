@@ -1,0 +1,154 @@
+//! Long-range rules: how connection weights turn variables sent by source areas into inputs
+//! received by target areas.
+//!
+//! A projection is `input_i = gain_i * sum_j W_ij x_j`, row = target i, column = source j. W is
+//! dimensionless; the gain carries the unit and the gradient of the target area.
+
+use sprs::{CsMat, TriMat};
+
+use crate::rng::{Site, below};
+
+/// A matrix of the connectome with what it sends and what is received.
+#[derive(Debug, Clone)]
+pub struct Projection {
+    /// Name in the config.
+    pub name: String,
+    /// Weights, [target, source], dimensionless.
+    pub weights: CsMat<f64>,
+    /// Index of the circuit variable that source areas send.
+    pub sent: usize,
+    /// Inputs that target areas receive.
+    pub received: Vec<Received>,
+}
+
+/// One input reached by a projection.
+#[derive(Debug, Clone)]
+pub struct Received {
+    /// Index of the circuit input.
+    pub input: usize,
+    /// Gain of each target area, [unit of the input / unit of the sent variable].
+    pub gain: Vec<f64>,
+}
+
+/// Keeps the links for which `keep(target, source)` holds.
+#[must_use]
+pub fn filter(weights: &CsMat<f64>, keep: impl Fn(usize, usize) -> bool) -> CsMat<f64> {
+    let mut out = TriMat::new(weights.shape());
+    for (&w, (i, j)) in weights {
+        if keep(i, j) {
+            out.add_triplet(i, j, w);
+        }
+    }
+    out.to_csr()
+}
+
+/// Permutes the weights over the existing links: topology kept (Chaudhuri et al. 2015, Fig. 5).
+///
+/// Links are ordered by the names of their areas, so that the permutation belongs to the network
+/// and not to the order in which a file lists it.
+#[must_use]
+pub fn shuffle_strengths(weights: &CsMat<f64>, names: &[&str], seed: u64) -> CsMat<f64> {
+    let mut links: Vec<(usize, usize)> = weights.iter().map(|(_, at)| at).collect();
+    links.sort_by_key(|&(i, j)| (names[i], names[j]));
+    permute(weights, &links, seed)
+}
+
+/// Permutes all off-diagonal entries, zeros included: topology and strengths scrambled.
+#[must_use]
+pub fn shuffle_topology(weights: &CsMat<f64>, names: &[&str], seed: u64) -> CsMat<f64> {
+    let n = weights.rows();
+    let mut pairs: Vec<(usize, usize)> = (0..n)
+        .flat_map(|i| (0..n).filter(move |&j| j != i).map(move |j| (i, j)))
+        .collect();
+    pairs.sort_by_key(|&(i, j)| (names[i], names[j]));
+    permute(weights, &pairs, seed)
+}
+
+/// Fisher–Yates over the entries at `places`, with numbers addressed by (seed, draw).
+fn permute(weights: &CsMat<f64>, places: &[(usize, usize)], seed: u64) -> CsMat<f64> {
+    let site = Site::new("shuffle", "", "");
+    let mut values: Vec<f64> = places
+        .iter()
+        .map(|&(i, j)| weights.get(i, j).copied().unwrap_or(0.0))
+        .collect();
+    for last in (1..values.len()).rev() {
+        let draw = u32::try_from(last).expect("fewer than 2^32 links are shuffled");
+        values.swap(last, below(seed, draw, site, last as u64 + 1) as usize);
+    }
+    let mut out = TriMat::new(weights.shape());
+    for (&(i, j), &w) in places.iter().zip(&values) {
+        if w != 0.0 {
+            out.add_triplet(i, j, w);
+        }
+    }
+    out.to_csr()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn matrix(entries: &[(usize, usize, f64)]) -> CsMat<f64> {
+        let mut m = TriMat::new((4, 4));
+        for &(i, j, w) in entries {
+            m.add_triplet(i, j, w);
+        }
+        m.to_csr()
+    }
+
+    fn sorted(m: &CsMat<f64>) -> Vec<f64> {
+        let mut values = m.data().to_vec();
+        values.sort_by(f64::total_cmp);
+        values
+    }
+
+    const LINKS: [(usize, usize, f64); 5] = [
+        (0, 1, 0.1),
+        (0, 2, 0.2),
+        (1, 3, 0.3),
+        (3, 0, 0.4),
+        (2, 1, 0.5),
+    ];
+    const NAMES: [&str; 4] = ["a", "b", "c", "d"];
+
+    #[test]
+    fn strengths_move_over_the_same_links() {
+        let m = matrix(&LINKS);
+        let s = shuffle_strengths(&m, &NAMES, 7);
+        assert_eq!((s.indptr(), s.indices()), (m.indptr(), m.indices()));
+        assert_eq!(sorted(&s), sorted(&m));
+        assert!((0..20).any(|seed| shuffle_strengths(&m, &NAMES, seed) != m));
+    }
+
+    #[test]
+    fn topology_moves_links_but_never_onto_the_diagonal() {
+        let m = matrix(&LINKS);
+        for seed in 0..50 {
+            let s = shuffle_topology(&m, &NAMES, seed);
+            assert_eq!(sorted(&s), sorted(&m));
+            assert!(s.iter().all(|(_, (i, j))| i != j));
+        }
+    }
+
+    #[test]
+    fn shuffles_follow_names_not_positions() {
+        let m = matrix(&LINKS);
+        let order = [2, 0, 3, 1]; // new position -> old position
+        let position = |old: usize| order.iter().position(|&o| o == old).unwrap();
+        let entries: Vec<_> = LINKS
+            .iter()
+            .map(|&(i, j, w)| (position(i), position(j), w))
+            .collect();
+        let names: Vec<&str> = order.iter().map(|&o| NAMES[o]).collect();
+        let moved = shuffle_strengths(&matrix(&entries), &names, 3);
+        for (w, (i, j)) in &shuffle_strengths(&m, &NAMES, 3) {
+            assert_eq!(moved.get(position(i), position(j)), Some(w));
+        }
+    }
+
+    #[test]
+    fn filter_keeps_what_it_is_told() {
+        let m = filter(&matrix(&LINKS), |i, j| i > j);
+        assert_eq!(sorted(&m), [0.4, 0.5]);
+    }
+}

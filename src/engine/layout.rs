@@ -1,0 +1,371 @@
+//! What a run's result file looks like.
+
+use ndarray::{Array1, ArrayView1, ArrayView2, Axis};
+
+use super::EngineError;
+use super::measure::Measures;
+use crate::network::Network;
+use crate::plan::Plan;
+use crate::record::{
+    Attr, Aux, AuxValues, Compression, Dim, Dtype, Layout, RecordError, Var, Writer,
+};
+use crate::spec::{ExperimentSpec, Precision};
+
+/// A dataset of the file and the recorded variables it holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Dataset {
+    /// Name in the file.
+    pub name: String,
+    /// Indices into the recorded variables; more than one along the dimension `population`.
+    pub variables: Vec<usize>,
+    /// Whether there is a dimension `population`.
+    pub by_population: bool,
+}
+
+/// Groups recorded variables into datasets: a quantity recorded for every population of the file
+/// becomes one array with a `population` dimension, anything else an array of its own.
+#[must_use]
+pub fn datasets(plan: &Plan) -> Vec<Dataset> {
+    let info = plan.circuit.info();
+    let populations = populations(plan);
+    let mut out: Vec<Dataset> = Vec::new();
+    for (k, &v) in plan.record.variables.iter().enumerate() {
+        let variable = &info.variables[v];
+        let same: Vec<usize> = populations
+            .iter()
+            .filter_map(|population| {
+                plan.record.variables.iter().position(|&w| {
+                    let other = &info.variables[w];
+                    other.quantity == variable.quantity && other.population == *population
+                })
+            })
+            .collect();
+        let by_population = populations.len() > 1 && same.len() == populations.len();
+        if !by_population {
+            out.push(Dataset {
+                name: variable.name.to_owned(),
+                variables: vec![k],
+                by_population,
+            });
+        } else if !out.iter().any(|d| d.name == variable.quantity) {
+            let name = variable.quantity.to_owned();
+            out.push(Dataset {
+                name,
+                variables: same,
+                by_population,
+            });
+        }
+    }
+    out
+}
+
+/// Populations of the recorded variables, in the order of the circuit's table.
+fn populations(plan: &Plan) -> Vec<&'static str> {
+    let info = plan.circuit.info();
+    let mut out: Vec<&'static str> = Vec::new();
+    // Excitatory before inhibitory as the tables list them by quantity: sorted by name.
+    for &v in &plan.record.variables {
+        if !out.contains(&info.variables[v].population) {
+            out.push(info.variables[v].population);
+        }
+    }
+    out.sort_unstable();
+    out
+}
+
+/// The layout of the file.
+pub(super) fn layout(
+    network: &Network,
+    plan: &Plan,
+    spec: &ExperimentSpec,
+    datasets: &[Dataset],
+    chunk: usize,
+) -> Layout {
+    let record = &plan.record;
+    let info = plan.circuit.info();
+    let time: Vec<f64> = (0..record.samples).map(|k| plan.sample_ms(k)).collect();
+    let names = || record.areas.iter().map(|a| plan.areas[a.index()].clone());
+    let mut dims = vec![
+        Dim::int(
+            "replicate",
+            (0..i64::from(plan.replicates)).collect(),
+            "1",
+            "replicate: the same model under other noise",
+        ),
+        Dim::float("time", time, "ms", "time from the start of the run").in_blocks(chunk),
+        Dim::text("area", names()),
+    ];
+    if datasets.iter().any(|d| d.by_population) {
+        dims.push(Dim::text("population", populations(plan)));
+    }
+    let dtype = match spec.run.precision {
+        Precision::Float64 => Dtype::F64,
+        Precision::Float32 => Dtype::F32,
+    };
+    let mut vars = Vec::new();
+    for dataset in datasets {
+        let variable = &info.variables[record.variables[dataset.variables[0]]];
+        let (shape, long_name): (&[&str], _) = if dataset.by_population {
+            (
+                &["replicate", "time", "area", "population"],
+                quantity_name(variable.doc),
+            )
+        } else {
+            (&["replicate", "time", "area"], variable.doc.to_owned())
+        };
+        let mut var = Var::new(&dataset.name, shape, variable.unit, &long_name);
+        var.dtype = dtype;
+        vars.push(var);
+        let shape = &shape[2..];
+        let name = format!("{}_baseline", dataset.name);
+        let long_name = format!("{long_name}: baseline, the state without stimuli or noise");
+        vars.push(Var::new(&name, shape, variable.unit, &long_name));
+    }
+    measure_layout(spec, plan, &mut dims, &mut vars);
+    Layout {
+        dims,
+        vars,
+        aux: area_coordinates(network, plan),
+        attrs: attributes(network, plan, spec),
+        compression: match spec.run.compression {
+            0 => Compression::None,
+            level => Compression::Deflate(level),
+        },
+    }
+}
+
+/// `excitatory firing rate` of one population is `firing rate` of all.
+fn quantity_name(doc: &str) -> String {
+    let rest = doc
+        .strip_prefix("excitatory ")
+        .or_else(|| doc.strip_prefix("inhibitory "));
+    rest.unwrap_or(doc).to_owned()
+}
+
+fn measure_layout(spec: &ExperimentSpec, plan: &Plan, dims: &mut Vec<Dim>, vars: &mut Vec<Var>) {
+    if spec.analysis.timescales.is_some() {
+        let long = "timescale: decay of the autocorrelation by a single exponential, or the \
+                    amplitude-weighted sum of two where two fit at least 8 times better";
+        vars.push(Var::new("timescale", &["area"], "ms", long));
+        let long = "how many exponentials the timescale comes from";
+        vars.push(Var::new("timescale_exponentials", &["area"], "1", long));
+    }
+    if spec.analysis.functional_connectivity.is_some() {
+        let names = plan
+            .record
+            .areas
+            .iter()
+            .map(|a| plan.areas[a.index()].clone());
+        dims.push(Dim::text("area_source", names));
+        let long = "functional connectivity: Pearson correlation of the activity of two areas";
+        vars.push(Var::new(
+            "functional_connectivity",
+            &["area", "area_source"],
+            "1",
+            long,
+        ));
+    }
+    if spec.analysis.modes.is_some() {
+        let n = plan.n_areas() * plan.circuit.info().states;
+        dims.push(Dim::int(
+            "mode",
+            (0..n as i64).collect(),
+            "1",
+            "eigenmode, slowest first",
+        ));
+        vars.push(Var::new(
+            "eigenvalue_real",
+            &["mode"],
+            "1/ms",
+            "eigenvalue, real part",
+        ));
+        vars.push(Var::new(
+            "eigenvalue_imag",
+            &["mode"],
+            "1/ms",
+            "eigenvalue, imaginary part",
+        ));
+        vars.push(Var::new(
+            "mode_timescale",
+            &["mode"],
+            "ms",
+            "-1 / real part of the eigenvalue",
+        ));
+        let long = "participation ratio: sum over areas of |v|^4 with sum of |v|^2 = 1";
+        vars.push(Var::new("participation_ratio", &["mode"], "1", long));
+    }
+}
+
+/// Lobe, position and gradients along `area`.
+fn area_coordinates(network: &Network, plan: &Plan) -> Vec<Aux> {
+    let connectome = &network.connectome;
+    let areas = || {
+        plan.record
+            .areas
+            .iter()
+            .map(|a| &connectome.areas[a.index()])
+    };
+    let mut out = Vec::new();
+    let mut push = |name: &str, long_name: &str, values: AuxValues| {
+        let (name, long_name) = (name.to_owned(), long_name.to_owned());
+        out.push(Aux {
+            name,
+            dim: "area".to_owned(),
+            long_name,
+            values,
+        });
+    };
+    if areas().any(|a| a.lobe.is_some()) {
+        let lobes = areas()
+            .map(|a| a.lobe.clone().unwrap_or_default())
+            .collect();
+        push("lobe", "lobe of the cortex", AuxValues::Text(lobes));
+    }
+    if areas().all(|a| a.position_mm.is_some()) && !plan.record.areas.is_empty() {
+        for (axis, name) in ["inflated_x", "inflated_y", "inflated_z"]
+            .into_iter()
+            .enumerate()
+        {
+            let values = areas()
+                .map(|a| a.position_mm.map_or(f64::NAN, |p| p[axis]))
+                .collect();
+            let units = "mm".to_owned();
+            let long = "position of the area's centre on an inflated surface, for drawing only";
+            push(name, long, AuxValues::Float { values, units });
+        }
+    }
+    for gradient in &connectome.gradients {
+        let values = plan
+            .record
+            .areas
+            .iter()
+            .map(|a| gradient.values[a.index()])
+            .collect();
+        let units = match gradient.unit.as_str() {
+            "dimensionless" => String::new(),
+            unit => unit.to_owned(),
+        };
+        push(
+            &gradient.name,
+            &gradient.description,
+            AuxValues::Float { values, units },
+        );
+    }
+    out
+}
+
+/// Everything needed to run again, and to cite.
+fn attributes(network: &Network, plan: &Plan, spec: &ExperimentSpec) -> Vec<(String, Attr)> {
+    let provenance = &network.connectome.provenance;
+    let info = plan.circuit.info();
+    let text = |key: &str, value: String| (key.to_owned(), Attr::Text(value));
+    let citations = provenance.publications.iter().map(|p| p.citation.clone());
+    vec![
+        text("title", spec.title.clone()),
+        text("description", spec.description.clone()),
+        text("references", spec.sources.join("\n")),
+        text("source", format!("isocortex {}", crate::VERSION)),
+        text("isocortex_version", crate::VERSION.to_owned()),
+        text("isocortex_commit", crate::COMMIT.to_owned()),
+        text("config", spec.config.canonical()),
+        text("config_sha256", spec.config.digest()),
+        text("connectome", provenance.source.clone()),
+        text("connectome_sha256", provenance.digest()),
+        text(
+            "connectome_references",
+            citations.collect::<Vec<_>>().join("\n"),
+        ),
+        text("circuit", info.name.to_owned()),
+        text(
+            "circuit_reference",
+            format!("{}, doi {}", info.citation, info.doi),
+        ),
+        text("plan", plan.explain()),
+        (
+            "seed".to_owned(),
+            // NetCDF-4 readers know no unsigned 64-bit attribute everywhere; larger seeds are text.
+            i64::try_from(plan.seed).map_or_else(|_| Attr::Text(plan.seed.to_string()), Attr::Int),
+        ),
+        ("dt_ms".to_owned(), Attr::Float(plan.dt_ms)),
+    ]
+}
+
+/// Writes a chunk of one recorded variable of one replicate.
+pub(super) fn write(
+    writer: &mut Writer,
+    datasets: &[Dataset],
+    variable: usize,
+    replicate: u32,
+    first: usize,
+    values: ArrayView2<'_, f64>,
+) -> Result<(), RecordError> {
+    for dataset in datasets {
+        let Some(at) = dataset.variables.iter().position(|&v| v == variable) else {
+            continue;
+        };
+        let block = values.insert_axis(Axis(0));
+        if dataset.by_population {
+            let block = block.insert_axis(Axis(3));
+            writer.write(
+                &dataset.name,
+                &[replicate as usize, first, 0, at],
+                block.into_dyn(),
+            )?;
+        } else {
+            writer.write(
+                &dataset.name,
+                &[replicate as usize, first, 0],
+                block.into_dyn(),
+            )?;
+        }
+    }
+    Ok(())
+}
+
+/// Writes the baseline and the measures.
+pub(super) fn write_measures(
+    writer: &mut Writer,
+    plan: &Plan,
+    baseline: &[f64],
+    measures: &Measures,
+) -> Result<(), EngineError> {
+    let variables = plan.circuit.info().variables.len();
+    let areas = &plan.record.areas;
+    for dataset in datasets(plan) {
+        let name = format!("{}_baseline", dataset.name);
+        for (at, &v) in dataset.variables.iter().enumerate() {
+            let of = |a: &crate::ids::AreaId| {
+                baseline[plan.position[a.index()] * variables + plan.record.variables[v]]
+            };
+            let column: Array1<f64> = areas.iter().map(of).collect();
+            if dataset.by_population {
+                let column = column.insert_axis(Axis(1));
+                writer.write(&name, &[0, at], column.view().into_dyn())?;
+            } else {
+                writer.write(&name, &[0], column.view().into_dyn())?;
+            }
+        }
+    }
+    let mut put =
+        |name: &str, values: &[f64]| writer.write(name, &[0], ArrayView1::from(values).into_dyn());
+    if let Some(rows) = &measures.timescales {
+        let values: Vec<f64> = rows.iter().map(|r| r.tau_ms.unwrap_or(f64::NAN)).collect();
+        put("timescale", &values)?;
+        let values: Vec<f64> = rows.iter().map(|r| f64::from(r.exponentials)).collect();
+        put("timescale_exponentials", &values)?;
+    }
+    if let Some(modes) = &measures.modes {
+        put("eigenvalue_real", &modes.real)?;
+        put("eigenvalue_imag", &modes.imag)?;
+        put("mode_timescale", &modes.timescale_ms)?;
+        put("participation_ratio", &modes.participation)?;
+    }
+    if let Some(fc) = &measures.functional_connectivity {
+        writer.write(
+            "functional_connectivity",
+            &[0, 0],
+            fc.correlation.view().into_dyn(),
+        )?;
+    }
+    Ok(())
+}

@@ -1,0 +1,511 @@
+//! Measures computed inside a run: from the recorded activity, or exactly from the linearised
+//! network.
+
+use ndarray::{Array2, ArrayView3, s};
+use rayon::prelude::*;
+
+use super::{EngineError, Recording};
+use crate::analysis::AnalysisError;
+use crate::analysis::fc;
+use crate::analysis::lyapunov::{self, Lyapunov};
+use crate::analysis::modes::eigenmodes;
+use crate::analysis::peaks;
+use crate::analysis::timescale::{FitKind, FitOptions, autocorrelation, fit_decay};
+use crate::network::Network;
+use crate::noise::{Memory, Noise};
+use crate::plan::Plan;
+use crate::spec::{ExperimentSpec, FcSpec, Method, SpecError, TimescalesSpec};
+use crate::stepper::linear::linearise;
+
+/// Spacing of the lags at which an exact autocorrelation is evaluated, ms. Part of the estimator:
+/// the fit weighs every lag alike.
+const EXACT_LAG_MS: f64 = 2.0;
+
+/// What was measured in a run.
+#[derive(Debug, Clone, Default)]
+pub struct Measures {
+    /// Largest departure of the first recorded variable from baseline, per recorded area, first
+    /// replicate.
+    pub peaks: Vec<Peak>,
+    /// Timescale per recorded area.
+    pub timescales: Option<Vec<TimescaleRow>>,
+    /// Functional connectivity of the recorded areas.
+    pub functional_connectivity: Option<Connectivity>,
+    /// Eigenmodes.
+    pub modes: Option<ModeTable>,
+}
+
+/// Largest departure from baseline.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Peak {
+    /// Above (below, if negative) baseline, unit of the variable.
+    pub value: f64,
+    /// When, ms.
+    pub time_ms: f64,
+}
+
+/// The timescale of an area.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct TimescaleRow {
+    /// ms; none if the area's activity does not vary.
+    pub tau_ms: Option<f64>,
+    /// 1 or 2 exponentials; 0 with no timescale.
+    pub exponentials: u8,
+    /// Whether the autocorrelation fell below the floor of the fit within the longest lag.
+    pub reached_floor: bool,
+}
+
+/// Correlation of the activity of areas.
+#[derive(Debug, Clone)]
+pub struct Connectivity {
+    /// [area, area], Pearson correlation.
+    pub correlation: Array2<f64>,
+}
+
+/// Eigenmodes of the linearised network, slowest first.
+#[derive(Debug, Clone)]
+pub struct ModeTable {
+    /// Real parts, 1/ms.
+    pub real: Vec<f64>,
+    /// Imaginary parts, 1/ms.
+    pub imag: Vec<f64>,
+    /// -1 / real part, ms.
+    pub timescale_ms: Vec<f64>,
+    /// Participation ratio over the areas' components of the chosen variable; NaN where it has none.
+    pub participation: Vec<f64>,
+}
+
+/// Refuses measures that the experiment cannot give, before the first step.
+pub(super) fn check(network: &Network, spec: &ExperimentSpec) -> Result<(), SpecError> {
+    let analysis = &spec.analysis;
+    if let Some(t) = &analysis.timescales {
+        variable(network, spec, "analysis.timescales", &t.variable, t.method)?;
+        drive(
+            network,
+            spec,
+            "analysis.timescales",
+            t.method,
+            t.drive.as_ref(),
+        )?;
+    }
+    if let Some(f) = &analysis.functional_connectivity {
+        let path = "analysis.functional_connectivity";
+        variable(network, spec, path, &f.variable, f.method)?;
+        drive(network, spec, path, f.method, f.drive.as_ref())?;
+    }
+    if let Some(name) = &analysis.modes {
+        variable(network, spec, "analysis.modes", name, Method::Exact)?;
+    }
+    if let Some(map) = &analysis.hierarchy
+        && network.connectome.gradient(map).is_err()
+    {
+        let known: Vec<&str> = network
+            .connectome
+            .gradients
+            .iter()
+            .map(|g| g.name.as_str())
+            .collect();
+        let message = format!(
+            "unknown gradient: found `{map}`, this data set has {}",
+            known.join(", ")
+        );
+        return Err(spec.config.error("analysis.hierarchy", message));
+    }
+    Ok(())
+}
+
+/// Whether a measure needs the activity of all replicates.
+pub(super) fn needs_recording(spec: &ExperimentSpec) -> bool {
+    let a = &spec.analysis;
+    a.timescales
+        .as_ref()
+        .is_some_and(|t| t.method == Method::Simulated)
+        || a.functional_connectivity
+            .as_ref()
+            .is_some_and(|f| f.method == Method::Simulated)
+}
+
+/// Index of the variable a measure is about: recorded, or a state for the exact route.
+fn variable(
+    network: &Network,
+    spec: &ExperimentSpec,
+    path: &str,
+    name: &str,
+    method: Method,
+) -> Result<usize, SpecError> {
+    let info = network.info();
+    let path = format!("{path}.variable");
+    let known: Vec<&str> = match method {
+        Method::Exact => info.variables[..info.states]
+            .iter()
+            .map(|v| v.name)
+            .collect(),
+        Method::Simulated => spec.run.variables.iter().map(String::as_str).collect(),
+    };
+    if !known.contains(&name) {
+        let kind = match method {
+            Method::Exact => "state",
+            Method::Simulated => "recorded variable",
+        };
+        let known = known.join(", ");
+        let message = format!("unknown {kind}: found `{name}`, expected one of {known}");
+        return Err(spec.config.error(&path, message));
+    }
+    info.variable(name).ok_or_else(|| {
+        spec.config
+            .error(&path, format!("unknown variable: found `{name}`"))
+    })
+}
+
+/// The noise that drives an exact measure.
+fn drive(
+    network: &Network,
+    spec: &ExperimentSpec,
+    path: &str,
+    method: Method,
+    own: Option<&crate::spec::Named<crate::spec::NoiseSpec>>,
+) -> Result<Vec<Noise>, SpecError> {
+    let noise = match own {
+        Some(sources) => network.resolve_noise(spec, &format!("{path}.drive"), sources)?,
+        None => network.noise.clone(),
+    };
+    if method == Method::Exact && noise.iter().all(|n| n.sd == 0.0 || n.areas.is_empty()) {
+        let message = "nothing drives the network: found no noise, expected `noise:` in the \
+                       experiment or `drive:` here"
+            .to_owned();
+        return Err(spec.config.error(path, message));
+    }
+    Ok(noise)
+}
+
+/// A linear stochastic system dz = J z dt + dW with intensity Q: the network's states, then one
+/// state for every coloured noise.
+#[derive(Debug, Clone)]
+pub struct LinearNetwork {
+    /// Jacobian, [1/ms].
+    pub jacobian: Array2<f64>,
+    /// Noise intensity, [unit of state² / ms].
+    pub intensity: Array2<f64>,
+}
+
+/// The network linearised at its baseline ([position][variable]) and driven by `noise`.
+///
+/// White noise of intensity S in input u adds g gᵀ S, with g the gain from u to the states; an
+/// Ornstein–Uhlenbeck source of stationary SD s and time constant τ is a state of its own with
+/// dy = -y/τ dt + s sqrt(2/τ) dW that reaches the others through g.
+#[must_use]
+pub fn linear_network(plan: &Plan, baseline: &[f64], noise: &[Noise]) -> LinearNetwork {
+    let linear = linearise(plan, baseline);
+    let inputs = plan.circuit.info().inputs.len();
+    let n = linear.jacobian.nrows();
+    let coloured: usize = noise
+        .iter()
+        .filter(|s| matches!(s.memory, Memory::Ou { .. }))
+        .map(|s| s.areas.len())
+        .sum();
+    let size = n + coloured;
+    let mut jacobian = Array2::zeros((size, size));
+    jacobian.slice_mut(s![..n, ..n]).assign(&linear.jacobian);
+    let mut intensity = Array2::<f64>::zeros((size, size));
+    let mut next = n;
+    for source in noise {
+        for (area, _) in &source.areas {
+            let gain = linear
+                .input_gain
+                .column(area.index() * inputs + source.input);
+            match source.memory {
+                Memory::White { bin_ms } => {
+                    let strength = source.sd * source.sd * bin_ms;
+                    for (i, a) in gain.iter().enumerate().filter(|(_, a)| **a != 0.0) {
+                        for (j, b) in gain.iter().enumerate() {
+                            intensity[[i, j]] += a * b * strength;
+                        }
+                    }
+                }
+                Memory::Ou { tau_ms } => {
+                    jacobian.slice_mut(s![..n, next]).assign(&gain);
+                    jacobian[[next, next]] = -1.0 / tau_ms;
+                    intensity[[next, next]] = 2.0 * source.sd * source.sd / tau_ms;
+                    next += 1;
+                }
+            }
+        }
+    }
+    LinearNetwork {
+        jacobian,
+        intensity,
+    }
+}
+
+/// Stationary covariance of the linear network, states numbered as in
+/// [`Linearised`](crate::stepper::linear::Linearised).
+///
+/// # Errors
+/// An unstable network.
+pub fn exact_covariance(linear: &LinearNetwork) -> Result<Lyapunov, AnalysisError> {
+    lyapunov::covariance(linear.jacobian.view(), linear.intensity.view())
+}
+
+/// Timescales by the exact route or from the recording, in the order of the recorded areas.
+///
+/// # Errors
+/// An unstable network, a recording too short for the lags, a variable that is not there.
+pub fn timescales_of(
+    network: &Network,
+    plan: &Plan,
+    spec: &ExperimentSpec,
+    wanted: &TimescalesSpec,
+    baseline: &[f64],
+    recording: Option<&Recording>,
+) -> Result<Vec<TimescaleRow>, EngineError> {
+    let path = "analysis.timescales";
+    let v = variable(network, spec, path, &wanted.variable, wanted.method)?;
+    let failed = |source| EngineError::Analysis {
+        measure: "timescales".to_owned(),
+        source,
+    };
+    let options = FitOptions {
+        max_lag_ms: wanted.max_lag_ms,
+        ..FitOptions::default()
+    };
+    match (wanted.method, recording) {
+        (Method::Exact, _) => {
+            let noise = drive(network, spec, path, wanted.method, wanted.drive.as_ref())?;
+            let linear = linear_network(plan, baseline, &noise);
+            let covariance = exact_covariance(&linear).map_err(failed)?.covariance;
+            let states = plan.circuit.info().states;
+            let index = |a: &crate::ids::AreaId| a.index() * states + v;
+            let indices: Vec<usize> = plan.record.areas.iter().map(index).collect();
+            // An area that no noise reaches has no variance and so no timescale.
+            let reached: Vec<usize> = indices
+                .iter()
+                .copied()
+                .filter(|&i| covariance[[i, i]] > 0.0)
+                .collect();
+            let count = (wanted.max_lag_ms / EXACT_LAG_MS).floor() as usize;
+            let lags: Vec<f64> = (0..=count).map(|k| k as f64 * EXACT_LAG_MS).collect();
+            let acf = lyapunov::autocorrelations(
+                linear.jacobian.view(),
+                covariance.view(),
+                &reached,
+                &lags,
+            )
+            .map_err(failed)?;
+            let row = |index: &usize| match reached.iter().position(|r| r == index) {
+                Some(k) => fitted(&lags, &acf.column(k).to_vec(), &options),
+                None => Ok(NO_TIMESCALE),
+            };
+            let rows: Result<Vec<_>, _> = indices.par_iter().map(row).collect();
+            rows.map_err(failed)
+        }
+        (Method::Simulated, Some(recording)) => {
+            let Some(k) = plan.record.variables.iter().position(|&r| r == v) else {
+                let message = format!("not recorded: found `{}`", wanted.variable);
+                return Err(spec.config.error(path, message).into());
+            };
+            let dt = plan.record.every as f64 * plan.dt_ms;
+            let first = recording.time_ms.partition_point(|t| *t < wanted.after_ms);
+            let series = recording.variables[k].slice(s![.., first.., ..]);
+            simulated_timescales(series, dt, &options).map_err(failed)
+        }
+        (Method::Simulated, None) => {
+            let message = "no recording: `method: simulated` needs a run".to_owned();
+            Err(spec.config.error(path, message).into())
+        }
+    }
+}
+
+const NO_TIMESCALE: TimescaleRow = TimescaleRow {
+    tau_ms: None,
+    exponentials: 0,
+    reached_floor: false,
+};
+
+fn fitted(lags: &[f64], acf: &[f64], options: &FitOptions) -> Result<TimescaleRow, AnalysisError> {
+    let fit = match fit_decay(lags, acf, options) {
+        // Faster than one lag: there is a decay, but the sampling is too coarse to see it.
+        Err(AnalysisError::TooFew { .. }) => return Ok(NO_TIMESCALE),
+        other => other?,
+    };
+    let exponentials = match fit.kind {
+        FitKind::Single => 1,
+        FitKind::Double => 2,
+    };
+    let tau_ms = Some(fit.tau_ms);
+    Ok(TimescaleRow {
+        tau_ms,
+        exponentials,
+        reached_floor: fit.reached_floor,
+    })
+}
+
+/// Timescales of recorded activity, [replicate, time, area] sampled every `dt_ms`: the
+/// autocorrelation of each area is averaged over replicates and fitted.
+///
+/// # Errors
+/// Fewer samples than two, values that are not finite.
+pub fn simulated_timescales(
+    series: ArrayView3<'_, f64>,
+    dt_ms: f64,
+    options: &FitOptions,
+) -> Result<Vec<TimescaleRow>, AnalysisError> {
+    let (replicates, samples, areas) = series.dim();
+    // The estimate at lags near the length of the series rests on a handful of products.
+    let max_lag =
+        ((options.max_lag_ms / dt_ms).floor() as usize).min(samples.saturating_sub(1) / 2);
+    let lags: Vec<f64> = (0..=max_lag).map(|k| k as f64 * dt_ms).collect();
+    (0..areas)
+        .into_par_iter()
+        .map(|area| {
+            let mut mean = vec![0.0; lags.len()];
+            for replicate in 0..replicates {
+                let x = series.slice(s![replicate, .., area]).to_vec();
+                let acf = match autocorrelation(&x, max_lag) {
+                    Err(AnalysisError::Constant { .. }) => return Ok(NO_TIMESCALE),
+                    other => other?,
+                };
+                mean.iter_mut()
+                    .zip(&acf)
+                    .for_each(|(m, a)| *m += a / replicates as f64);
+            }
+            mean[0] = 1.0; // every term is 1 there; the sum of 1/n is so only to round-off
+            fitted(&lags, &mean, options)
+        })
+        .collect()
+}
+
+/// Functional connectivity of the recorded areas, exact or from the recording.
+///
+/// # Errors
+/// As [`timescales_of`].
+pub fn connectivity_of(
+    network: &Network,
+    plan: &Plan,
+    spec: &ExperimentSpec,
+    wanted: &FcSpec,
+    baseline: &[f64],
+    recording: Option<&Recording>,
+) -> Result<Connectivity, EngineError> {
+    let path = "analysis.functional_connectivity";
+    let v = variable(network, spec, path, &wanted.variable, wanted.method)?;
+    let failed = |source| EngineError::Analysis {
+        measure: "functional connectivity".to_owned(),
+        source,
+    };
+    let areas = &plan.record.areas;
+    let correlation = match (wanted.method, recording) {
+        (Method::Exact, _) => {
+            let noise = drive(network, spec, path, wanted.method, wanted.drive.as_ref())?;
+            let linear = linear_network(plan, baseline, &noise);
+            let covariance = exact_covariance(&linear).map_err(failed)?.covariance;
+            let states = plan.circuit.info().states;
+            let at = |k: usize| areas[k].index() * states + v;
+            let part = Array2::from_shape_fn((areas.len(), areas.len()), |(i, j)| {
+                covariance[[at(i), at(j)]]
+            });
+            fc::from_covariance(part.view()).map_err(failed)?
+        }
+        (Method::Simulated, Some(recording)) => {
+            let Some(k) = plan.record.variables.iter().position(|&r| r == v) else {
+                let message = format!("not recorded: found `{}`", wanted.variable);
+                return Err(spec.config.error(path, message).into());
+            };
+            let first = recording.time_ms.partition_point(|t| *t < wanted.after_ms);
+            simulated_connectivity(recording.variables[k].slice(s![.., first.., ..]))
+                .map_err(failed)?
+        }
+        (Method::Simulated, None) => {
+            let message = "no recording: `method: simulated` needs a run".to_owned();
+            return Err(spec.config.error(path, message).into());
+        }
+    };
+    Ok(Connectivity { correlation })
+}
+
+/// Correlation matrix of recorded activity, [replicate, time, area], averaged over replicates.
+///
+/// # Errors
+/// Fewer than two samples, an area that does not vary.
+pub fn simulated_connectivity(series: ArrayView3<'_, f64>) -> Result<Array2<f64>, AnalysisError> {
+    let (replicates, _, areas) = series.dim();
+    let mut mean = Array2::zeros((areas, areas));
+    for replicate in series.outer_iter() {
+        mean = mean + fc::correlation(replicate)? / replicates as f64;
+    }
+    mean.diag_mut().fill(1.0);
+    Ok(mean)
+}
+
+/// All measures that the experiment asks for. `baseline` is [position][variable].
+///
+/// # Errors
+/// As [`timescales_of`].
+pub fn measure(
+    network: &Network,
+    plan: &Plan,
+    spec: &ExperimentSpec,
+    baseline: &[f64],
+    recording: &Recording,
+) -> Result<Measures, EngineError> {
+    let analysis = &spec.analysis;
+    let mut out = Measures {
+        peaks: peaks(plan, baseline, recording),
+        ..Measures::default()
+    };
+    if let Some(wanted) = &analysis.timescales {
+        let rows = timescales_of(network, plan, spec, wanted, baseline, Some(recording))?;
+        out.timescales = Some(rows);
+    }
+    if let Some(wanted) = &analysis.functional_connectivity {
+        let fc = connectivity_of(network, plan, spec, wanted, baseline, Some(recording))?;
+        out.functional_connectivity = Some(fc);
+    }
+    if let Some(name) = &analysis.modes {
+        let v = variable(network, spec, "analysis.modes", name, Method::Exact)?;
+        out.modes = Some(modes(plan, baseline, v)?);
+    }
+    Ok(out)
+}
+
+/// Eigenmodes of the network linearised at its baseline, with participation ratios over the areas'
+/// components of state variable `v`. `baseline` is [position][variable].
+///
+/// # Errors
+/// A Jacobian that is not finite.
+pub fn modes(plan: &Plan, baseline: &[f64], v: usize) -> Result<ModeTable, EngineError> {
+    let failed = |source| EngineError::Analysis {
+        measure: "modes".to_owned(),
+        source,
+    };
+    let linear = linearise(plan, baseline);
+    let modes = eigenmodes(linear.jacobian.view()).map_err(failed)?;
+    let states = plan.circuit.info().states;
+    let indices: Vec<usize> = (0..plan.n_areas()).map(|a| a * states + v).collect();
+    let ratio = |k| modes.participation_ratio(k, &indices).unwrap_or(f64::NAN);
+    Ok(ModeTable {
+        real: modes.re().to_vec(),
+        imag: modes.im().to_vec(),
+        timescale_ms: modes.timescales_ms(),
+        participation: (0..modes.len()).map(ratio).collect(),
+    })
+}
+
+fn peaks(plan: &Plan, baseline: &[f64], recording: &Recording) -> Vec<Peak> {
+    let variables = plan.circuit.info().variables.len();
+    let first = recording.variables[0].slice(s![0, .., ..]);
+    let peak = |(k, area): (usize, &crate::ids::AreaId)| {
+        let base = baseline[plan.position[area.index()] * variables + plan.record.variables[0]];
+        match peaks::peak(&first.column(k).to_vec(), base) {
+            Ok(p) => Peak {
+                value: p.value,
+                time_ms: recording.time_ms[p.index],
+            },
+            // Only a diverged replicate has no peak.
+            Err(_) => Peak {
+                value: f64::NAN,
+                time_ms: f64::NAN,
+            },
+        }
+    };
+    plan.record.areas.iter().enumerate().map(peak).collect()
+}

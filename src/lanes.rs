@@ -1,0 +1,557 @@
+//! The only arithmetic a circuit may use: one `f64`, several `f64` side by side, or a dual number.
+//!
+//! An equation written over [`Lanes`] runs unchanged as a scalar, as a vector of replicates or
+//! areas, and as a [`Dual`] number that carries an exact derivative. `exp`, `exp_m1`, `ln`, `tanh`
+//! and the rate functions are our own, made of operations that IEEE 754 fixes to the bit
+//! (`+ - * /`, fused multiply–add, square root), so that every lane width gives the same bits on
+//! every machine. Nothing here may be reassociated or contracted.
+
+use std::array;
+use std::ops::{Add, Div, Mul, Neg, Sub};
+
+/// A number, or several numbers stepped together, with the arithmetic of a circuit.
+pub trait Lanes:
+    Copy
+    + Send
+    + Sync
+    + 'static
+    + Add<Output = Self>
+    + Sub<Output = Self>
+    + Mul<Output = Self>
+    + Div<Output = Self>
+    + Neg<Output = Self>
+{
+    /// How many numbers are stepped together.
+    const WIDTH: usize;
+
+    /// The same number in every lane.
+    fn splat(x: f64) -> Self;
+
+    /// The value in lane `i < WIDTH`.
+    fn lane(&self, i: usize) -> f64;
+
+    /// Puts `x` in lane `i < WIDTH` (a dual number keeps its derivative part).
+    fn set_lane(&mut self, i: usize, x: f64);
+
+    /// `self * a + b` rounded once.
+    fn mul_add(self, a: Self, b: Self) -> Self;
+
+    /// `if a > b { x } else { y }`, lane by lane, without a branch.
+    fn select_gt(a: Self, b: Self, x: Self, y: Self) -> Self;
+
+    /// e^x, relative error below 1e-15 in the normal range; 0 below -708 and inf above 709.78.
+    fn exp(self) -> Self;
+
+    /// e^x - 1 without loss of digits near 0.
+    fn exp_m1(self) -> Self;
+
+    /// Square root.
+    fn sqrt(self) -> Self;
+
+    /// [x]_+ = max(x, 0): threshold-linear rectification. NaN is kept.
+    #[inline(always)]
+    fn rectify(self) -> Self {
+        let zero = Self::splat(0.0);
+        // Ordered so that NaN (for which every comparison is false) passes through.
+        Self::select_gt(zero, self, zero, self)
+    }
+
+    /// Hyperbolic tangent.
+    #[inline(always)]
+    fn tanh(self) -> Self {
+        let limit = Self::splat(20.0); // tanh(20) = 1 - 8e-18, which rounds to 1
+        let x = Self::select_gt(self, limit, limit, self);
+        let x = Self::select_gt(-limit, x, -limit, x);
+        let e = (x + x).exp_m1();
+        e / (e + Self::splat(2.0))
+    }
+
+    /// x / (1 - e^{-d x}) for d > 0, with its removable singularity at x = 0: value 1/d, slope 1/2.
+    ///
+    /// With x = a I - b this is the rate function phi(I; a, b, d) of Abbott & Chance (2005) that
+    /// the Wong–Wang family uses. Computed through `exp_m1`, so no digits are lost near the hole.
+    #[inline(always)]
+    fn x_over_one_minus_exp(self, d: Self) -> Self {
+        let z = d * self;
+        let tiny = Self::splat(1e-9);
+        let series = (Self::splat(1.0) + z * Self::splat(0.5)) / d; // error z^2/12 < 1e-19
+        let near = Self::select_gt(z, -tiny, Self::splat(1.0), Self::splat(0.0));
+        let near = Self::select_gt(tiny, z, near, Self::splat(0.0));
+        // The quotient's argument is moved off the hole so that no lane divides by zero.
+        let safe = Self::select_gt(near, Self::splat(0.5), Self::splat(1.0), z);
+        let quotient = self / -((-safe).exp_m1());
+        Self::select_gt(near, Self::splat(0.5), series, quotient)
+    }
+}
+
+const LOG2_E: f64 = std::f64::consts::LOG2_E;
+/// ln 2 in two parts: the high part has enough trailing zeros that k * LN2_HI is exact.
+const LN2_HI: f64 = 6.931_471_803_691_238_164_9e-1;
+const LN2_LO: f64 = 1.908_214_929_270_587_700_02e-10;
+/// Adding and subtracting this rounds to the nearest integer and leaves it in the low bits.
+const ROUND: f64 = 6_755_399_441_055_744.0; // 1.5 * 2^52
+
+/// 1/n! for n = 2..=13: Taylor series of e^r - 1 - r, |r| <= ln2/2, remainder below 1e-17.
+const INV_FACTORIAL: [f64; 12] = [
+    1.0 / 2.0,
+    1.0 / 6.0,
+    1.0 / 24.0,
+    1.0 / 120.0,
+    1.0 / 720.0,
+    1.0 / 5_040.0,
+    1.0 / 40_320.0,
+    1.0 / 362_880.0,
+    1.0 / 3_628_800.0,
+    1.0 / 39_916_800.0,
+    1.0 / 479_001_600.0,
+    1.0 / 6_227_020_800.0,
+];
+
+/// Splits x into 2^k and e^r - 1 with |r| <= ln2/2; x must lie in the range of `exp`.
+#[inline(always)]
+fn reduce(x: f64) -> (f64, f64) {
+    let t = x.mul_add(LOG2_E, ROUND);
+    let k = t - ROUND;
+    let r = (-k).mul_add(LN2_LO, (-k).mul_add(LN2_HI, x));
+    let mut p = INV_FACTORIAL[11];
+    let mut i = 11;
+    while i > 0 {
+        i -= 1;
+        p = p.mul_add(r, INV_FACTORIAL[i]);
+    }
+    let scale = f64::from_bits(t.to_bits().wrapping_add(1023) << 52);
+    (scale, (p * r).mul_add(r, r))
+}
+
+#[inline(always)]
+fn exp_f64(x: f64) -> f64 {
+    let inside = if x > 709.0 { 709.0 } else { x };
+    let inside = if inside < -708.0 { -708.0 } else { inside };
+    let (scale, em1) = reduce(inside);
+    let y = scale.mul_add(em1, scale);
+    // Between 709 and the overflow threshold the scale 2^k would overflow before the product does.
+    let y = if x > 709.0 { exp_top(x) } else { y };
+    if x < -708.0 { 0.0 } else { y }
+}
+
+/// e^x for x > 709: e^709 * e^(x - 709), infinite above 709.78.
+#[inline(always)]
+fn exp_top(x: f64) -> f64 {
+    let (s0, e0) = reduce(709.0);
+    let rest = if x > 720.0 { 11.0 } else { x - 709.0 };
+    let (s1, e1) = reduce(rest);
+    s0.mul_add(e0, s0) * s1.mul_add(e1, s1)
+}
+
+#[inline(always)]
+fn exp_m1_f64(x: f64) -> f64 {
+    let inside = if x > 709.0 { 709.0 } else { x };
+    let inside = if inside < -50.0 { -50.0 } else { inside };
+    let (scale, em1) = reduce(inside);
+    let y = scale.mul_add(em1, scale - 1.0);
+    if x > 709.0 { exp_top(x) } else { y }
+}
+
+/// Natural logarithm of a positive normal number; relative error below 1e-15.
+#[inline(always)]
+fn ln_f64(x: f64) -> f64 {
+    // x = m 2^e with m in [sqrt(1/2), sqrt(2)); ln m = 2 artanh((m-1)/(m+1)).
+    const SQRT_HALF_BITS: u64 = 0x3FE6_A09E_667F_3BCD;
+    let shifted = x.to_bits().wrapping_sub(SQRT_HALF_BITS);
+    let e = (shifted as i64) >> 52;
+    let m = f64::from_bits(x.to_bits().wrapping_sub((e << 52) as u64));
+    let f = (m - 1.0) / (m + 1.0);
+    let f2 = f * f;
+    let mut p = 1.0 / 25.0;
+    let mut n = 23.0;
+    let mut i = 0;
+    while i < 11 {
+        p = f2.mul_add(p, 1.0 / n);
+        n -= 2.0;
+        i += 1;
+    }
+    let tail = f * f2 * p;
+    // Exponents fit in i32, and the cast through it is a vector instruction everywhere.
+    let k = f64::from(e as i32);
+    k.mul_add(LN2_HI, k.mul_add(LN2_LO, (f + tail) + (f + tail)))
+}
+
+/// (sin 2πu, cos 2πu) for u in [0, 1]; absolute error below 1e-15.
+#[inline(always)]
+fn sin_cos_turns(u: f64) -> (f64, f64) {
+    let t = u.mul_add(4.0, ROUND);
+    let quadrant = t.to_bits();
+    let r = u.mul_add(4.0, -(t - ROUND)) * std::f64::consts::FRAC_PI_2;
+    let r2 = r * r;
+    let mut s = 1.0 / 355_687_428_096_000.0; // 1/17!
+    s = s.mul_add(r2, -1.0 / 1_307_674_368_000.0);
+    s = s.mul_add(r2, 1.0 / 6_227_020_800.0);
+    s = s.mul_add(r2, -1.0 / 39_916_800.0);
+    s = s.mul_add(r2, 1.0 / 362_880.0);
+    s = s.mul_add(r2, -1.0 / 5_040.0);
+    s = s.mul_add(r2, 1.0 / 120.0);
+    s = s.mul_add(r2, -1.0 / 6.0);
+    let sin = (s * r2).mul_add(r, r);
+    let mut c = 1.0 / 20_922_789_888_000.0; // 1/16!
+    c = c.mul_add(r2, -1.0 / 87_178_291_200.0);
+    c = c.mul_add(r2, 1.0 / 479_001_600.0);
+    c = c.mul_add(r2, -1.0 / 3_628_800.0);
+    c = c.mul_add(r2, 1.0 / 40_320.0);
+    c = c.mul_add(r2, -1.0 / 720.0);
+    c = c.mul_add(r2, 1.0 / 24.0);
+    c = c.mul_add(r2, -0.5);
+    let cos = c.mul_add(r2, 1.0);
+    let swap = quadrant & 1 != 0;
+    let (a, b) = if swap { (cos, sin) } else { (sin, cos) };
+    let sin_sign = (quadrant & 2) << 62;
+    let cos_sign = (quadrant.wrapping_add(1) & 2) << 62;
+    (
+        f64::from_bits(a.to_bits() ^ sin_sign),
+        f64::from_bits(b.to_bits() ^ cos_sign),
+    )
+}
+
+/// Two standard normal numbers from two uniform ones (Box & Muller 1958), u1 in (0, 1].
+///
+/// Chosen over rejection methods because every address then yields a fixed number of draws.
+#[inline(always)]
+#[must_use]
+pub fn box_muller(u1: f64, u2: f64) -> (f64, f64) {
+    let radius = (-2.0 * ln_f64(u1)).sqrt();
+    let (sin, cos) = sin_cos_turns(u2);
+    (radius * cos, radius * sin)
+}
+
+impl Lanes for f64 {
+    const WIDTH: usize = 1;
+
+    #[inline(always)]
+    fn splat(x: f64) -> Self {
+        x
+    }
+    #[inline(always)]
+    fn lane(&self, _: usize) -> f64 {
+        *self
+    }
+    #[inline(always)]
+    fn set_lane(&mut self, _: usize, x: f64) {
+        *self = x;
+    }
+    #[inline(always)]
+    fn mul_add(self, a: Self, b: Self) -> Self {
+        f64::mul_add(self, a, b)
+    }
+    #[inline(always)]
+    fn select_gt(a: Self, b: Self, x: Self, y: Self) -> Self {
+        if a > b { x } else { y }
+    }
+    #[inline(always)]
+    fn exp(self) -> Self {
+        exp_f64(self)
+    }
+    #[inline(always)]
+    fn exp_m1(self) -> Self {
+        exp_m1_f64(self)
+    }
+    #[inline(always)]
+    fn sqrt(self) -> Self {
+        f64::sqrt(self)
+    }
+}
+
+/// `N` numbers side by side. Plain loops over a fixed array: the compiler turns them into the
+/// vector instructions of the target that the stepper was dispatched to.
+#[derive(Debug, Clone, Copy, PartialEq)]
+#[repr(C, align(64))]
+pub struct Pack<const N: usize>(pub [f64; N]);
+
+macro_rules! pack_operator {
+    ($($trait:ident $method:ident $op:tt),*) => {$(
+        impl<const N: usize> $trait for Pack<N> {
+            type Output = Self;
+            #[inline(always)]
+            fn $method(self, o: Self) -> Self {
+                Pack(array::from_fn(|i| self.0[i] $op o.0[i]))
+            }
+        }
+    )*};
+}
+pack_operator!(Add add +, Sub sub -, Mul mul *, Div div /);
+
+impl<const N: usize> Neg for Pack<N> {
+    type Output = Self;
+    #[inline(always)]
+    fn neg(self) -> Self {
+        Pack(array::from_fn(|i| -self.0[i]))
+    }
+}
+
+impl<const N: usize> Lanes for Pack<N> {
+    const WIDTH: usize = N;
+
+    #[inline(always)]
+    fn splat(x: f64) -> Self {
+        Pack([x; N])
+    }
+    #[inline(always)]
+    fn lane(&self, i: usize) -> f64 {
+        self.0[i]
+    }
+    #[inline(always)]
+    fn set_lane(&mut self, i: usize, x: f64) {
+        self.0[i] = x;
+    }
+    #[inline(always)]
+    fn mul_add(self, a: Self, b: Self) -> Self {
+        Pack(array::from_fn(|i| self.0[i].mul_add(a.0[i], b.0[i])))
+    }
+    #[inline(always)]
+    fn select_gt(a: Self, b: Self, x: Self, y: Self) -> Self {
+        Pack(array::from_fn(|i| {
+            if a.0[i] > b.0[i] { x.0[i] } else { y.0[i] }
+        }))
+    }
+    #[inline(always)]
+    fn exp(self) -> Self {
+        Pack(array::from_fn(|i| exp_f64(self.0[i])))
+    }
+    #[inline(always)]
+    fn exp_m1(self) -> Self {
+        Pack(array::from_fn(|i| exp_m1_f64(self.0[i])))
+    }
+    #[inline(always)]
+    fn sqrt(self) -> Self {
+        Pack(array::from_fn(|i| self.0[i].sqrt()))
+    }
+}
+
+/// A number with its derivative along one direction: exact Jacobians from the same equations.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Dual {
+    /// The value.
+    pub value: f64,
+    /// Derivative of the value along the seeded direction.
+    pub slope: f64,
+}
+
+impl Dual {
+    /// A number whose derivative along the seeded direction is `slope`.
+    #[must_use]
+    pub const fn new(value: f64, slope: f64) -> Self {
+        Self { value, slope }
+    }
+}
+
+impl Add for Dual {
+    type Output = Self;
+    fn add(self, o: Self) -> Self {
+        Dual::new(self.value + o.value, self.slope + o.slope)
+    }
+}
+impl Sub for Dual {
+    type Output = Self;
+    fn sub(self, o: Self) -> Self {
+        Dual::new(self.value - o.value, self.slope - o.slope)
+    }
+}
+impl Mul for Dual {
+    type Output = Self;
+    fn mul(self, o: Self) -> Self {
+        Dual::new(
+            self.value * o.value,
+            self.slope * o.value + self.value * o.slope,
+        )
+    }
+}
+impl Div for Dual {
+    type Output = Self;
+    fn div(self, o: Self) -> Self {
+        let value = self.value / o.value;
+        Dual::new(value, (self.slope - value * o.slope) / o.value)
+    }
+}
+impl Neg for Dual {
+    type Output = Self;
+    fn neg(self) -> Self {
+        Dual::new(-self.value, -self.slope)
+    }
+}
+
+impl Lanes for Dual {
+    const WIDTH: usize = 1;
+
+    fn splat(x: f64) -> Self {
+        Dual::new(x, 0.0)
+    }
+    fn lane(&self, _: usize) -> f64 {
+        self.value
+    }
+    fn set_lane(&mut self, _: usize, x: f64) {
+        self.value = x;
+    }
+    fn mul_add(self, a: Self, b: Self) -> Self {
+        Dual::new(
+            self.value.mul_add(a.value, b.value),
+            self.slope * a.value + self.value * a.slope + b.slope,
+        )
+    }
+    fn select_gt(a: Self, b: Self, x: Self, y: Self) -> Self {
+        if a.value > b.value { x } else { y }
+    }
+    fn exp(self) -> Self {
+        let e = exp_f64(self.value);
+        Dual::new(e, e * self.slope)
+    }
+    fn exp_m1(self) -> Self {
+        Dual::new(exp_m1_f64(self.value), exp_f64(self.value) * self.slope)
+    }
+    fn sqrt(self) -> Self {
+        let root = self.value.sqrt();
+        Dual::new(root, self.slope / (2.0 * root))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn close(found: f64, expected: f64, relative: f64) {
+        let error = (found - expected).abs() / expected.abs().max(f64::MIN_POSITIVE);
+        assert!(
+            error <= relative,
+            "found {found:e}, expected {expected:e}, error {error:e}"
+        );
+    }
+
+    fn grid() -> impl Iterator<Item = f64> {
+        (-70_000..70_000).map(|i| f64::from(i) * 0.01 + 0.001_7)
+    }
+
+    #[test]
+    fn elementary_functions_match_the_standard_library() {
+        for x in grid() {
+            close(Lanes::exp(x), x.exp(), 1e-15);
+            close(Lanes::exp_m1(x), x.exp_m1(), 1e-15);
+            close(Lanes::exp_m1(x * 1e-6), (x * 1e-6).exp_m1(), 1e-15);
+            close(Lanes::tanh(x * 0.01), (x * 0.01).tanh(), 4e-15);
+            let p = x.abs() * 0.003 + 1e-12;
+            assert!(
+                (ln_f64(p) - p.ln()).abs() <= 4e-16 * (1.0 + p.ln().abs()),
+                "ln {p}"
+            );
+            let u = (x * 0.001).rem_euclid(1.0);
+            let (s, c) = sin_cos_turns(u);
+            let angle = u * std::f64::consts::TAU;
+            assert!(
+                (s - angle.sin()).abs() < 2e-15 && (c - angle.cos()).abs() < 2e-15,
+                "{u}"
+            );
+        }
+    }
+
+    #[test]
+    fn exp_at_the_ends_of_its_range() {
+        assert_eq!(Lanes::exp(-800.0), 0.0);
+        assert_eq!(Lanes::exp(710.0), f64::INFINITY);
+        close(Lanes::exp(709.5), 709.5_f64.exp(), 1e-14);
+        assert!(Lanes::exp(f64::NAN).is_nan());
+        assert_eq!(Lanes::exp_m1(-800.0), -1.0);
+        assert_eq!(Lanes::exp_m1(800.0), f64::INFINITY);
+        assert!(f64::NAN.rectify().is_nan());
+        assert!(f64::NAN.x_over_one_minus_exp(0.1).is_nan());
+    }
+
+    /// The published check values of phi(I; a, b, d).
+    #[test]
+    fn rate_function_check_values() {
+        let phi = |i: f64, a: f64, b: f64, d: f64| (a * i - b).x_over_one_minus_exp(d);
+        for (i, a, b, d, expected) in [
+            (0.30, 135.0, 54.0, 0.308, 0.214_478),
+            (0.33, 135.0, 54.0, 0.308, 0.544_110),
+            (0.40, 135.0, 54.0, 0.308, 3.246_753),
+            (0.50, 135.0, 54.0, 0.308, 13.714_478),
+            (0.40, 140.0, 54.0, 0.308, 4.348_776),
+            (0.33, 270.0, 108.0, 0.154, 1.088_220),
+            (0.40, 270.0, 108.0, 0.154, 6.493_506),
+            (0.377_380_6, 310.0, 125.0, 0.16, 3.077_330),
+            (0.252_895_1, 615.0, 177.0, 0.087, 3.921_840),
+        ] {
+            close(phi(i, a, b, d), expected, 2e-6);
+        }
+        for (x, expected) in [
+            (-2.0, 0.313_035),
+            (0.0, 1.0),
+            (1.0, 1.581_977),
+            (6.0, 6.014_909),
+        ] {
+            close(f64::x_over_one_minus_exp(x, 1.0), expected, 1e-6);
+        }
+    }
+
+    #[test]
+    fn the_hole_is_smooth() {
+        for exponent in -18..0 {
+            for sign in [-1.0, 1.0] {
+                let x = sign * 10.0_f64.powi(exponent);
+                let z = 0.3 * x;
+                let series = (1.0 + z / 2.0 + z * z / 12.0 - z.powi(4) / 720.0) / 0.3;
+                close(x.x_over_one_minus_exp(0.3), series, 1e-12);
+                let slope = Dual::new(x, 1.0)
+                    .x_over_one_minus_exp(Dual::splat(0.3))
+                    .slope;
+                assert!(
+                    (slope - (0.5 + z / 6.0)).abs() < 1e-6,
+                    "slope {slope} at {x}"
+                );
+            }
+        }
+        assert_eq!(
+            Dual::new(0.0, 1.0)
+                .x_over_one_minus_exp(Dual::splat(0.3))
+                .slope,
+            0.5
+        );
+    }
+
+    #[test]
+    fn every_width_gives_the_same_bits() {
+        fn all<L: Lanes>(x: L) -> [L; 6] {
+            [
+                x.exp(),
+                x.exp_m1(),
+                x.tanh(),
+                x.rectify(),
+                x.x_over_one_minus_exp(L::splat(0.154)),
+                x.mul_add(L::splat(1.1), L::splat(-0.3)),
+            ]
+        }
+        for start in grid().step_by(8) {
+            let xs: [f64; 8] = array::from_fn(|i| start * 0.3 + i as f64 * 1e-3);
+            let wide = all(Pack(xs));
+            for (i, &x) in xs.iter().enumerate() {
+                for (w, s) in wide.iter().zip(all(x)) {
+                    assert_eq!(w.0[i].to_bits(), s.to_bits());
+                }
+                for (d, s) in all(Dual::new(x, 1.0)).iter().zip(all(x)) {
+                    assert_eq!(d.value.to_bits(), s.to_bits());
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn dual_slopes_match_finite_differences() {
+        fn f<L: Lanes>(x: L) -> L {
+            (x.exp() + x.tanh() * x)
+                .x_over_one_minus_exp(L::splat(0.2))
+                .sqrt()
+                / (x + L::splat(3.0))
+                - x.exp_m1().rectify()
+        }
+        for x in [-1.3, -0.2, 0.4, 1.7] {
+            let h = 1e-5;
+            let difference = (f(x + h) - f(x - h)) / (2.0 * h);
+            close(f(Dual::new(x, 1.0)).slope, difference, 1e-8);
+        }
+    }
+}

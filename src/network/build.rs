@@ -1,0 +1,626 @@
+//! From experiment to network: every name looked up, every unit checked against the circuit.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use ndarray::Array2;
+use sprs::CsMat;
+
+use super::{Network, NetworkError};
+use crate::circuit::{CIRCUITS, CircuitInfo, CircuitKind, CircuitVisitor, Fields, LocalCircuit};
+use crate::connectome::{self, Connectome, Source};
+use crate::coupling::{Projection, Received, filter, shuffle_strengths, shuffle_topology};
+use crate::ids::AreaId;
+use crate::noise::{Memory, Noise};
+use crate::rng::Site;
+use crate::spec::node::path_segment;
+use crate::spec::suggest::did_you_mean;
+use crate::spec::{
+    Areas, ExperimentSpec, Keep, LesionBackground, Named, NoiseMemory, NoiseSpec, ShuffleKind,
+    Solve, SpecError,
+};
+use crate::stimulus::Stimulus;
+use crate::units::{Dimension, Quantity, Unit};
+
+pub(super) fn build(spec: &ExperimentSpec) -> Result<Network, NetworkError> {
+    let circuit = find_circuit(spec)?;
+    let intact = load_connectome(spec)?;
+    let lesions = match &spec.lesions {
+        Some(lesions) => area_list(spec, &intact, "lesions.areas", &lesions.areas)?,
+        None => Vec::new(),
+    };
+    let background = spec
+        .lesions
+        .as_ref()
+        .map_or(LesionBackground::Lesioned, |l| l.background);
+    let kept: Vec<AreaId> = (0..intact.areas.len())
+        .map(AreaId::from)
+        .filter(|a| !lesions.contains(a))
+        .collect();
+    if kept.is_empty() {
+        let message =
+            "no area is left: found a lesion of every area, expected at least one to stay";
+        return Err(spec
+            .config
+            .error("lesions.areas", message.to_owned())
+            .into());
+    }
+    let lesioned = || {
+        Arc::new(if lesions.is_empty() {
+            intact.clone()
+        } else {
+            intact.subset(&kept)
+        })
+    };
+
+    if background == LesionBackground::Lesioned || lesions.is_empty() {
+        let mut network = assemble(spec, circuit, lesioned())?;
+        solve_background(spec, &mut network)?;
+        return Ok(network);
+    }
+    // Background currents of the intact network, carried over to the areas that are left.
+    let mut whole = assemble(spec, circuit, Arc::new(intact.clone()))?;
+    solve_background(spec, &mut whole)?;
+    let mut network = assemble(spec, circuit, lesioned())?;
+    for (row, area) in kept.iter().enumerate() {
+        network
+            .parameters
+            .row_mut(row)
+            .assign(&whole.parameters.row(area.index()));
+    }
+    Ok(network)
+}
+
+fn find_circuit(spec: &ExperimentSpec) -> Result<CircuitKind, SpecError> {
+    let name = &spec.circuit.name;
+    CircuitKind::find(name).ok_or_else(|| {
+        let known: Vec<&str> = CIRCUITS.iter().map(|c| c.info().name).collect();
+        let hint = did_you_mean(name, known.iter().copied());
+        let known = known.join(", ");
+        let message = format!("unknown circuit: found `{name}`, expected one of {known}{hint}");
+        spec.config.error("circuit.name", message)
+    })
+}
+
+fn load_connectome(spec: &ExperimentSpec) -> Result<Connectome, NetworkError> {
+    let draft = &spec.connectome;
+    let mut connectome = match (&draft.data, &draft.areas) {
+        (Some(data), None) => {
+            if let Some(link) = draft.links.first() {
+                let message = format!(
+                    "links do not belong: found a link {} <- {} beside `data: {data}`, expected \
+                     links only with `areas`",
+                    link.to, link.from
+                );
+                return Err(spec.config.error("connectome.links", message).into());
+            }
+            connectome::load(&Source::parse_from(data, Path::new(""))?)?
+        }
+        (None, Some(areas)) => {
+            let areas = areas
+                .iter()
+                .map(|(name, map)| (name.clone(), map.clone()))
+                .collect();
+            let links = draft
+                .links
+                .iter()
+                .map(|l| (l.to.clone(), l.from.clone(), l.weight))
+                .collect();
+            connectome::inline("inline", areas, links)?
+        }
+        (data, _) => {
+            let found = if data.is_some() { "both" } else { "neither" };
+            let message = format!("which areas: found {found}, expected either `data` or `areas`");
+            return Err(spec.config.error("connectome", message).into());
+        }
+    };
+    for (map, values) in &draft.replace {
+        let path = format!("connectome.replace.{}", path_segment(map));
+        let index = gradient_index(spec, &connectome, &path, map)?;
+        for (name, &value) in values {
+            let path = format!("{path}.{}", path_segment(name));
+            let area = area(spec, &connectome, &path, name)?;
+            if !value.is_finite() {
+                let message = format!("not finite: found {value}, expected a finite number");
+                return Err(spec.config.error(&path, message).into());
+            }
+            connectome.gradients[index].values[area.index()] = value;
+        }
+    }
+    Ok(connectome)
+}
+
+fn area(
+    spec: &ExperimentSpec,
+    c: &Connectome,
+    path: &str,
+    name: &str,
+) -> Result<AreaId, SpecError> {
+    c.area_id(name)
+        .map_err(|e| spec.config.error(path, e.to_string()))
+}
+
+fn area_list(
+    spec: &ExperimentSpec,
+    connectome: &Connectome,
+    path: &str,
+    names: &[String],
+) -> Result<Vec<AreaId>, SpecError> {
+    let mut out: Vec<AreaId> = Vec::new();
+    for (i, name) in names.iter().enumerate() {
+        let path = format!("{path}[{i}]");
+        let id = area(spec, connectome, &path, name)?;
+        if out.contains(&id) {
+            let message = format!("area twice: found `{name}` again, expected every area once");
+            return Err(spec.config.error(&path, message));
+        }
+        out.push(id);
+    }
+    Ok(out)
+}
+
+/// The areas of a stimulus, a noise source or a recording.
+pub(super) fn areas(
+    spec: &ExperimentSpec,
+    connectome: &Connectome,
+    path: &str,
+    areas: &Areas,
+) -> Result<Vec<AreaId>, SpecError> {
+    match areas.names() {
+        None => Ok((0..connectome.areas.len()).map(AreaId::from).collect()),
+        Some([]) => {
+            let message = "no areas: found an empty list, expected `all` or at least one area";
+            Err(spec.config.error(path, message.to_owned()))
+        }
+        Some(names) => area_list(spec, connectome, path, names),
+    }
+}
+
+fn gradient_index(
+    spec: &ExperimentSpec,
+    connectome: &Connectome,
+    path: &str,
+    map: &str,
+) -> Result<usize, SpecError> {
+    connectome
+        .gradients
+        .iter()
+        .position(|g| g.name == map)
+        .ok_or_else(|| {
+            let known: Vec<&str> = connectome
+                .gradients
+                .iter()
+                .map(|g| g.name.as_str())
+                .collect();
+            let hint = did_you_mean(map, known.iter().copied());
+            let known = if known.is_empty() {
+                "none".to_owned()
+            } else {
+                known.join(", ")
+            };
+            let message =
+                format!("unknown gradient: found `{map}`, this data set has {known}{hint}");
+            spec.config.error(path, message)
+        })
+}
+
+fn unknown<'a>(
+    spec: &ExperimentSpec,
+    path: &str,
+    what: &str,
+    found: &str,
+    known: impl Iterator<Item = &'a str> + Clone,
+) -> SpecError {
+    let hint = did_you_mean(found, known.clone());
+    let known = known.collect::<Vec<_>>().join(", ");
+    let message = format!("unknown {what}: found `{found}`, expected one of {known}{hint}");
+    spec.config.error(path, message)
+}
+
+/// Dimension of a unit in a circuit's table; a test holds that they all parse.
+fn dimension(unit: &str) -> Dimension {
+    unit.parse::<Unit>()
+        .map_or(Dimension::NONE, |u| u.dimension)
+}
+
+fn in_unit(
+    spec: &ExperimentSpec,
+    path: &str,
+    q: Quantity,
+    wanted: Dimension,
+) -> Result<f64, SpecError> {
+    q.expect(wanted)
+        .map_err(|e| spec.config.error(path, e.to_string()))
+}
+
+fn assemble(
+    spec: &ExperimentSpec,
+    circuit: CircuitKind,
+    connectome: Arc<Connectome>,
+) -> Result<Network, SpecError> {
+    let info = circuit.info();
+    let n = connectome.areas.len();
+    let scales = scales(spec, info, &connectome)?;
+    let parameters = parameters(spec, info, &connectome, &scales)?;
+    let projections = spec
+        .projections
+        .iter()
+        .map(|(name, _)| projection(spec, info, &connectome, name, scales.get(name.as_str())))
+        .collect::<Result<_, _>>()?;
+    let mut stimuli = Vec::new();
+    for (name, s) in &spec.stimuli {
+        let path = format!("stimuli.{}", path_segment(name));
+        let input = input(spec, info, &format!("{path}.into"), &s.into)?;
+        let wanted = dimension(info.inputs[input].unit);
+        stimuli.push(Stimulus {
+            name: name.clone(),
+            input,
+            areas: areas(spec, &connectome, &format!("{path}.areas"), &s.areas)?,
+            amplitude: in_unit(spec, &format!("{path}.amplitude"), s.amplitude, wanted)?,
+            onset_ms: s.onset_ms,
+            offset_ms: s.offset_ms,
+        });
+    }
+    let noise = noise(spec, info, &connectome, "noise", &spec.noise)?;
+
+    let mut baseline = Array2::zeros((n, info.variables.len()));
+    for (name, q) in &spec.baseline {
+        let path = format!("baseline.state.{name}");
+        let v = variable(spec, info, &path, name)?;
+        let value = in_unit(spec, &path, *q, dimension(info.variables[v].unit))?;
+        baseline.column_mut(v).fill(value);
+    }
+    for v in &info.variables[..info.states] {
+        if !spec.baseline.contains_key(v.name) {
+            let message = format!(
+                "missing state: expected a baseline for `{}` [{}]",
+                v.name, v.unit
+            );
+            return Err(spec.config.error("baseline.state", message));
+        }
+    }
+    let initial = initial(spec, info, &connectome)?;
+    let mut canonical: Vec<AreaId> = (0..n).map(AreaId::from).collect();
+    canonical.sort_by(|a, b| {
+        connectome.areas[a.index()]
+            .name
+            .cmp(&connectome.areas[b.index()].name)
+    });
+    Ok(Network {
+        title: spec.title.clone(),
+        circuit,
+        connectome,
+        canonical,
+        parameters,
+        projections,
+        stimuli,
+        noise,
+        baseline,
+        find_fixed_point: spec.solve == Solve::FixedPoint,
+        initial,
+    })
+}
+
+fn input(
+    spec: &ExperimentSpec,
+    info: &CircuitInfo,
+    path: &str,
+    name: &str,
+) -> Result<usize, SpecError> {
+    let known = info.inputs.iter().map(|i| i.name);
+    info.input(name)
+        .ok_or_else(|| unknown(spec, path, "input", name, known))
+}
+
+fn variable(
+    spec: &ExperimentSpec,
+    info: &CircuitInfo,
+    path: &str,
+    name: &str,
+) -> Result<usize, SpecError> {
+    let known = info.variables.iter().map(|v| v.name);
+    info.variable(name)
+        .ok_or_else(|| unknown(spec, path, "variable", name, known))
+}
+
+/// Factor of each area on each scaled parameter or projection: the product of all its gradients.
+fn scales<'a>(
+    spec: &'a ExperimentSpec,
+    info: &'static CircuitInfo,
+    connectome: &Connectome,
+) -> Result<BTreeMap<&'a str, Vec<f64>>, SpecError> {
+    let mut scales: BTreeMap<&str, Vec<f64>> = BTreeMap::new();
+    for (name, g) in &spec.gradients {
+        let path = format!("gradients.{}", path_segment(name));
+        let index = gradient_index(spec, connectome, &format!("{path}.map"), &g.map)?;
+        if !g.strength.is_finite() {
+            let message = format!("not finite: found {}, expected a finite number", g.strength);
+            return Err(spec.config.error(&format!("{path}.strength"), message));
+        }
+        for (i, scaled) in g.scales.iter().enumerate() {
+            let known = info.parameters.iter().map(|p| p.name);
+            let known = known.chain(spec.projections.keys().map(String::as_str));
+            if !known.clone().any(|k| k == scaled) {
+                let path = format!("{path}.scales[{i}]");
+                return Err(unknown(
+                    spec,
+                    &path,
+                    "parameter or projection",
+                    scaled,
+                    known,
+                ));
+            }
+            let factors = scales
+                .entry(scaled)
+                .or_insert_with(|| vec![1.0; connectome.areas.len()]);
+            for (factor, h) in factors.iter_mut().zip(&connectome.gradients[index].values) {
+                *factor *= 1.0 + g.strength * h;
+            }
+        }
+    }
+    Ok(scales)
+}
+
+fn parameters(
+    spec: &ExperimentSpec,
+    info: &'static CircuitInfo,
+    connectome: &Connectome,
+    scales: &BTreeMap<&str, Vec<f64>>,
+) -> Result<Array2<f64>, SpecError> {
+    let known = info.parameters.iter().map(|p| p.name);
+    let mut out = Array2::zeros((connectome.areas.len(), info.parameters.len()));
+    for name in spec.circuit.parameters.keys() {
+        if info.parameter(name).is_none() {
+            let path = format!("circuit.parameters.{}", path_segment(name));
+            return Err(unknown(spec, &path, "parameter", name, known));
+        }
+    }
+    for (k, p) in info.parameters.iter().enumerate() {
+        let solved = spec.solve == Solve::Background && info.background.contains(&p.name);
+        let value = match spec.circuit.parameters.get(p.name) {
+            Some(_) if solved => {
+                let message = format!(
+                    "parameter is solved: found a value for `{}`, expected none with \
+                     `baseline.solve: background`",
+                    p.name
+                );
+                let path = format!("circuit.parameters.{}", p.name);
+                return Err(spec.config.error(&path, message));
+            }
+            Some(q) => {
+                let path = format!("circuit.parameters.{}", p.name);
+                in_unit(spec, &path, *q, dimension(p.unit))?
+            }
+            None if solved => 0.0,
+            None => {
+                let message = format!(
+                    "missing parameter: expected `{}` [{}], the {}",
+                    p.name, p.unit, p.doc
+                );
+                return Err(spec.config.error("circuit.parameters", message));
+            }
+        };
+        let mut column = out.column_mut(k);
+        match scales.get(p.name) {
+            Some(factors) => column
+                .iter_mut()
+                .zip(factors)
+                .for_each(|(x, f)| *x = value * f),
+            None => column.fill(value),
+        }
+        // Every time constant divides: zero or less would make the model meaningless, not fast.
+        if p.name.starts_with("tau") && value <= 0.0 {
+            let path = format!("circuit.parameters.{}", p.name);
+            let message = format!("not positive: found {value} ms, expected a time above 0 ms");
+            return Err(spec.config.error(&path, message));
+        }
+    }
+    for (area_name, values) in &spec.circuit.areas {
+        let path = format!("circuit.areas.{}", path_segment(area_name));
+        let a = area(spec, connectome, &path, area_name)?;
+        for (name, q) in values {
+            let path = format!("{path}.{}", path_segment(name));
+            let Some(k) = info.parameter(name) else {
+                return Err(unknown(spec, &path, "parameter", name, known));
+            };
+            out[[a.index(), k]] = in_unit(spec, &path, *q, dimension(info.parameters[k].unit))?;
+        }
+    }
+    Ok(out)
+}
+
+fn projection(
+    spec: &ExperimentSpec,
+    info: &'static CircuitInfo,
+    connectome: &Connectome,
+    name: &str,
+    scale: Option<&Vec<f64>>,
+) -> Result<Projection, SpecError> {
+    let draft = &spec.projections[name];
+    let path = format!("projections.{}", path_segment(name));
+    let sent = variable(spec, info, &format!("{path}.from"), &draft.from)?;
+    if !info.sent.contains(&draft.from.as_str()) {
+        let known = info.sent.iter().copied();
+        return Err(unknown(
+            spec,
+            &format!("{path}.from"),
+            "sent variable",
+            &draft.from,
+            known,
+        ));
+    }
+    let hierarchy = match &draft.hierarchy {
+        Some(map) => {
+            let index = gradient_index(spec, connectome, &format!("{path}.hierarchy"), map)?;
+            Some(&connectome.gradients[index].values)
+        }
+        None => None,
+    };
+    let mut weights = match &draft.shuffle {
+        None => connectome.fln.clone(),
+        Some(shuffle) => {
+            let names: Vec<&str> = connectome.areas.iter().map(|a| a.name.as_str()).collect();
+            match shuffle.what {
+                ShuffleKind::Strengths => shuffle_strengths(&connectome.fln, &names, shuffle.seed),
+                ShuffleKind::Topology => shuffle_topology(&connectome.fln, &names, shuffle.seed),
+            }
+        }
+    };
+    weights = match (draft.keep, hierarchy) {
+        (Keep::All, _) => weights,
+        (Keep::None, _) => CsMat::zero(weights.shape()),
+        (Keep::Feedforward, Some(h)) => filter(&weights, |i, j| h[j] < h[i]),
+        (Keep::Feedback, Some(h)) => filter(&weights, |i, j| h[j] > h[i]),
+        (Keep::Feedforward | Keep::Feedback, None) => {
+            let message = "which way is up: expected `hierarchy`, a gradient, beside `keep`";
+            return Err(spec.config.error(&path, message.to_owned()));
+        }
+    };
+    if draft.to.is_empty() {
+        let message = "no input is reached: found an empty map, expected at least one input";
+        return Err(spec.config.error(&format!("{path}.to"), message.to_owned()));
+    }
+    let sent_dimension = dimension(info.variables[sent].unit);
+    let mut received = Vec::new();
+    for (to, q) in &draft.to {
+        let path = format!("{path}.to.{}", path_segment(to));
+        let input = input(spec, info, &path, to)?;
+        let wanted = dimension(info.inputs[input].unit).per(sent_dimension);
+        let gain = in_unit(spec, &path, *q, wanted)?;
+        let gain = match scale {
+            Some(factors) => factors.iter().map(|f| gain * f).collect(),
+            None => vec![gain; connectome.areas.len()],
+        };
+        received.push(Received { input, gain });
+    }
+    Ok(Projection {
+        name: name.to_owned(),
+        weights,
+        sent,
+        received,
+    })
+}
+
+pub(super) fn noise(
+    spec: &ExperimentSpec,
+    info: &'static CircuitInfo,
+    connectome: &Connectome,
+    under: &str,
+    sources: &Named<NoiseSpec>,
+) -> Result<Vec<Noise>, SpecError> {
+    let mut out = Vec::new();
+    for (name, s) in sources {
+        let path = format!("{under}.{}", path_segment(name));
+        let input = input(spec, info, &format!("{path}.into"), &s.into)?;
+        let wanted = dimension(info.inputs[input].unit);
+        let mut targets = areas(spec, connectome, &format!("{path}.areas"), &s.areas)?;
+        let except = area_list(spec, connectome, &format!("{path}.except"), &s.except)?;
+        targets.retain(|a| !except.contains(a));
+        let mean = match s.mean {
+            Some(q) => in_unit(spec, &format!("{path}.mean"), q, wanted)?,
+            None => 0.0,
+        };
+        let site = |a: AreaId| {
+            Site::new(
+                name,
+                &connectome.areas[a.index()].name,
+                info.inputs[input].name,
+            )
+        };
+        out.push(Noise {
+            name: name.clone(),
+            input,
+            areas: targets.into_iter().map(|a| (a, site(a))).collect(),
+            mean,
+            sd: in_unit(spec, &format!("{path}.sd"), s.sd, wanted)?,
+            memory: match s.memory {
+                NoiseMemory::White { bin_ms } => Memory::White { bin_ms },
+                NoiseMemory::Ou { tau_ms } => Memory::Ou { tau_ms },
+            },
+        });
+    }
+    Ok(out)
+}
+
+fn initial(
+    spec: &ExperimentSpec,
+    info: &'static CircuitInfo,
+    connectome: &Connectome,
+) -> Result<Vec<(AreaId, usize, f64)>, SpecError> {
+    let mut out = Vec::new();
+    // `all` comes before single areas whatever their names, so that they override it.
+    let all = spec.initial.iter().filter(|(place, _)| *place == "all");
+    let single = spec.initial.iter().filter(|(place, _)| *place != "all");
+    for (place, values) in all.chain(single) {
+        let path = format!("initial.{}", path_segment(place));
+        let places = match place.as_str() {
+            "all" => (0..connectome.areas.len()).map(AreaId::from).collect(),
+            name => vec![area(spec, connectome, &path, name)?],
+        };
+        for (name, q) in values {
+            let path = format!("{path}.{}", path_segment(name));
+            let v = variable(spec, info, &path, name)?;
+            let value = in_unit(spec, &path, *q, dimension(info.variables[v].unit))?;
+            out.extend(places.iter().map(|&a| (a, v, value)));
+        }
+    }
+    Ok(out)
+}
+
+/// Sets the background parameters so that the baseline is a fixed point without stimuli or noise.
+fn solve_background(spec: &ExperimentSpec, network: &mut Network) -> Result<(), SpecError> {
+    if spec.solve != Solve::Background {
+        return Ok(());
+    }
+    let info = network.info();
+    if info.background.is_empty() {
+        let message = format!(
+            "background cannot be solved: circuit `{}` declares no background parameters, expected \
+             `solve: fixed_point` or `solve: nothing`",
+            info.name
+        );
+        return Err(spec.config.error("baseline.solve", message));
+    }
+    let mut inputs = Array2::zeros((network.n_areas(), info.inputs.len()));
+    for projection in &network.projections {
+        let sent = network.baseline.column(projection.sent).to_vec();
+        for target in 0..network.n_areas() {
+            let sum = network.weighted_sum(projection, target, &sent);
+            for received in &projection.received {
+                inputs[[target, received.input]] += received.gain[target] * sum;
+            }
+        }
+    }
+    struct Background<'a> {
+        parameters: &'a mut [f64],
+        baseline: &'a [f64],
+        inputs: &'a [f64],
+    }
+    impl CircuitVisitor for Background<'_> {
+        type Output = ();
+
+        fn visit<C: LocalCircuit>(self) {
+            let mut p = C::Parameters::read(self.parameters);
+            C::background(
+                &mut p,
+                &C::Variables::read(self.baseline),
+                &C::Inputs::read(self.inputs),
+            );
+            p.write(self.parameters);
+        }
+    }
+    for area in 0..network.n_areas() {
+        let mut parameters = network.parameters.row(area).to_vec();
+        let solve = Background {
+            parameters: &mut parameters,
+            baseline: &network.baseline.row(area).to_vec(),
+            inputs: &inputs.row(area).to_vec(),
+        };
+        network.circuit.visit(solve);
+        for (k, value) in parameters.into_iter().enumerate() {
+            network.parameters[[area, k]] = value;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,129 @@
+//! The logical plan: one circuit in every area, wired and driven, all names resolved.
+//!
+//! The science is complete here without a thread, a lane or a file. [`Network::build`] makes it
+//! from an [`ExperimentSpec`]; the reference simulator runs it as it stands, the plan compiles it.
+
+mod build;
+
+use std::sync::Arc;
+
+use ndarray::Array2;
+
+use crate::circuit::{CircuitInfo, CircuitKind};
+use crate::connectome::{Connectome, ConnectomeError};
+use crate::coupling::Projection;
+use crate::ids::AreaId;
+use crate::noise::Noise;
+use crate::spec::{ExperimentSpec, SpecError};
+use crate::stimulus::Stimulus;
+
+/// A network of areas, ready to be simulated or compiled.
+#[derive(Debug, Clone)]
+pub struct Network {
+    /// One line that names the experiment.
+    pub title: String,
+    /// The circuit of every area.
+    pub circuit: CircuitKind,
+    /// Areas and anatomy, after lesions.
+    pub connectome: Arc<Connectome>,
+    /// Areas in the order of their names. Sums over areas run in this order everywhere, so that
+    /// results do not depend on the order in which a file lists the areas.
+    pub canonical: Vec<AreaId>,
+    /// Parameters after gradients and background, [area, parameter], canonical units.
+    pub parameters: Array2<f64>,
+    /// Long-range connections.
+    pub projections: Vec<Projection>,
+    /// Inputs from outside.
+    pub stimuli: Vec<Stimulus>,
+    /// Noise sources.
+    pub noise: Vec<Noise>,
+    /// The baseline, or the guess from which it is found, [area, variable].
+    pub baseline: Array2<f64>,
+    /// Whether the baseline is to be found by Newton's method from the guess.
+    pub find_fixed_point: bool,
+    /// Start values that differ from the baseline: (area, variable, value).
+    pub initial: Vec<(AreaId, usize, f64)>,
+}
+
+/// Why an experiment cannot become a network.
+#[derive(Debug, thiserror::Error)]
+pub enum NetworkError {
+    /// Something in the config does not fit the circuit or the data.
+    #[error(transparent)]
+    Spec(#[from] SpecError),
+    /// The data set is faulty.
+    #[error(transparent)]
+    Connectome(#[from] ConnectomeError),
+}
+
+impl Network {
+    /// Resolves every name of an experiment.
+    ///
+    /// # Errors
+    /// Unknown circuit, parameter, variable, input, area or gradient; wrong units; faulty data; a
+    /// matrix that sends the wrong thing. Each names its place in the config.
+    pub fn build(spec: &ExperimentSpec) -> Result<Network, NetworkError> {
+        build::build(spec)
+    }
+
+    /// Noise sources beside the experiment's own, for the drives of exact analyses. `under` is the key path for messages.
+    ///
+    /// # Errors
+    /// As [`Network::build`].
+    pub fn resolve_noise(
+        &self,
+        spec: &ExperimentSpec,
+        under: &str,
+        sources: &crate::spec::Named<crate::spec::NoiseSpec>,
+    ) -> Result<Vec<Noise>, SpecError> {
+        build::noise(spec, self.circuit.info(), &self.connectome, under, sources)
+    }
+
+    /// Areas named in a config, or all of them; `path` is the key path for messages.
+    ///
+    /// # Errors
+    /// An unknown area, an area twice, an empty list.
+    pub fn areas_of(
+        &self,
+        spec: &ExperimentSpec,
+        path: &str,
+        areas: &crate::spec::Areas,
+    ) -> Result<Vec<AreaId>, SpecError> {
+        build::areas(spec, &self.connectome, path, areas)
+    }
+
+    /// The table of the circuit.
+    #[must_use]
+    pub fn info(&self) -> &'static CircuitInfo {
+        self.circuit.info()
+    }
+
+    /// Number of areas.
+    #[must_use]
+    pub fn n_areas(&self) -> usize {
+        self.connectome.areas.len()
+    }
+
+    /// Names of the areas, in the order of the connectome.
+    #[must_use]
+    pub fn area_names(&self) -> Vec<&str> {
+        self.connectome
+            .areas
+            .iter()
+            .map(|a| a.name.as_str())
+            .collect()
+    }
+
+    /// Sum of a projection's weights times a value per area, in canonical order and with the two
+    /// partial sums (even and odd positions) that every implementation uses.
+    #[must_use]
+    pub fn weighted_sum(&self, projection: &Projection, target: usize, sent: &[f64]) -> f64 {
+        let mut partial = [0.0_f64; 2];
+        for (position, source) in self.canonical.iter().enumerate() {
+            if let Some(w) = projection.weights.get(target, source.index()) {
+                partial[position % 2] = w.mul_add(sent[source.index()], partial[position % 2]);
+            }
+        }
+        partial[0] + partial[1]
+    }
+}

@@ -1,0 +1,577 @@
+//! The physical plan: what will be executed, laid out for the machine and never changed while
+//! running.
+//!
+//! [`Plan::compile`] turns a [`Network`] and a [`RunSpec`] into positions (areas in canonical
+//! order), packed parameters, a matrix per projection, inputs held constant between stimulus
+//! edges, addresses of noise, and a recording schedule. Which axis fills the lanes is decided here;
+//! circuits cannot tell. [`Plan::explain`] prints all of it.
+
+mod matrix;
+
+use std::fmt::Write as _;
+
+use crate::circuit::CircuitKind;
+use crate::ids::AreaId;
+use crate::network::Network;
+use crate::rng::Site;
+use crate::spec::{ExperimentSpec, Order, RunSpec, SpecError, Stepper};
+use crate::stimulus::nearest_step;
+
+pub use matrix::Matrix;
+
+/// Which axis fills the lanes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Axis {
+    /// Replicates side by side: one gather of the coupling serves all.
+    Replicates,
+    /// Areas side by side, one replicate at a time.
+    Areas,
+}
+
+/// Numbers stepped together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Lanes {
+    /// What lies side by side.
+    pub axis: Axis,
+    /// How many: 1, 4 or 8.
+    pub width: usize,
+}
+
+/// What the person asks of the execution; never changes a result.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Execution {
+    /// Lane width, or the plan's choice.
+    pub width: Option<usize>,
+    /// Lane axis, or the plan's choice.
+    pub axis: Option<Axis>,
+}
+
+/// Lane widths that are compiled.
+pub const WIDTHS: [usize; 3] = [1, 4, 8];
+
+/// A time step this close to the largest stable one is refused: explicit Euler needs
+/// dt < 2 tau for decay alone, and rates overshoot from dt = tau on.
+const LARGEST_DT_PER_TAU: f64 = 0.5;
+
+/// One projection, compiled.
+#[derive(Debug, Clone)]
+pub struct PlanProjection {
+    /// Name in the config.
+    pub name: String,
+    /// Variable sent.
+    pub sent: usize,
+    /// Weights over positions.
+    pub matrix: Matrix,
+    /// Inputs reached: (input, gain per position).
+    pub received: Vec<(usize, Vec<f64>)>,
+}
+
+/// A span of steps over which stimuli and noise means are constant.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Epoch {
+    /// First step that no longer belongs to it.
+    pub end: u64,
+    /// Held input, [position][input].
+    pub input: Vec<f64>,
+}
+
+/// One noise source in one position.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Channel {
+    /// Index of the source; channels of one source may share a vector.
+    pub source: usize,
+    /// Position of the area.
+    pub position: usize,
+    /// Circuit input.
+    pub input: usize,
+    /// Address.
+    pub site: Site,
+    /// Factor on the old value; 0 for white noise.
+    pub decay: f64,
+    /// Factor on the normal number.
+    pub amplitude: f64,
+    /// Standard deviation at the start; 0 for white noise.
+    pub start_sd: f64,
+}
+
+/// What is sampled and when.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RecordPlan {
+    /// Recorded circuit variables.
+    pub variables: Vec<usize>,
+    /// Recorded areas, in the order asked for.
+    pub areas: Vec<AreaId>,
+    /// Step of the first sample.
+    pub first: u64,
+    /// Steps between samples.
+    pub every: u64,
+    /// Number of samples.
+    pub samples: u64,
+}
+
+/// Everything the steppers need.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    /// Title of the experiment.
+    pub title: String,
+    /// The circuit.
+    pub circuit: CircuitKind,
+    /// How lanes are filled.
+    pub lanes: Lanes,
+    /// Names of the areas, in the order of the connectome.
+    pub areas: Vec<String>,
+    /// Area at each position: canonical order.
+    pub order: Vec<AreaId>,
+    /// Position of each area.
+    pub position: Vec<usize>,
+    /// Parameters, [position][parameter].
+    pub parameters: Vec<f64>,
+    /// Projections.
+    pub projections: Vec<PlanProjection>,
+    /// Held inputs, in order of time; the last one never ends.
+    pub epochs: Vec<Epoch>,
+    /// Noise, sorted by source and position.
+    pub channels: Vec<Channel>,
+    /// Baseline or its guess, [position][variable].
+    pub baseline: Vec<f64>,
+    /// Whether the baseline is to be found from the guess.
+    pub find_fixed_point: bool,
+    /// Start values off the baseline: (position, variable, value).
+    pub initial: Vec<(usize, usize, f64)>,
+    /// Step, ms.
+    pub dt_ms: f64,
+    /// Number of steps.
+    pub steps: u64,
+    /// Integrator.
+    pub stepper: Stepper,
+    /// Order of updates within an Euler step.
+    pub update_order: Order,
+    /// Seed of all noise.
+    pub seed: u64,
+    /// Number of replicates.
+    pub replicates: u32,
+    /// Recording schedule.
+    pub record: RecordPlan,
+}
+
+impl Plan {
+    /// Lays a network out for execution.
+    ///
+    /// # Errors
+    /// What would be wrong at the end: a step too long for the fastest time constant, a sampling
+    /// interval or duration off the grid, noise with a deterministic stepper, too many steps.
+    pub fn compile(
+        network: &Network,
+        spec: &ExperimentSpec,
+        execution: Execution,
+    ) -> Result<Plan, SpecError> {
+        let run = &spec.run;
+        let steps = whole_steps(spec, "simulation.duration", run.duration_ms, run.dt_ms)?;
+        check_step_length(network, spec)?;
+        check_scheme(network, spec)?;
+        if steps >= 1 << 33 {
+            let message = format!("too many steps: found {steps}, expected fewer than 2^33");
+            return Err(spec.config.error("simulation.duration", message));
+        }
+        let info = network.info();
+        let order = network.canonical.clone();
+        let mut position = vec![0; order.len()];
+        for (at, area) in order.iter().enumerate() {
+            position[area.index()] = at;
+        }
+        let by_position = |values: &ndarray::Array2<f64>| -> Vec<f64> {
+            order
+                .iter()
+                .flat_map(|a| values.row(a.index()).to_vec())
+                .collect()
+        };
+        let projections = network.projections.iter().map(|p| PlanProjection {
+            name: p.name.clone(),
+            sent: p.sent,
+            matrix: Matrix::new(&p.weights, &order, &position),
+            received: p
+                .received
+                .iter()
+                .map(|r| (r.input, order.iter().map(|a| r.gain[a.index()]).collect()))
+                .collect(),
+        });
+        let initial = network
+            .initial
+            .iter()
+            .map(|&(a, v, x)| (position[a.index()], v, x))
+            .collect();
+        Ok(Plan {
+            title: network.title.clone(),
+            circuit: network.circuit,
+            lanes: choose_lanes(execution, order.len(), run.replicates),
+            areas: network
+                .area_names()
+                .into_iter()
+                .map(str::to_owned)
+                .collect(),
+            parameters: by_position(&network.parameters),
+            projections: projections.collect(),
+            epochs: epochs(network, run, &position, info.inputs.len()),
+            channels: channels(network, run, &position),
+            baseline: by_position(&network.baseline),
+            find_fixed_point: network.find_fixed_point,
+            initial,
+            dt_ms: run.dt_ms,
+            steps,
+            stepper: run.stepper,
+            update_order: run.order,
+            seed: run.seed,
+            replicates: run.replicates,
+            record: record_plan(network, spec, steps)?,
+            order,
+            position,
+        })
+    }
+
+    /// Number of areas.
+    #[must_use]
+    pub fn n_areas(&self) -> usize {
+        self.order.len()
+    }
+
+    /// Time of a sample, ms.
+    #[must_use]
+    pub fn sample_ms(&self, sample: u64) -> f64 {
+        (self.record.first + sample * self.record.every) as f64 * self.dt_ms
+    }
+
+    /// Bytes of the state, the inputs and the scratch of one block of lanes.
+    #[must_use]
+    pub fn block_bytes(&self) -> usize {
+        let info = self.circuit.info();
+        let per_area = 4 * info.variables.len() + 2 * info.inputs.len() + info.parameters.len() + 2;
+        let cells = match self.lanes.axis {
+            Axis::Replicates => self.n_areas(),
+            Axis::Areas => self.n_areas().div_ceil(self.lanes.width),
+        };
+        8 * self.lanes.width * (cells * per_area + 3 * self.channels.len())
+    }
+
+    /// What will run, for people.
+    #[must_use]
+    pub fn explain(&self) -> String {
+        let info = self.circuit.info();
+        let mut out = String::new();
+        let mut line = |key: &str, value: String| {
+            let _ = writeln!(out, "{key:<12} {value}");
+        };
+        line("experiment", self.title.clone());
+        line(
+            "circuit",
+            format!(
+                "{} — {} in each of {} areas",
+                info.name,
+                info.title,
+                self.n_areas()
+            ),
+        );
+        line("", format!("{} (doi {})", info.citation, info.doi));
+        for p in &self.projections {
+            let inputs: Vec<&str> = p
+                .received
+                .iter()
+                .map(|(i, _)| info.inputs[*i].name)
+                .collect();
+            line(
+                "projection",
+                format!(
+                    "{}: {} -> {}, {} links, {}",
+                    p.name,
+                    info.variables[p.sent].name,
+                    inputs.join(" + "),
+                    p.matrix.links(),
+                    p.matrix.describe(),
+                ),
+            );
+        }
+        let scheme = match (self.stepper, self.update_order) {
+            (Stepper::Euler, Order::Synchronous) => "Euler, synchronous (all new from all old)",
+            (Stepper::Euler, Order::Published) => "Euler, in the published order of updates",
+            (Stepper::Heun, _) => "Heun, second order",
+            (Stepper::Rk4, _) => "Runge-Kutta, fourth order",
+        };
+        line("stepper", scheme.to_owned());
+        line(
+            "time",
+            format!(
+                "{} steps of {} ms = {} ms",
+                self.steps,
+                self.dt_ms,
+                self.steps as f64 * self.dt_ms
+            ),
+        );
+        let mut from = 0;
+        for epoch in &self.epochs {
+            let mut given = Vec::new();
+            for (at, area) in self.order.iter().enumerate() {
+                for (i, input) in info.inputs.iter().enumerate() {
+                    let value = epoch.input[at * info.inputs.len() + i];
+                    if value != 0.0 {
+                        let name = &self.areas[area.index()];
+                        given.push(format!("{name}.{} {value} {}", input.name, input.unit));
+                    }
+                }
+            }
+            let end = epoch.end.min(self.steps);
+            let given = match given.len() {
+                0 => "no held input".to_owned(),
+                1..=4 => given.join(", "),
+                n => format!("{}, … {n} held inputs", given[..3].join(", ")),
+            };
+            if from < end {
+                line("epoch", format!("steps {from}..{end}: {given}"));
+            }
+            from = end;
+        }
+        let coloured = self.channels.iter().filter(|c| c.decay != 0.0).count();
+        let white = self.channels.len() - coloured;
+        line(
+            "noise",
+            format!(
+                "{white} white and {coloured} Ornstein-Uhlenbeck channels, seed {}",
+                self.seed
+            ),
+        );
+        let axis = match self.lanes.axis {
+            Axis::Replicates => "replicates",
+            Axis::Areas => "areas",
+        };
+        line("lanes", format!("{} {axis} side by side", self.lanes.width));
+        line(
+            "blocks",
+            format!(
+                "{} of {:.1} KiB for {} replicate(s)",
+                self.blocks().len(),
+                self.block_bytes() as f64 / 1024.0,
+                self.replicates
+            ),
+        );
+        let names: Vec<&str> = self
+            .record
+            .variables
+            .iter()
+            .map(|&v| info.variables[v].name)
+            .collect();
+        line(
+            "record",
+            format!(
+                "{} of {} areas, {} samples every {} step(s), {:.1} MB",
+                names.join(", "),
+                self.record.areas.len(),
+                self.record.samples,
+                self.record.every,
+                self.record_bytes() as f64 / 1e6
+            ),
+        );
+        out
+    }
+
+    /// Bytes of recorded values.
+    #[must_use]
+    pub fn record_bytes(&self) -> u64 {
+        let r = &self.record;
+        8 * r.samples * (r.variables.len() * r.areas.len()) as u64 * u64::from(self.replicates)
+    }
+
+    /// Replicates of each block of lanes: (first, how many).
+    #[must_use]
+    pub fn blocks(&self) -> Vec<(u32, u32)> {
+        let width = match self.lanes.axis {
+            Axis::Replicates => self.lanes.width as u32,
+            Axis::Areas => 1,
+        };
+        (0..self.replicates)
+            .step_by(width as usize)
+            .map(|first| (first, width.min(self.replicates - first)))
+            .collect()
+    }
+}
+
+/// Lanes over replicates as soon as they fill a vector; otherwise over areas.
+fn choose_lanes(execution: Execution, areas: usize, replicates: u32) -> Lanes {
+    let axis = execution.axis.unwrap_or(if replicates >= 4 {
+        Axis::Replicates
+    } else {
+        Axis::Areas
+    });
+    let available = match axis {
+        Axis::Replicates => replicates as usize,
+        Axis::Areas => areas,
+    };
+    let widest = WIDTHS.into_iter().rev().find(|&w| w <= available.max(1));
+    Lanes {
+        axis,
+        width: execution.width.or(widest).unwrap_or(1),
+    }
+}
+
+/// A time as a whole number of steps.
+fn whole_steps(spec: &ExperimentSpec, path: &str, ms: f64, dt_ms: f64) -> Result<u64, SpecError> {
+    let steps = nearest_step(ms, dt_ms);
+    if steps > 0 && (steps as f64 * dt_ms - ms).abs() <= 1e-9 * ms {
+        return Ok(steps);
+    }
+    let message = format!(
+        "off the grid: found {ms} ms with simulation.dt = {dt_ms} ms, expected a whole number of \
+         steps above 0 (such as {} ms)",
+        steps.max(1) as f64 * dt_ms
+    );
+    Err(spec.config.error(path, message))
+}
+
+/// Refuses a step that the fastest time constant of the circuit cannot bear.
+fn check_step_length(network: &Network, spec: &ExperimentSpec) -> Result<(), SpecError> {
+    let info = network.info();
+    let dt = spec.run.dt_ms;
+    for (k, p) in info.parameters.iter().enumerate() {
+        if !p.name.starts_with("tau") {
+            continue;
+        }
+        for (area, &tau) in network.parameters.column(k).iter().enumerate() {
+            if dt > LARGEST_DT_PER_TAU * tau {
+                let message = format!(
+                    "time step too long: found {dt} ms, expected at most {} ms, half of {} = {tau} \
+                     ms in area {}",
+                    LARGEST_DT_PER_TAU * tau,
+                    p.name,
+                    network.connectome.areas[area].name
+                );
+                return Err(spec.config.error("simulation.dt", message));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Refuses combinations of stepper, order and noise that would not have their declared order.
+fn check_scheme(network: &Network, spec: &ExperimentSpec) -> Result<(), SpecError> {
+    let name = match spec.run.stepper {
+        Stepper::Euler => return Ok(()),
+        Stepper::Heun => "heun",
+        Stepper::Rk4 => "rk4",
+    };
+    if let Some(noise) = network.noise.first() {
+        let message = format!(
+            "deterministic stepper with noise: found `{name}` with noise `{}`, expected `euler` \
+             (Euler-Maruyama) or no noise",
+            noise.name
+        );
+        return Err(spec.config.error("simulation.stepper", message));
+    }
+    if spec.run.order == Order::Published {
+        let message = format!(
+            "published order of updates: found stepper `{name}`, expected `euler`, for which the \
+             order is defined"
+        );
+        return Err(spec.config.error("simulation.order", message));
+    }
+    Ok(())
+}
+
+fn record_plan(
+    network: &Network,
+    spec: &ExperimentSpec,
+    steps: u64,
+) -> Result<RecordPlan, SpecError> {
+    let run = &spec.run;
+    let info = network.info();
+    let every = whole_steps(spec, "record.every", run.every_ms, run.dt_ms)?;
+    let first = nearest_step(run.start_ms.max(0.0), run.dt_ms);
+    if run.start_ms < 0.0 || first > steps {
+        let message = format!(
+            "recording starts outside the run: found {} ms, expected 0 to {} ms",
+            run.start_ms, run.duration_ms
+        );
+        return Err(spec.config.error("record.start", message));
+    }
+    let mut variables = Vec::new();
+    for (i, name) in run.variables.iter().enumerate() {
+        let path = format!("record.variables[{i}]");
+        let Some(v) = info.variable(name) else {
+            let known: Vec<&str> = info.variables.iter().map(|v| v.name).collect();
+            let hint = crate::spec::suggest::did_you_mean(name, known.iter().copied());
+            let known = known.join(", ");
+            let message =
+                format!("unknown variable: found `{name}`, expected one of {known}{hint}");
+            return Err(spec.config.error(&path, message));
+        };
+        if variables.contains(&v) {
+            let message = format!("variable twice: found `{name}` again, expected it once");
+            return Err(spec.config.error(&path, message));
+        }
+        variables.push(v);
+    }
+    if variables.is_empty() {
+        let message = "nothing recorded: found no variables, expected at least one".to_owned();
+        return Err(spec.config.error("record.variables", message));
+    }
+    let areas = network.areas_of(spec, "record.areas", &run.areas)?;
+    Ok(RecordPlan {
+        variables,
+        areas,
+        first,
+        every,
+        samples: (steps - first) / every + 1,
+    })
+}
+
+fn epochs(network: &Network, run: &RunSpec, position: &[usize], inputs: usize) -> Vec<Epoch> {
+    let mut edges: Vec<u64> = network
+        .stimuli
+        .iter()
+        .flat_map(|s| <[u64; 2]>::from(s.steps(run.dt_ms)))
+        .collect();
+    edges.push(u64::MAX);
+    edges.sort_unstable();
+    edges.dedup();
+    let mut start = 0;
+    let mut out = Vec::new();
+    for end in edges {
+        if end == start {
+            continue;
+        }
+        let mut input = vec![0.0; position.len() * inputs];
+        for s in &network.stimuli {
+            let (on, off) = s.steps(run.dt_ms);
+            if (on..off).contains(&start) {
+                for area in &s.areas {
+                    input[position[area.index()] * inputs + s.input] += s.amplitude;
+                }
+            }
+        }
+        for source in &network.noise {
+            for (area, _) in &source.areas {
+                input[position[area.index()] * inputs + source.input] += source.mean;
+            }
+        }
+        out.push(Epoch { end, input });
+        start = end;
+    }
+    out
+}
+
+fn channels(network: &Network, run: &RunSpec, position: &[usize]) -> Vec<Channel> {
+    let mut out = Vec::new();
+    for (source, noise) in network.noise.iter().enumerate() {
+        let update = noise.update(run.dt_ms);
+        let coloured = update.decay != 0.0;
+        for &(area, site) in &noise.areas {
+            out.push(Channel {
+                source,
+                position: position[area.index()],
+                input: noise.input,
+                site,
+                decay: update.decay,
+                amplitude: update.amplitude,
+                start_sd: if coloured { noise.sd } else { 0.0 },
+            });
+        }
+    }
+    out.sort_by_key(|c| (c.source, c.position));
+    out
+}

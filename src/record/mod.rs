@@ -1,0 +1,25 @@
+//! The result file: netCDF-4-compatible HDF5 with named dimensions, units and provenance.
+//!
+//! This layer knows dimensions, variables and attributes, not the science. A [`Layout`] says what
+//! a file will hold; a [`Writer`] streams blocks into `<name>.partial` and renames it into place
+//! when the run is complete; [`Results`] reads a finished or an interrupted file; [`append_vars`]
+//! adds analyses to a finished one.
+//!
+//! The file follows the netCDF-4 conventions on top of HDF5 dimension scales, so that xarray
+//! (engines `h5netcdf` and `netcdf4`), h5py, MATLAB `h5read`, Julia and R all see the same names.
+//! Only plain types are used: float64, float32, int64 and UTF-8 text.
+
+mod error;
+mod h5;
+mod layout;
+mod reader;
+mod scales;
+mod writer;
+
+#[cfg(test)]
+mod tests;
+
+pub use error::RecordError;
+pub use layout::{Attr, Aux, AuxValues, Compression, Coord, Dim, Dtype, Layout, Var};
+pub use reader::{AuxInfo, DimInfo, Results, VarInfo};
+pub use writer::{Writer, append_vars, partial_path};

@@ -1,0 +1,207 @@
+//! Random numbers by address: a function of (seed, replicate, site, step), never a stream.
+//!
+//! The generator is Philox4x32-10 (Salmon et al. 2011, "Parallel random numbers: as easy as
+//! 1, 2, 3", doi 10.1145/2063384.2063405). The key is the seed; the counter is the address. One
+//! block of 128 bits gives two normal numbers, which serve an even step and the odd step after it.
+//! Threads, lanes, batches, resume and the order of areas cannot change what an address holds.
+
+use crate::ids::Replicate;
+use crate::lanes::{Pack, box_muller};
+
+const MULTIPLIER: [u32; 2] = [0xD251_1F53, 0xCD9E_8D57];
+const WEYL: [u32; 2] = [0x9E37_79B9, 0xBB67_AE85];
+
+/// Ten rounds of Philox4x32 on one 128-bit counter.
+#[inline(always)]
+#[must_use]
+pub fn philox4x32(counter: [u32; 4], key: [u32; 2]) -> [u32; 4] {
+    let [mut c0, mut c1, mut c2, mut c3] = counter;
+    let [mut k0, mut k1] = key;
+    let mut round = 0;
+    while round < 10 {
+        let p0 = u64::from(MULTIPLIER[0]) * u64::from(c0);
+        let p1 = u64::from(MULTIPLIER[1]) * u64::from(c2);
+        let next = [
+            (p1 >> 32) as u32 ^ c1 ^ k0,
+            p1 as u32,
+            (p0 >> 32) as u32 ^ c3 ^ k1,
+            p0 as u32,
+        ];
+        [c0, c1, c2, c3] = next;
+        k0 = k0.wrapping_add(WEYL[0]);
+        k1 = k1.wrapping_add(WEYL[1]);
+        round += 1;
+    }
+    [c0, c1, c2, c3]
+}
+
+/// Where noise enters: a 64-bit name made of text, so that it does not move when areas are
+/// reordered, removed or added.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Site(pub u64);
+
+impl Site {
+    /// The site of a named noise source in one input of one area.
+    ///
+    /// FNV-1a over the parts with a separator, then a finaliser that spreads every bit.
+    #[must_use]
+    pub fn new(noise: &str, area: &str, input: &str) -> Self {
+        let mut hash = 0xCBF2_9CE4_8422_2325_u64;
+        for part in [noise, area, input] {
+            for byte in part.bytes().chain(std::iter::once(0xFF)) {
+                hash = (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01B3);
+            }
+        }
+        hash = (hash ^ (hash >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        hash = (hash ^ (hash >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        Site(hash ^ (hash >> 31))
+    }
+}
+
+/// Two 32-bit words to a uniform number in (0, 1], 53 bits.
+#[inline(always)]
+fn unit(high: u32, low: u32) -> f64 {
+    let bits = (u64::from(high) << 21) ^ (u64::from(low) >> 11);
+    // `bits` has 53 bits; the cast to i64 is exact and has a vector form.
+    ((bits as i64) + 1) as f64 * (1.0 / 9_007_199_254_740_992.0)
+}
+
+/// The two normal numbers of a step pair: for step `2 * pair` and for step `2 * pair + 1`.
+#[inline(always)]
+#[must_use]
+pub fn normal_pair(seed: u64, pair: u32, site: Site, replicate: Replicate) -> (f64, f64) {
+    let counter = [pair, site.0 as u32, (site.0 >> 32) as u32, replicate.0];
+    let [a, b, c, d] = philox4x32(counter, [seed as u32, (seed >> 32) as u32]);
+    box_muller(unit(a, b), unit(c, d))
+}
+
+/// [`normal_pair`] for `N` addresses at once, bit for bit the same numbers.
+#[inline(always)]
+#[must_use]
+pub fn normal_pairs<const N: usize>(
+    seed: u64,
+    pair: u32,
+    sites: &[Site; N],
+    replicates: &[Replicate; N],
+) -> (Pack<N>, Pack<N>) {
+    let mut even = Pack([0.0; N]);
+    let mut odd = Pack([0.0; N]);
+    for i in 0..N {
+        (even.0[i], odd.0[i]) = normal_pair(seed, pair, sites[i], replicates[i]);
+    }
+    (even, odd)
+}
+
+/// The normal number at one address.
+#[must_use]
+pub fn normal(seed: u64, step: u64, site: Site, replicate: Replicate) -> f64 {
+    let pair =
+        u32::try_from(step / 2).expect("a run has fewer than 2^33 steps; the plan checks it");
+    let (even, odd) = normal_pair(seed, pair, site, replicate);
+    if step.is_multiple_of(2) { even } else { odd }
+}
+
+/// A uniform integer below `bound > 0` at an address: for shuffles, which need few and exact draws.
+#[must_use]
+pub fn below(seed: u64, draw: u32, site: Site, bound: u64) -> u64 {
+    let counter = [draw, site.0 as u32, (site.0 >> 32) as u32, u32::MAX];
+    let [a, b, ..] = philox4x32(counter, [seed as u32, (seed >> 32) as u32]);
+    let word = (u64::from(a) << 32) | u64::from(b);
+    // Multiply-shift: the bias is below bound / 2^64.
+    ((u128::from(word) * u128::from(bound)) >> 64) as u64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Known answers published with Random123 for philox4x32-10.
+    #[test]
+    fn known_answers() {
+        assert_eq!(
+            philox4x32([0; 4], [0; 2]),
+            [0x6627_E8D5, 0xE169_C58D, 0xBC57_AC4C, 0x9B00_DBD8]
+        );
+        assert_eq!(
+            philox4x32([u32::MAX; 4], [u32::MAX; 2]),
+            [0x408F_276D, 0x41C8_3B0E, 0xA20B_C7C6, 0x6D54_51FD]
+        );
+        assert_eq!(
+            philox4x32(
+                [0x243F_6A88, 0x85A3_08D3, 0x1319_8A2E, 0x0370_7344],
+                [0xA409_3822, 0x299F_31D0]
+            ),
+            [0xD16C_FE09, 0x94FD_CCEB, 0x5001_E420, 0x2412_6EA1]
+        );
+    }
+
+    #[test]
+    fn vector_and_scalar_addresses_agree() {
+        let sites: [Site; 8] = std::array::from_fn(|i| Site::new("n", &format!("a{i}"), "drive"));
+        let replicates: [Replicate; 8] = std::array::from_fn(|i| Replicate(i as u32 * 3));
+        let (even, odd) = normal_pairs(42, 7, &sites, &replicates);
+        for i in 0..8 {
+            assert_eq!(
+                even.0[i].to_bits(),
+                normal(42, 14, sites[i], replicates[i]).to_bits()
+            );
+            assert_eq!(
+                odd.0[i].to_bits(),
+                normal(42, 15, sites[i], replicates[i]).to_bits()
+            );
+        }
+    }
+
+    #[test]
+    fn moments_are_normal() {
+        let site = Site::new("noise", "V1", "drive_E");
+        let n = 400_000_u32;
+        let (mut m1, mut m2, mut m3, mut m4) = (0.0, 0.0, 0.0, 0.0);
+        for pair in 0..n / 2 {
+            let (a, b) = normal_pair(1, pair, site, Replicate(0));
+            for x in [a, b] {
+                m1 += x;
+                m2 += x * x;
+                m3 += x.powi(3);
+                m4 += x.powi(4);
+            }
+        }
+        let n = f64::from(n);
+        // Five standard errors of each moment: 1, sqrt 2, sqrt 15, sqrt 96 over sqrt n.
+        let bound = 5.0 / n.sqrt();
+        assert!((m1 / n).abs() < bound);
+        assert!((m2 / n - 1.0).abs() < 2.0_f64.sqrt() * bound);
+        assert!((m3 / n).abs() < 15.0_f64.sqrt() * bound);
+        assert!((m4 / n - 3.0).abs() < 96.0_f64.sqrt() * bound);
+    }
+
+    #[test]
+    fn neighbours_are_uncorrelated() {
+        let n = 50_000_u64;
+        let a = Site::new("noise", "V1", "drive_E");
+        let b = Site::new("noise", "V2", "drive_E");
+        let at = |seed, step, site, replicate| normal(seed, step, site, Replicate(replicate));
+        let pairs: [(&str, Box<dyn Fn(u64) -> f64>); 5] = [
+            ("area", Box::new(|k| at(1, k, b, 0))),
+            ("replicate", Box::new(|k| at(1, k, a, 1))),
+            ("seed", Box::new(|k| at(2, k, a, 0))),
+            ("next step", Box::new(|k| at(1, k + 1, a, 0))),
+            ("next pair", Box::new(|k| at(1, k + 2, a, 0))),
+        ];
+        for (name, other) in &pairs {
+            let sum: f64 = (0..n).map(|k| at(1, k, a, 0) * other(k)).sum();
+            assert!((sum / n as f64).abs() < 5.0 / (n as f64).sqrt(), "{name}");
+        }
+    }
+
+    #[test]
+    fn sites_differ_and_shuffles_cover() {
+        assert_ne!(Site::new("a", "b", "c"), Site::new("ab", "", "c"));
+        let site = Site::new("shuffle", "", "");
+        let mut seen = [0_u32; 7];
+        for draw in 0..7_000 {
+            seen[below(3, draw, site, 7) as usize] += 1;
+        }
+        assert!(seen.iter().all(|&n| (850..1150).contains(&n)), "{seen:?}");
+    }
+}

@@ -1,0 +1,478 @@
+//! An experiment as typed: what a YAML file may say, key by key. Nothing is interpreted here.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::Deserialize;
+use serde::de::{Deserializer, SeqAccess, Visitor};
+
+use crate::units::Quantity;
+
+/// A map whose order does not matter; sorted, so that nothing depends on how a file was written.
+pub type Named<T> = BTreeMap<String, T>;
+
+/// The whole document after layers were merged.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Draft {
+    /// One line that names the experiment.
+    pub title: String,
+    /// What it shows and where it comes from.
+    #[serde(default)]
+    pub description: String,
+    /// Publications behind the numbers.
+    #[serde(default)]
+    pub sources: Vec<String>,
+    /// The preset that was applied, written by the program into canonical configs.
+    #[serde(default)]
+    pub applied_preset: Option<String>,
+    /// Areas, connection weights, gradients.
+    pub connectome: ConnectomeDraft,
+    /// The local circuit of every area.
+    pub circuit: CircuitDraft,
+    /// How parameters vary from area to area.
+    #[serde(default)]
+    pub gradients: Named<GradientDraft>,
+    /// Long-range connections.
+    #[serde(default)]
+    pub projections: Named<ProjectionDraft>,
+    /// The state around which the model is built.
+    pub baseline: BaselineDraft,
+    /// Where the run starts if not at the baseline: area name or `all`, then variable.
+    #[serde(default)]
+    pub initial: Named<Named<Quantity>>,
+    /// Areas removed from the network.
+    #[serde(default)]
+    pub lesions: Option<LesionDraft>,
+    /// Inputs given from outside.
+    #[serde(default)]
+    pub stimuli: Named<StimulusDraft>,
+    /// Noise sources.
+    #[serde(default)]
+    pub noise: Named<NoiseDraft>,
+    /// Time, step and scheme.
+    pub simulation: SimulationDraft,
+    /// What is written to the result file.
+    pub record: RecordDraft,
+    /// Measures computed inside the run.
+    #[serde(default)]
+    pub analysis: AnalysisDraft,
+}
+
+/// A data set by name or folder, or a small network typed in place.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ConnectomeDraft {
+    /// Bundled name or path of a folder with `manifest.yaml`.
+    #[serde(default)]
+    pub data: Option<String>,
+    /// Areas typed in place: name → gradient values.
+    #[serde(default)]
+    pub areas: Option<Named<Named<f64>>>,
+    /// Links of areas typed in place: `{to, from, weight}`.
+    #[serde(default)]
+    pub links: Vec<LinkDraft>,
+    /// Gradient values that replace those of the data: map → area → value.
+    #[serde(default)]
+    pub replace: Named<Named<f64>>,
+}
+
+/// One link of a network typed in place.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LinkDraft {
+    /// Target area.
+    pub to: String,
+    /// Source area.
+    pub from: String,
+    /// Connection weight, FLN-like, dimensionless.
+    pub weight: f64,
+}
+
+/// The circuit and its parameters.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CircuitDraft {
+    /// Registry name.
+    pub name: String,
+    /// Every parameter of the circuit, with unit.
+    #[serde(default)]
+    pub parameters: Named<Quantity>,
+    /// Values for single areas: area → parameter → value, taken after gradients.
+    #[serde(default)]
+    pub areas: Named<Named<Quantity>>,
+}
+
+/// A factor (1 + strength × map) on parameters and projections of each target area.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GradientDraft {
+    /// Column of the data set's `areas.csv`.
+    pub map: String,
+    /// Dimensionless slope (`eta` of Chaudhuri et al. 2015).
+    pub strength: f64,
+    /// Circuit parameters and projections that are scaled.
+    pub scales: Vec<String>,
+}
+
+/// A connection matrix that turns a sent variable into received inputs.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ProjectionDraft {
+    /// Which matrix of the connectome.
+    #[serde(default)]
+    pub weights: WeightsDraft,
+    /// Variable sent by the source area.
+    pub from: String,
+    /// Inputs received by the target area, each with its gain per unit of weighted sent variable.
+    pub to: Named<Quantity>,
+    /// Which links are kept.
+    #[serde(default)]
+    pub keep: KeepDraft,
+    /// Gradient that tells up from down when `keep` needs it.
+    #[serde(default)]
+    pub hierarchy: Option<String>,
+    /// Null models of the matrix.
+    #[serde(default)]
+    pub shuffle: Option<ShuffleDraft>,
+}
+
+/// Matrices a projection may use.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum WeightsDraft {
+    /// Fraction of labelled neurons, as given (rows do not sum to one).
+    #[default]
+    Fln,
+}
+
+/// Which links of a matrix are kept.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum KeepDraft {
+    /// All of them.
+    #[default]
+    All,
+    /// Only from lower to higher areas (feedback removed).
+    Feedforward,
+    /// Only from higher to lower areas (feedforward removed).
+    Feedback,
+    /// None (every area alone).
+    None,
+}
+
+/// A shuffled matrix.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ShuffleDraft {
+    /// What is permuted.
+    pub what: ShuffleKind,
+    /// Seed of the permutation.
+    pub seed: u64,
+}
+
+/// What a shuffle permutes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ShuffleKind {
+    /// Weights over the existing links.
+    Strengths,
+    /// Weights, zeros included, over all off-diagonal pairs.
+    Topology,
+}
+
+/// The state around which the model is built.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BaselineDraft {
+    /// Variable → value, the same in every area.
+    pub state: Named<Quantity>,
+    /// What is solved so that the baseline is a fixed point.
+    #[serde(default)]
+    pub solve: SolveDraft,
+}
+
+/// What is solved so that the baseline is a fixed point.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SolveDraft {
+    /// Background currents: `state` itself becomes the fixed point.
+    Background,
+    /// The state: the fixed point that Newton's method reaches from `state`.
+    FixedPoint,
+    /// Nothing: `state` is where the run starts.
+    #[default]
+    Nothing,
+}
+
+/// Areas removed from the network.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LesionDraft {
+    /// Names.
+    pub areas: Vec<String>,
+    /// Which network the background currents are solved for.
+    #[serde(default)]
+    pub background: LesionBackground,
+}
+
+/// Which network the background currents are solved for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LesionBackground {
+    /// The network that is left: it rests at the stated baseline.
+    #[default]
+    Lesioned,
+    /// The intact network: areas that lose input rest lower than the baseline.
+    Intact,
+}
+
+/// Area names, or the word `all`.
+#[derive(Debug, Clone, Default)]
+pub enum AreasDraft {
+    /// The word `all`.
+    #[default]
+    All,
+    /// Names.
+    List(Vec<String>),
+}
+
+impl<'de> Deserialize<'de> for AreasDraft {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct AreasVisitor;
+        impl<'de> Visitor<'de> for AreasVisitor {
+            type Value = AreasDraft;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("`all` or a list of area names")
+            }
+            fn visit_str<E: serde::de::Error>(self, word: &str) -> Result<AreasDraft, E> {
+                if word == "all" {
+                    return Ok(AreasDraft::All);
+                }
+                Err(E::custom(format!(
+                    "not a list of areas: found `{word}`, expected `all` or a list such as [{word}]"
+                )))
+            }
+            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<AreasDraft, A::Error> {
+                let mut names = Vec::new();
+                while let Some(name) = seq.next_element()? {
+                    names.push(name);
+                }
+                Ok(AreasDraft::List(names))
+            }
+        }
+        deserializer.deserialize_any(AreasVisitor)
+    }
+}
+
+/// A step of input: on from `onset` until `offset`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StimulusDraft {
+    /// Input of the circuit.
+    pub into: String,
+    /// Areas that receive it.
+    pub areas: AreasDraft,
+    /// Height, in the input's unit.
+    pub amplitude: Quantity,
+    /// Start.
+    pub onset: Quantity,
+    /// End.
+    pub offset: Quantity,
+}
+
+/// Noise added to an input.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NoiseDraft {
+    /// White or Ornstein–Uhlenbeck.
+    pub kind: NoiseKind,
+    /// Input of the circuit.
+    pub into: String,
+    /// Areas that receive it.
+    #[serde(default)]
+    pub areas: AreasDraft,
+    /// Areas taken out of `areas`.
+    #[serde(default)]
+    pub except: Vec<String>,
+    /// Constant added to the noise.
+    #[serde(default)]
+    pub mean: Option<Quantity>,
+    /// White: standard deviation of the mean over one `bin`. OU: stationary standard deviation.
+    pub sd: Quantity,
+    /// White: the bin that `sd` refers to.
+    #[serde(default)]
+    pub bin: Option<Quantity>,
+    /// OU: time constant.
+    #[serde(default)]
+    pub tau: Option<Quantity>,
+}
+
+/// Kinds of noise.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum NoiseKind {
+    /// No memory.
+    White,
+    /// Exponential memory.
+    OrnsteinUhlenbeck,
+}
+
+/// Time, step and scheme.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SimulationDraft {
+    /// Length of the run.
+    pub duration: Quantity,
+    /// Step.
+    pub dt: Quantity,
+    /// Integrator.
+    #[serde(default)]
+    pub stepper: StepperKind,
+    /// Order of updates within an Euler step.
+    #[serde(default)]
+    pub order: OrderKind,
+    /// Seed of all noise.
+    #[serde(default)]
+    pub seed: u64,
+    /// Runs of the same model under other noise.
+    #[serde(default = "one")]
+    pub replicates: u32,
+}
+
+const fn one() -> u32 {
+    1
+}
+
+/// Integrators.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StepperKind {
+    /// Explicit Euler; with noise, Euler–Maruyama.
+    #[default]
+    Euler,
+    /// Heun's second-order method.
+    Heun,
+    /// Classical Runge–Kutta, fourth order.
+    Rk4,
+}
+
+/// Order of updates within an Euler step.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OrderKind {
+    /// All new values from all old values.
+    #[default]
+    Synchronous,
+    /// The order of the authors' code, declared by the circuit.
+    Published,
+}
+
+/// What is written to the result file.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RecordDraft {
+    /// Circuit variables.
+    pub variables: Vec<String>,
+    /// Sampling interval.
+    pub every: Quantity,
+    /// Areas.
+    #[serde(default)]
+    pub areas: AreasDraft,
+    /// First sample; 0 if absent.
+    #[serde(default)]
+    pub start: Option<Quantity>,
+    /// Number type in the file.
+    #[serde(default)]
+    pub precision: PrecisionKind,
+    /// Deflate level 0 (none) to 9.
+    #[serde(default = "one_u8")]
+    pub compression: u8,
+}
+
+const fn one_u8() -> u8 {
+    1
+}
+
+/// Number type in the file.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PrecisionKind {
+    /// 64-bit.
+    #[default]
+    Float64,
+    /// 32-bit.
+    Float32,
+}
+
+/// Measures computed inside the run.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AnalysisDraft {
+    /// Gradient by which tables and figures are ordered.
+    #[serde(default)]
+    pub hierarchy: Option<String>,
+    /// Per-area timescales.
+    #[serde(default)]
+    pub timescales: Option<TimescalesDraft>,
+    /// Correlation of the areas' activity.
+    #[serde(default)]
+    pub functional_connectivity: Option<FcDraft>,
+    /// Eigenmodes of the linearised network.
+    #[serde(default)]
+    pub modes: Option<ModesDraft>,
+}
+
+/// Per-area timescales.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TimescalesDraft {
+    /// From the recorded activity, or exactly from the linearised network.
+    pub method: TimescaleMethod,
+    /// Variable whose autocorrelation is fitted.
+    pub variable: String,
+    /// Exact: the noise that drives the network; the experiment's own noise if absent.
+    #[serde(default)]
+    pub drive: Option<Named<NoiseDraft>>,
+    /// Longest lag.
+    #[serde(default)]
+    pub max_lag: Option<Quantity>,
+    /// Simulated: activity before this time is left out.
+    #[serde(default)]
+    pub after: Option<Quantity>,
+}
+
+/// Where a timescale comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TimescaleMethod {
+    /// The recorded activity.
+    Simulated,
+    /// Jacobian, Lyapunov covariance and matrix exponential.
+    Exact,
+}
+
+/// Functional connectivity.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FcDraft {
+    /// From the recorded activity, or exactly.
+    pub method: TimescaleMethod,
+    /// Variable that is correlated.
+    pub variable: String,
+    /// Exact: the noise that drives the network; the experiment's own noise if absent.
+    #[serde(default)]
+    pub drive: Option<Named<NoiseDraft>>,
+    /// Simulated: activity before this time is left out.
+    #[serde(default)]
+    pub after: Option<Quantity>,
+}
+
+/// Eigenmodes.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ModesDraft {
+    /// Variable whose components give the participation ratio.
+    pub variable: String,
+}

@@ -1,0 +1,414 @@
+//! An experiment as meant: no options left, canonical units, one digest.
+
+use super::draft::{
+    AnalysisDraft, AreasDraft, Draft, FcDraft, NoiseDraft, NoiseKind, TimescaleMethod,
+    TimescalesDraft,
+};
+pub use super::draft::{
+    AreasDraft as Areas, CircuitDraft as CircuitSpec, ConnectomeDraft as ConnectomeSpec,
+    GradientDraft as GradientSpec, KeepDraft as Keep, LesionBackground, LesionDraft as LesionSpec,
+    LinkDraft as LinkSpec, Named, OrderKind as Order, PrecisionKind as Precision,
+    ProjectionDraft as ProjectionSpec, ShuffleDraft as ShuffleSpec, ShuffleKind,
+    SolveDraft as Solve, StepperKind as Stepper, TimescaleMethod as Method,
+    WeightsDraft as Weights,
+};
+use super::{Config, SpecError};
+use crate::units::{Dimension, Quantity, UnitError};
+
+/// A complete experiment. Quantities whose unit only the circuit knows stay [`Quantity`].
+#[derive(Debug, Clone)]
+pub struct ExperimentSpec {
+    /// One line that names the experiment.
+    pub title: String,
+    /// What it shows.
+    pub description: String,
+    /// Publications.
+    pub sources: Vec<String>,
+    /// Areas and links.
+    pub connectome: ConnectomeSpec,
+    /// The local circuit.
+    pub circuit: CircuitSpec,
+    /// Gradients by name.
+    pub gradients: Named<GradientSpec>,
+    /// Projections by name.
+    pub projections: Named<ProjectionSpec>,
+    /// Variable → baseline value.
+    pub baseline: Named<Quantity>,
+    /// What is solved for the baseline.
+    pub solve: Solve,
+    /// Area or `all` → variable → start value.
+    pub initial: Named<Named<Quantity>>,
+    /// Areas removed.
+    pub lesions: Option<LesionSpec>,
+    /// Stimuli by name.
+    pub stimuli: Named<StimulusSpec>,
+    /// Noise sources by name.
+    pub noise: Named<NoiseSpec>,
+    /// How the run is made.
+    pub run: RunSpec,
+    /// Measures.
+    pub analysis: AnalysisSpec,
+    /// The document it was made from, for messages and for the canonical text.
+    pub config: Config,
+}
+
+/// A step of input.
+#[derive(Debug, Clone)]
+pub struct StimulusSpec {
+    /// Input of the circuit.
+    pub into: String,
+    /// Areas.
+    pub areas: Areas,
+    /// Height in the input's unit.
+    pub amplitude: Quantity,
+    /// Start, ms.
+    pub onset_ms: f64,
+    /// End, ms.
+    pub offset_ms: f64,
+}
+
+/// Noise added to an input.
+#[derive(Debug, Clone)]
+pub struct NoiseSpec {
+    /// Input of the circuit.
+    pub into: String,
+    /// Areas.
+    pub areas: Areas,
+    /// Areas taken out.
+    pub except: Vec<String>,
+    /// Constant part, in the input's unit.
+    pub mean: Option<Quantity>,
+    /// Standard deviation in the input's unit; see [`NoiseMemory`].
+    pub sd: Quantity,
+    /// White or coloured.
+    pub memory: NoiseMemory,
+}
+
+/// Memory of a noise source.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum NoiseMemory {
+    /// White: `sd` is that of the mean over one bin, so the intensity is sd × sqrt(bin).
+    White {
+        /// The bin, ms.
+        bin_ms: f64,
+    },
+    /// Ornstein–Uhlenbeck: `sd` is the stationary one.
+    Ou {
+        /// Time constant, ms.
+        tau_ms: f64,
+    },
+}
+
+/// How a run is made: time, scheme, seed, what is recorded.
+#[derive(Debug, Clone)]
+pub struct RunSpec {
+    /// Length, ms.
+    pub duration_ms: f64,
+    /// Step, ms.
+    pub dt_ms: f64,
+    /// Integrator.
+    pub stepper: Stepper,
+    /// Order of updates within an Euler step.
+    pub order: Order,
+    /// Seed of all noise.
+    pub seed: u64,
+    /// Number of replicates.
+    pub replicates: u32,
+    /// Recorded variables.
+    pub variables: Vec<String>,
+    /// Recorded areas.
+    pub areas: Areas,
+    /// Sampling interval, ms.
+    pub every_ms: f64,
+    /// First sample, ms.
+    pub start_ms: f64,
+    /// Number type in the file.
+    pub precision: Precision,
+    /// Deflate level, 0 for none.
+    pub compression: u8,
+}
+
+/// Measures computed inside the run.
+#[derive(Debug, Clone, Default)]
+pub struct AnalysisSpec {
+    /// Gradient by which tables and figures are ordered.
+    pub hierarchy: Option<String>,
+    /// Per-area timescales.
+    pub timescales: Option<TimescalesSpec>,
+    /// Functional connectivity.
+    pub functional_connectivity: Option<FcSpec>,
+    /// Variable whose components give participation ratios of the eigenmodes.
+    pub modes: Option<String>,
+}
+
+/// Per-area timescales.
+#[derive(Debug, Clone)]
+pub struct TimescalesSpec {
+    /// Where they come from.
+    pub method: Method,
+    /// Variable.
+    pub variable: String,
+    /// Noise that drives the network in the exact method, if not the experiment's own.
+    pub drive: Option<Named<NoiseSpec>>,
+    /// Longest lag, ms.
+    pub max_lag_ms: f64,
+    /// Simulated: activity before this is left out, ms.
+    pub after_ms: f64,
+}
+
+/// Functional connectivity.
+#[derive(Debug, Clone)]
+pub struct FcSpec {
+    /// Where it comes from.
+    pub method: Method,
+    /// Variable.
+    pub variable: String,
+    /// Noise that drives the network in the exact method, if not the experiment's own.
+    pub drive: Option<Named<NoiseSpec>>,
+    /// Simulated: activity before this is left out, ms.
+    pub after_ms: f64,
+}
+
+/// Longest lag when none is typed, ms: the default of the timescale estimator.
+const DEFAULT_MAX_LAG_MS: f64 = 6000.0;
+
+/// Resolves a draft. Errors name the key path, which the caller turns into a line and column.
+pub(super) fn resolve(draft: Draft, config: Config) -> Result<ExperimentSpec, SpecError> {
+    let at = |path: &str, e: UnitError| config.error(path, e.to_string());
+    let time = |path: &str, q: Quantity| q.expect(Dimension::TIME).map_err(|e| at(path, e));
+    let positive = |path: &str, q: Quantity| {
+        let value = time(path, q)?;
+        if value > 0.0 {
+            return Ok(value);
+        }
+        Err(config.error(
+            path,
+            format!("not positive: found {q}, expected a time above 0 ms"),
+        ))
+    };
+
+    let mut stimuli = Named::new();
+    for (name, s) in draft.stimuli {
+        let path = format!("stimuli.{}", super::node::path_segment(&name));
+        let onset_ms = time(&format!("{path}.onset"), s.onset)?;
+        let offset_ms = time(&format!("{path}.offset"), s.offset)?;
+        if onset_ms < 0.0 || offset_ms <= onset_ms {
+            return Err(config.error(
+                &format!("{path}.offset"),
+                format!(
+                    "stimulus `{name}` has no duration: found onset {onset_ms} ms and offset \
+                     {offset_ms} ms, expected 0 ms <= onset < offset"
+                ),
+            ));
+        }
+        let spec = StimulusSpec {
+            into: s.into,
+            areas: s.areas,
+            amplitude: s.amplitude,
+            onset_ms,
+            offset_ms,
+        };
+        stimuli.insert(name, spec);
+    }
+
+    let noise = resolve_noise(&config, "noise", draft.noise)?;
+    let sim = &draft.simulation;
+    let duration_ms = positive("simulation.duration", sim.duration)?;
+    let dt_ms = positive("simulation.dt", sim.dt)?;
+    if sim.replicates == 0 {
+        return Err(config.error(
+            "simulation.replicates",
+            "no replicates: found 0, expected at least 1".to_owned(),
+        ));
+    }
+    let record = &draft.record;
+    let start_ms = match record.start {
+        Some(q) => time("record.start", q)?,
+        None => 0.0,
+    };
+    if record.compression > 9 {
+        return Err(config.error(
+            "record.compression",
+            format!(
+                "deflate level out of range: found {}, expected 0 to 9",
+                record.compression
+            ),
+        ));
+    }
+    let run = RunSpec {
+        duration_ms,
+        dt_ms,
+        stepper: sim.stepper,
+        order: sim.order,
+        seed: sim.seed,
+        replicates: sim.replicates,
+        variables: record.variables.clone(),
+        areas: record.areas.clone(),
+        every_ms: positive("record.every", record.every)?,
+        start_ms,
+        precision: record.precision,
+        compression: record.compression,
+    };
+    for (name, stimulus) in &stimuli {
+        if stimulus.offset_ms > duration_ms {
+            let path = format!("stimuli.{}.offset", super::node::path_segment(name));
+            return Err(config.error(
+                &path,
+                format!(
+                    "stimulus `{name}` outlasts the run: found offset {} ms, expected at most \
+                     simulation.duration = {duration_ms} ms",
+                    stimulus.offset_ms
+                ),
+            ));
+        }
+    }
+    let analysis = resolve_analysis(&config, draft.analysis)?;
+    Ok(ExperimentSpec {
+        title: draft.title,
+        description: draft.description,
+        sources: draft.sources,
+        connectome: draft.connectome,
+        circuit: draft.circuit,
+        gradients: draft.gradients,
+        projections: draft.projections,
+        baseline: draft.baseline.state,
+        solve: draft.baseline.solve,
+        initial: draft.initial,
+        lesions: draft.lesions,
+        stimuli,
+        noise,
+        run,
+        analysis,
+        config,
+    })
+}
+
+fn resolve_noise(
+    config: &Config,
+    under: &str,
+    drafts: Named<NoiseDraft>,
+) -> Result<Named<NoiseSpec>, SpecError> {
+    let mut out = Named::new();
+    for (name, n) in drafts {
+        let path = format!("{under}.{}", super::node::path_segment(&name));
+        let (key, other, wanted, unwanted) = match n.kind {
+            NoiseKind::White => ("bin", "tau", n.bin, n.tau),
+            NoiseKind::OrnsteinUhlenbeck => ("tau", "bin", n.tau, n.bin),
+        };
+        if unwanted.is_some() {
+            let path = format!("{path}.{other}");
+            let kind = if key == "bin" {
+                "white"
+            } else {
+                "ornstein_uhlenbeck"
+            };
+            let message =
+                format!("key does not belong: found `{other}` in {kind} noise, expected `{key}`");
+            return Err(config.error(&path, message));
+        }
+        let Some(q) = wanted else {
+            let message = format!("missing key: expected `{key}` for this kind of noise");
+            return Err(config.error(&path, message));
+        };
+        let ms = q
+            .expect(Dimension::TIME)
+            .map_err(|e| config.error(&format!("{path}.{key}"), e.to_string()))?;
+        if ms <= 0.0 || n.sd.value < 0.0 {
+            let found = if ms <= 0.0 { q } else { n.sd };
+            let key = if ms <= 0.0 { key } else { "sd" };
+            let message = format!("out of range: found {found}, expected {key} above 0");
+            return Err(config.error(&format!("{path}.{key}"), message));
+        }
+        let memory = match n.kind {
+            NoiseKind::White => NoiseMemory::White { bin_ms: ms },
+            NoiseKind::OrnsteinUhlenbeck => NoiseMemory::Ou { tau_ms: ms },
+        };
+        let spec = NoiseSpec {
+            into: n.into,
+            areas: n.areas,
+            except: n.except,
+            mean: n.mean,
+            sd: n.sd,
+            memory,
+        };
+        out.insert(name, spec);
+    }
+    Ok(out)
+}
+
+fn resolve_analysis(config: &Config, draft: AnalysisDraft) -> Result<AnalysisSpec, SpecError> {
+    let time = |path: &str, q: Option<Quantity>, absent: f64| match q {
+        None => Ok(absent),
+        Some(q) => {
+            let value = q
+                .expect(Dimension::TIME)
+                .map_err(|e| config.error(path, e.to_string()))?;
+            if value >= 0.0 {
+                return Ok(value);
+            }
+            Err(config.error(
+                path,
+                format!("negative time: found {q}, expected 0 ms or more"),
+            ))
+        }
+    };
+    let drive = |path: &str, method, drive: Option<Named<NoiseDraft>>| {
+        let Some(drive) = drive else { return Ok(None) };
+        if method == TimescaleMethod::Simulated {
+            let message = "key does not belong: found `drive` with `method: simulated`, expected \
+                           it only with `method: exact`";
+            return Err(config.error(path, message.to_owned()));
+        }
+        resolve_noise(config, path, drive).map(Some)
+    };
+    let timescales = match draft.timescales {
+        None => None,
+        Some(TimescalesDraft {
+            method,
+            variable,
+            drive: d,
+            max_lag,
+            after,
+        }) => {
+            let max_lag_ms = time("analysis.timescales.max_lag", max_lag, DEFAULT_MAX_LAG_MS)?;
+            Some(TimescalesSpec {
+                method,
+                variable,
+                drive: drive("analysis.timescales.drive", method, d)?,
+                max_lag_ms,
+                after_ms: time("analysis.timescales.after", after, 0.0)?,
+            })
+        }
+    };
+    let functional_connectivity = match draft.functional_connectivity {
+        None => None,
+        Some(FcDraft {
+            method,
+            variable,
+            drive: d,
+            after,
+        }) => Some(FcSpec {
+            method,
+            variable,
+            drive: drive("analysis.functional_connectivity.drive", method, d)?,
+            after_ms: time("analysis.functional_connectivity.after", after, 0.0)?,
+        }),
+    };
+    Ok(AnalysisSpec {
+        hierarchy: draft.hierarchy,
+        timescales,
+        functional_connectivity,
+        modes: draft.modes.map(|m| m.variable),
+    })
+}
+
+impl Areas {
+    /// Names listed, or `None` for all.
+    #[must_use]
+    pub fn names(&self) -> Option<&[String]> {
+        match self {
+            AreasDraft::All => None,
+            AreasDraft::List(names) => Some(names),
+        }
+    }
+}

@@ -1,0 +1,414 @@
+//! YAML to experiment: files, presets and `--set` are merged as trees with positions, typed as a
+//! [`draft::Draft`], and resolved to an [`ExperimentSpec`] with canonical units.
+//!
+//! Layers, lowest first: the model named by `from:` (which may have its own), the preset it
+//! applies, the experiment file, `--set` arguments in their order. Maps merge key by key, null
+//! removes an entry, anything else replaces.
+
+pub mod bundled;
+mod de;
+pub mod draft;
+mod experiment;
+pub mod node;
+pub mod suggest;
+
+use std::fmt;
+use std::path::{Component, Path, PathBuf};
+use std::sync::Arc;
+
+use serde::de::DeserializeOwned;
+use sha2::{Digest, Sha256};
+
+pub use experiment::*;
+use node::{Key, Location, Node, SourceText, Value};
+use suggest::did_you_mean;
+
+/// What is wrong with a config, and where.
+#[derive(Debug, Clone)]
+pub struct SpecError {
+    /// What is wrong: found X, expected Y.
+    pub message: String,
+    /// Line and column, when the fault lies in a text.
+    pub at: Option<Box<Location>>,
+}
+
+impl SpecError {
+    fn nowhere(message: String) -> Self {
+        SpecError { message, at: None }
+    }
+
+    fn at(message: String, at: Location) -> Self {
+        SpecError {
+            message,
+            at: Some(Box::new(at)),
+        }
+    }
+}
+
+impl fmt::Display for SpecError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)?;
+        match &self.at {
+            Some(at) => write!(f, "\n{}", at.snippet()),
+            None => Ok(()),
+        }
+    }
+}
+
+impl std::error::Error for SpecError {}
+
+/// A merged document: knows where each of its keys was typed.
+#[derive(Debug, Clone)]
+pub struct Config {
+    tree: Arc<Node>,
+}
+
+impl Config {
+    /// Reads one document as it stands, without layers.
+    ///
+    /// # Errors
+    /// Bad YAML, with line and column.
+    pub fn parse(name: &str, text: &str) -> Result<Config, SpecError> {
+        Ok(Config {
+            tree: Arc::new(parse(name, text)?),
+        })
+    }
+
+    /// The document as a type.
+    ///
+    /// # Errors
+    /// Unknown or missing keys and values of the wrong kind, with line and column.
+    pub fn deserialize<T: DeserializeOwned>(&self) -> Result<T, SpecError> {
+        T::deserialize(&*self.tree).map_err(|e| SpecError {
+            message: e.message,
+            at: Some(Box::new(e.at.unwrap_or_else(|| self.tree.at.clone()))),
+        })
+    }
+
+    /// An error at the key path, such as `stimuli.pulse.areas[0]`.
+    #[must_use]
+    pub fn error(&self, path: &str, message: String) -> SpecError {
+        SpecError::at(message, self.tree.locate(path))
+    }
+
+    /// The document as one YAML text without `from`, presets or comments: enough to run it again.
+    #[must_use]
+    pub fn canonical(&self) -> String {
+        // A tree of texts, lists and maps always serialises.
+        serde_yaml::to_string(&*self.tree).expect("a config tree serialises to YAML")
+    }
+
+    /// SHA-256 of the canonical text, as hexadecimal.
+    #[must_use]
+    pub fn digest(&self) -> String {
+        hex(&Sha256::digest(self.canonical().as_bytes()))
+    }
+}
+
+/// Bytes as lower-case hexadecimal.
+#[must_use]
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|b| format!("{b:02x}")).collect()
+}
+
+/// Reads an experiment from a path or a bundled name and lays `sets` (`path=value`) on top.
+///
+/// # Errors
+/// Everything that is wrong with the text: syntax, unknown or missing keys, wrong units, with line
+/// and column.
+pub fn load(name: &str, sets: &[String]) -> Result<ExperimentSpec, SpecError> {
+    let origin = Origin::find(name)?;
+    let folder = match &origin {
+        Origin::File(path) => Some(path.parent().unwrap_or(Path::new("")).to_owned()),
+        Origin::Bundled(_) => None,
+    };
+    build(read_layers(origin, &mut Vec::new())?, sets, folder)
+}
+
+/// Reads an experiment from a text, for example the canonical config of a result file.
+///
+/// # Errors
+/// As [`load`].
+pub fn from_text(name: &str, text: &str, sets: &[String]) -> Result<ExperimentSpec, SpecError> {
+    let root = parse(name, text)?;
+    build(layers_of(root, None, &mut Vec::new())?, sets, None)
+}
+
+fn build(
+    mut layers: Vec<Node>,
+    sets: &[String],
+    folder: Option<PathBuf>,
+) -> Result<ExperimentSpec, SpecError> {
+    for (i, set) in sets.iter().enumerate() {
+        layers.push(set_layer(i + 1, set)?);
+    }
+    let mut tree = merge_layers(layers)?;
+    make_data_path_absolute(&mut tree, folder.as_deref());
+    let config = Config {
+        tree: Arc::new(tree),
+    };
+    experiment::resolve(config.deserialize()?, config)
+}
+
+/// A data folder typed relative to the config is written out in full, so that the canonical text
+/// means the same data wherever it is read. Bundled names stay as they are.
+fn make_data_path_absolute(tree: &mut Node, folder: Option<&Path>) {
+    let Some(folder) = folder else { return };
+    let Value::Map(entries) = &mut tree.value else {
+        return;
+    };
+    let connectome = entries
+        .iter_mut()
+        .find(|(k, _)| k.text == "connectome")
+        .map(|(_, n)| n);
+    let Some(Value::Map(entries)) = connectome.map(|n| &mut n.value) else {
+        return;
+    };
+    for (key, node) in entries {
+        if key.text == "data"
+            && let Value::Scalar { text, .. } = &mut node.value
+            && let beside = folder.join(&*text)
+            && beside.is_dir()
+            && let Ok(full) = std::path::absolute(&beside)
+        {
+            *text = full.display().to_string();
+        }
+    }
+}
+
+/// Where a config comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Origin {
+    File(PathBuf),
+    Bundled(&'static bundled::BundledConfig),
+}
+
+impl Origin {
+    /// A file of that path if there is one, else the bundled config of that name or path.
+    fn find(name: &str) -> Result<Origin, SpecError> {
+        let path = Path::new(name);
+        if path.is_file() {
+            return Ok(Origin::File(path.to_owned()));
+        }
+        if let Some(config) = bundled::find(name) {
+            return Ok(Origin::Bundled(config));
+        }
+        let hint = did_you_mean(name, bundled::names());
+        Err(SpecError::nowhere(format!(
+            "no such config: found neither a file nor a bundled config called `{name}`{hint}"
+        )))
+    }
+
+    /// What `from: name` means in a config of this origin.
+    fn relative(&self, name: &str) -> Option<Origin> {
+        match self {
+            Origin::File(path) => {
+                let beside = path.parent().unwrap_or(Path::new("")).join(name);
+                beside.is_file().then_some(Origin::File(beside))
+            }
+            Origin::Bundled(config) => {
+                let beside = Path::new(config.path).parent()?.join(name);
+                bundled::find(&normalise(&beside)).map(Origin::Bundled)
+            }
+        }
+    }
+
+    fn name(&self) -> String {
+        match self {
+            Origin::File(path) => path.display().to_string(),
+            Origin::Bundled(config) => format!("(bundled) {}", config.path),
+        }
+    }
+}
+
+/// Removes `.` and `..` from a relative path by text: bundled configs have no file system.
+fn normalise(path: &Path) -> String {
+    let mut parts: Vec<String> = Vec::new();
+    for component in path.components() {
+        match component {
+            Component::ParentDir => {
+                parts.pop();
+            }
+            Component::Normal(part) => parts.push(part.to_string_lossy().into_owned()),
+            _ => {}
+        }
+    }
+    parts.join("/")
+}
+
+fn parse(name: &str, text: &str) -> Result<Node, SpecError> {
+    let node = Node::parse(name, text)
+        .map_err(|e| SpecError::at(format!("not valid YAML: {}", e.message), e.at))?;
+    match node.value {
+        Value::Map(_) => Ok(node),
+        _ => Err(SpecError::at(
+            "not a config: expected a map of keys such as `from:` and `simulation:`".to_owned(),
+            node.at,
+        )),
+    }
+}
+
+fn read_layers(origin: Origin, seen: &mut Vec<Origin>) -> Result<Vec<Node>, SpecError> {
+    let text = match &origin {
+        Origin::Bundled(config) => config.text.to_owned(),
+        Origin::File(path) => std::fs::read_to_string(path).map_err(|e| {
+            SpecError::nowhere(format!("cannot read the config {}: {e}", path.display()))
+        })?,
+    };
+    let root = parse(&origin.name(), &text)?;
+    seen.push(origin.clone());
+    layers_of(root, Some(&origin), seen)
+}
+
+/// The layers of a document, lowest first: those of its `from:`, then itself.
+fn layers_of(
+    mut root: Node,
+    origin: Option<&Origin>,
+    seen: &mut Vec<Origin>,
+) -> Result<Vec<Node>, SpecError> {
+    let mut layers = Vec::new();
+    if let Some(from) = root.take("from") {
+        let Some(name) = from.text() else {
+            return Err(SpecError::at(
+                "wrong kind of value: expected a name".to_owned(),
+                from.at,
+            ));
+        };
+        let below = origin
+            .and_then(|o| o.relative(name))
+            .or_else(|| bundled::find(name).map(Origin::Bundled));
+        let Some(below) = below else {
+            let hint = did_you_mean(name, bundled::names());
+            let message = format!(
+                "no such model: found neither a file beside this one nor a bundled config called \
+                 `{name}`{hint}"
+            );
+            return Err(SpecError::at(message, from.at));
+        };
+        if seen.contains(&below) {
+            let message = format!("configs go in a circle: found `from: {name}` again");
+            return Err(SpecError::at(message, from.at));
+        }
+        layers = read_layers(below, seen)?;
+    }
+    layers.push(root);
+    Ok(layers)
+}
+
+/// `path=value` as a layer of its own.
+fn set_layer(number: usize, set: &str) -> Result<Node, SpecError> {
+    let name = format!("--set {number}");
+    let place = |column: usize| Location {
+        source: Arc::new(SourceText {
+            name: name.clone(),
+            text: set.to_owned(),
+        }),
+        line: 1,
+        column,
+    };
+    let Some((path, value)) = set.split_once('=') else {
+        let message = format!("not an override: found `{set}`, expected `path=value`");
+        return Err(SpecError::at(message, place(1)));
+    };
+    let Some(segments) = node::split_path(path.trim()) else {
+        let message =
+            format!("not a key path: found `{path}`, expected e.g. `stimuli.pulse.areas`");
+        return Err(SpecError::at(message, place(1)));
+    };
+    let offset = path.chars().count() + 1;
+    let mut child = match Node::parse(&name, value) {
+        Ok(node) => node,
+        Err(e) => {
+            let at = place(e.at.column + offset);
+            return Err(SpecError::at(format!("not valid YAML: {}", e.message), at));
+        }
+    };
+    // A value made of several nodes keeps the place of its start; that is where the caret goes.
+    relocate(&mut child, &place(offset + 1));
+    for segment in segments.into_iter().rev() {
+        let mut parent = Node::empty_map(place(1));
+        parent.put(
+            Key {
+                text: segment,
+                at: place(1),
+            },
+            child,
+        );
+        child = parent;
+    }
+    Ok(child)
+}
+
+fn relocate(node: &mut Node, at: &Location) {
+    node.at = at.clone();
+    match &mut node.value {
+        Value::Seq(items) => items.iter_mut().for_each(|n| relocate(n, at)),
+        Value::Map(entries) => entries.iter_mut().for_each(|(k, n)| {
+            k.at = at.clone();
+            relocate(n, at);
+        }),
+        _ => {}
+    }
+}
+
+/// Merges layers; the chosen preset goes right above the layer that defines it.
+fn merge_layers(mut layers: Vec<Node>) -> Result<Node, SpecError> {
+    let mut chosen: Option<Node> = None;
+    let mut definition: Option<(usize, Node)> = None;
+    for (i, layer) in layers.iter_mut().enumerate() {
+        if let Some(presets) = layer.take("presets") {
+            definition = Some((i, presets));
+        }
+        if let Some(preset) = layer.take("preset") {
+            chosen = Some(preset);
+        }
+    }
+    if let Some(choice) = &chosen {
+        let name = choice.text().unwrap_or_default().to_owned();
+        let known: Vec<String> = match &definition {
+            Some((
+                _,
+                Node {
+                    value: Value::Map(entries),
+                    ..
+                },
+            )) => entries.iter().map(|(k, _)| k.text.clone()).collect(),
+            _ => Vec::new(),
+        };
+        let patch = definition
+            .as_ref()
+            .and_then(|(i, presets)| Some((*i, presets.get(&name)?)));
+        let Some((i, patch)) = patch else {
+            let hint = did_you_mean(&name, known.iter().map(String::as_str));
+            let known = if known.is_empty() {
+                "none here".to_owned()
+            } else {
+                known.join(", ")
+            };
+            let message = format!("unknown preset: found `{name}`, expected one of {known}{hint}");
+            return Err(SpecError::at(message, choice.at.clone()));
+        };
+        let mut patch = patch.clone();
+        let label = Value::Scalar {
+            text: name,
+            quoted: false,
+        };
+        patch.put(
+            Key {
+                text: "applied_preset".to_owned(),
+                at: choice.at.clone(),
+            },
+            Node {
+                value: label,
+                at: choice.at.clone(),
+            },
+        );
+        layers.insert(i + 1, patch);
+    }
+    let mut layers = layers.into_iter();
+    let mut tree = layers.next().expect("a config has at least one layer");
+    for layer in layers {
+        tree.merge(layer);
+    }
+    Ok(tree)
+}

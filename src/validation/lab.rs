@@ -1,0 +1,748 @@
+//! One experiment, run as far as the measures need it.
+
+use std::fmt;
+use std::sync::atomic::AtomicBool;
+
+use ndarray::Array2;
+
+use super::targets::Measure;
+use crate::analysis::modes::{Modes, eigenmodes};
+use crate::analysis::timescale::decay_to;
+use crate::analysis::{AnalysisError, stats};
+use crate::engine::{
+    self, Conditions, EngineError, LinearNetwork, Measures, Quiet, Recording, TimescaleRow,
+};
+use crate::ids::AreaId;
+use crate::network::{Network, NetworkError};
+use crate::plan::{Execution, Plan};
+use crate::spec::{
+    self, ExperimentSpec, LesionBackground, LesionSpec, ShuffleKind, ShuffleSpec, SpecError,
+};
+use crate::stepper::linear::{NoFixedPoint, baseline_state, fixed_point, linearise};
+
+/// What a measure gives.
+#[derive(Debug, Clone, PartialEq, serde::Serialize)]
+#[serde(untagged)]
+pub enum Value {
+    /// A number.
+    Number(f64),
+    /// Names of areas.
+    Names(Vec<String>),
+}
+
+impl fmt::Display for Value {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Value::Number(x) => write!(f, "{x:.6}"),
+            Value::Names(names) => f.write_str(&names.join(", ")),
+        }
+    }
+}
+
+/// Why a measure could not be taken.
+#[derive(Debug, thiserror::Error)]
+pub enum LabError {
+    /// The experiment cannot be built.
+    #[error(transparent)]
+    Network(#[from] NetworkError),
+    /// The experiment or the target is faulty.
+    #[error(transparent)]
+    Spec(#[from] SpecError),
+    /// The run failed.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    /// No fixed point was found.
+    #[error(transparent)]
+    NoFixedPoint(#[from] NoFixedPoint),
+    /// A measure failed.
+    #[error(transparent)]
+    Analysis(#[from] AnalysisError),
+    /// The measure does not fit the experiment.
+    #[error("measure does not fit: {0}")]
+    Misfit(String),
+    /// Any of these, with the target it happened in.
+    #[error("target {id}: {source}")]
+    Target {
+        /// Identifier of the target.
+        id: String,
+        /// What happened.
+        source: Box<LabError>,
+    },
+}
+
+impl LabError {
+    pub(super) fn of(self, id: &str) -> LabError {
+        LabError::Target {
+            id: id.to_owned(),
+            source: Box::new(self),
+        }
+    }
+}
+
+fn misfit(message: impl Into<String>) -> LabError {
+    LabError::Misfit(message.into())
+}
+
+/// One experiment with what has been computed of it.
+pub struct Lab {
+    spec: ExperimentSpec,
+    network: Network,
+    plan: Plan,
+    threads: usize,
+    baseline: Option<Vec<f64>>,
+    recording: Option<Recording>,
+    measures: Option<Measures>,
+    timescales: Option<Vec<TimescaleRow>>,
+    modes: Option<Modes>,
+}
+
+/// Points at which the first state is started in a search for fixed points.
+const SCAN_POINTS: usize = 60;
+/// Fixed points closer than this, relative to the scanned range, are one.
+const SAME_POINT: f64 = 1e-6;
+
+impl Lab {
+    /// Builds an experiment; with `isolate`, only that area of it.
+    ///
+    /// # Errors
+    /// What is wrong with the config, the data or the name of the area.
+    pub fn new(
+        experiment: &str,
+        sets: &[String],
+        isolate: Option<&str>,
+        threads: usize,
+    ) -> Result<Lab, LabError> {
+        let mut spec = spec::load(experiment, sets)?;
+        if let Some(area) = isolate {
+            let whole = Network::build(&spec)?;
+            isolate_area(&mut spec, &whole, area)?;
+        }
+        Self::from_spec(spec, threads)
+    }
+
+    fn from_spec(spec: ExperimentSpec, threads: usize) -> Result<Lab, LabError> {
+        let network = Network::build(&spec)?;
+        let plan = Plan::compile(&network, &spec, Execution::default())?;
+        Ok(Lab {
+            spec,
+            network,
+            plan,
+            threads,
+            baseline: None,
+            recording: None,
+            measures: None,
+            timescales: None,
+            modes: None,
+        })
+    }
+
+    fn area(&self, name: &str) -> Result<AreaId, LabError> {
+        self.network
+            .connectome
+            .area_id(name)
+            .map_err(|e| misfit(e.to_string()))
+    }
+
+    /// Place of an area among the recorded ones.
+    fn recorded(&self, name: &str) -> Result<usize, LabError> {
+        let id = self.area(name)?;
+        let areas = &self.plan.record.areas;
+        areas
+            .iter()
+            .position(|a| *a == id)
+            .ok_or_else(|| misfit(format!("{name} is not recorded")))
+    }
+
+    fn variable(&self, name: &str) -> Result<usize, LabError> {
+        let info = self.network.info();
+        info.variable(name)
+            .ok_or_else(|| misfit(format!("{} has no variable {name}", info.name)))
+    }
+
+    /// Hierarchy of the recorded areas.
+    fn hierarchy(&self) -> Result<Vec<f64>, LabError> {
+        let map = self.spec.analysis.hierarchy.as_deref();
+        let map = map.ok_or_else(|| misfit("the experiment states no `analysis.hierarchy`"))?;
+        let gradient = self
+            .network
+            .connectome
+            .gradient(map)
+            .map_err(|e| misfit(e.to_string()))?;
+        Ok(self
+            .plan
+            .record
+            .areas
+            .iter()
+            .map(|a| gradient.values[a.index()])
+            .collect())
+    }
+
+    fn baseline(&mut self) -> Result<&[f64], LabError> {
+        if self.baseline.is_none() {
+            self.baseline = Some(baseline_state(&self.plan)?);
+        }
+        Ok(self.baseline.as_deref().unwrap_or_default())
+    }
+
+    fn recording(&mut self, stop: &AtomicBool) -> Result<&Recording, LabError> {
+        if self.recording.is_none() {
+            let conditions = Conditions {
+                threads: self.threads,
+                stop,
+                progress: &Quiet,
+            };
+            self.recording = Some(engine::simulate(&self.plan, &conditions)?);
+        }
+        self.recording
+            .as_ref()
+            .ok_or_else(|| misfit("no recording"))
+    }
+
+    fn measures(&mut self, stop: &AtomicBool) -> Result<&Measures, LabError> {
+        if self.measures.is_none() {
+            self.recording(stop)?;
+            self.baseline()?;
+            let (Some(recording), Some(baseline)) = (&self.recording, &self.baseline) else {
+                return Err(misfit("no recording"));
+            };
+            let measures =
+                engine::measure(&self.network, &self.plan, &self.spec, baseline, recording)?;
+            self.measures = Some(measures);
+        }
+        self.measures.as_ref().ok_or_else(|| misfit("no measures"))
+    }
+
+    fn timescales(&mut self, stop: &AtomicBool) -> Result<Vec<f64>, LabError> {
+        if self.timescales.is_none() {
+            let wanted = self.spec.analysis.timescales.clone();
+            let wanted = wanted.ok_or_else(|| misfit("no `analysis.timescales` in the config"))?;
+            if wanted.method == spec::Method::Simulated {
+                self.recording(stop)?;
+            }
+            self.baseline()?;
+            let baseline = self.baseline.as_deref().unwrap_or_default();
+            let rows = engine::timescales_of(
+                &self.network,
+                &self.plan,
+                &self.spec,
+                &wanted,
+                baseline,
+                self.recording.as_ref(),
+            )?;
+            self.timescales = Some(rows);
+        }
+        let rows = self.timescales.iter().flatten();
+        rows.map(|r| r.tau_ms.ok_or_else(|| misfit("an area has no timescale")))
+            .collect()
+    }
+
+    fn modes(&mut self) -> Result<&Modes, LabError> {
+        if self.modes.is_none() {
+            let baseline = self.baseline()?.to_vec();
+            let linear = linearise(&self.plan, &baseline);
+            self.modes = Some(eigenmodes(linear.jacobian.view())?);
+        }
+        self.modes.as_ref().ok_or_else(|| misfit("no modes"))
+    }
+
+    /// Eigenvalues of one area's own block of the Jacobian, 1/ms, slowest first.
+    fn area_eigenvalues(&mut self, area: usize) -> Result<Vec<f64>, LabError> {
+        let baseline = self.baseline()?.to_vec();
+        let linear = linearise(&self.plan, &baseline);
+        let states = self.network.info().states;
+        let block = ndarray::s![
+            area * states..(area + 1) * states,
+            area * states..(area + 1) * states
+        ];
+        Ok(eigenmodes(linear.jacobian.slice(block))?.re().to_vec())
+    }
+
+    /// Takes a measure.
+    ///
+    /// # Errors
+    /// See [`LabError`].
+    pub fn measure(&mut self, measure: &Measure, stop: &AtomicBool) -> Result<Value, LabError> {
+        use Measure as M;
+        let number = match measure {
+            M::EigenTimescale { rank } => nth(&self.modes()?.timescales_ms(), *rank)?,
+            M::Participation { rank } => {
+                let states = self.network.info().states;
+                let indices: Vec<usize> = (0..self.network.n_areas()).map(|a| a * states).collect();
+                self.modes()?.participation_ratio(*rank, &indices)?
+            }
+            M::AreaEigenvalue { area, rank } => {
+                let area = self.area(area)?.index();
+                nth(&self.area_eigenvalues(area)?, *rank)? * 1e3
+            }
+            M::AreaTimescaleRankCorrelation => {
+                let mut own = Vec::new();
+                for area in self.plan.record.areas.clone() {
+                    own.push(-1.0 / nth(&self.area_eigenvalues(area.index())?, 0)?);
+                }
+                stats::spearman(&self.hierarchy()?, &own)?
+            }
+            M::Baseline { area, variable } => {
+                let (area, v) = (self.area(area)?, self.variable(variable)?);
+                let at = self.plan.position[area.index()] * self.network.info().variables.len() + v;
+                self.baseline()?[at]
+            }
+            M::BaselineMin { variable } => self
+                .baseline_values(variable)?
+                .into_iter()
+                .fold(f64::INFINITY, f64::min),
+            M::BaselineMax { variable } => self
+                .baseline_values(variable)?
+                .into_iter()
+                .fold(f64::NEG_INFINITY, f64::max),
+            M::Peak { area } => {
+                let k = self.recorded(area)?;
+                self.measures(stop)?.peaks[k].value
+            }
+            M::PeakTime { area } => {
+                let k = self.recorded(area)?;
+                self.measures(stop)?.peaks[k].time_ms
+            }
+            M::DecayTime { area, fraction } => {
+                let k = self.recorded(area)?;
+                self.decay_time(k, *fraction, stop)?
+                    .unwrap_or(f64::INFINITY)
+            }
+            M::Timescale { area } => {
+                let k = self.recorded(area)?;
+                self.timescales(stop)?[k]
+            }
+            M::TimescaleMin => self
+                .timescales(stop)?
+                .into_iter()
+                .fold(f64::INFINITY, f64::min),
+            M::TimescaleMax => self.timescales(stop)?.into_iter().fold(0.0, f64::max),
+            M::TimescaleHierarchyR2 => {
+                stats::linear_fit(&self.hierarchy()?, &self.timescales(stop)?)?.r2
+            }
+            M::TimescaleRankShift { area } => {
+                let k = self.recorded(area)?;
+                let place = |values: &[f64]| values.iter().filter(|v| **v < values[k]).count();
+                place(&self.timescales(stop)?) as f64 - place(&self.hierarchy()?) as f64
+            }
+            M::FastestAreas { count } => {
+                let timescales = self.timescales(stop)?;
+                let mut order: Vec<usize> = (0..timescales.len()).collect();
+                order.sort_by(|&a, &b| timescales[a].total_cmp(&timescales[b]));
+                let name = |k: &usize| self.plan.areas[self.plan.record.areas[*k].index()].clone();
+                return Ok(Value::Names(order.iter().take(*count).map(name).collect()));
+            }
+            M::TimescaleRatio { area, to } => {
+                let (a, b) = (self.recorded(area)?, self.recorded(to)?);
+                let timescales = self.timescales(stop)?;
+                timescales[a] / timescales[b]
+            }
+            M::SdRatio { lobe, to } => self.sd_ratio(lobe, to)?,
+            M::ConnectivityFlnR2 => self.connectivity_fln_r2()?,
+            M::LesionHierarchyR2 => self.lesion_hierarchy_r2()?,
+            M::ShuffledSlowest {
+                projection,
+                what,
+                shuffles,
+                quantile,
+            } => {
+                let mut slowest: Vec<f64> = self
+                    .shuffled(projection, what, *shuffles, Lab::slowest)?
+                    .into_iter()
+                    .flatten()
+                    .collect();
+                slowest.sort_by(f64::total_cmp);
+                quantile_of(&slowest, *quantile)?
+            }
+            M::ShuffledUnstable {
+                projection,
+                what,
+                shuffles,
+            } => {
+                let slowest = self.shuffled(projection, what, *shuffles, Lab::slowest)?;
+                slowest.iter().filter(|s| s.is_none()).count() as f64
+            }
+            M::ShuffledDecayHierarchyR2 {
+                projection,
+                what,
+                shuffles,
+                fraction,
+            } => {
+                let r2 = |lab: &mut Lab| lab.decay_hierarchy_r2(*fraction, stop);
+                if *shuffles == 0 {
+                    r2(self)?.ok_or_else(|| misfit("the network is unstable"))?
+                } else {
+                    let mut all: Vec<f64> = self
+                        .shuffled(projection, what, *shuffles, r2)?
+                        .into_iter()
+                        .flatten()
+                        .collect();
+                    all.sort_by(f64::total_cmp);
+                    quantile_of(&all, 0.5)?
+                }
+            }
+            M::FixedPointCount => self.fixed_points()?.len() as f64,
+            M::FixedPoint { which, variable } => {
+                let v = self.variable(variable)?;
+                let point = self.nth_fixed_point(*which)?;
+                linearise(&self.plan, &point).state[[0, v]]
+            }
+            M::FixedPointEigenvalue { which } => {
+                let point = self.nth_fixed_point(*which)?;
+                let linear = linearise(&self.plan, &point);
+                nth(eigenmodes(linear.jacobian.view())?.re(), 0)? * 1e3
+            }
+            M::BistableAreas => return self.bistable_areas(),
+            M::BifurcationFactor {
+                gradient,
+                from,
+                to,
+                variable,
+            } => self.bifurcation(gradient, *from, *to, variable.as_deref())?,
+        };
+        Ok(Value::Number(number))
+    }
+
+    fn baseline_values(&mut self, variable: &str) -> Result<Vec<f64>, LabError> {
+        let v = self.variable(variable)?;
+        let variables = self.network.info().variables.len();
+        Ok(self
+            .baseline()?
+            .iter()
+            .skip(v)
+            .step_by(variables)
+            .copied()
+            .collect())
+    }
+
+    /// Time after the end of the last stimulus until recorded area `k` is back, ms.
+    fn decay_time(
+        &mut self,
+        k: usize,
+        fraction: f64,
+        stop: &AtomicBool,
+    ) -> Result<Option<f64>, LabError> {
+        let end = self
+            .network
+            .stimuli
+            .iter()
+            .map(|s| s.offset_ms)
+            .fold(f64::NAN, f64::max);
+        if end.is_nan() {
+            return Err(misfit("a decay time needs a stimulus"));
+        }
+        let v = self.plan.record.variables[0];
+        let variables = self.network.info().variables.len();
+        let at = self.plan.position[self.plan.record.areas[k].index()] * variables + v;
+        let base = self.baseline()?[at];
+        let recording = self.recording(stop)?;
+        let offset = recording.time_ms.partition_point(|t| *t < end);
+        let series = recording.variables[0].slice(ndarray::s![0, .., k]).to_vec();
+        let dt_ms = self.plan.record.every as f64 * self.plan.dt_ms;
+        Ok(decay_to(&series, dt_ms, offset, base, fraction)?)
+    }
+
+    /// Squared correlation of hierarchy with decay times; none if the network is unstable. An area
+    /// that is not back within the run counts with the length of the run.
+    fn decay_hierarchy_r2(
+        &mut self,
+        fraction: f64,
+        stop: &AtomicBool,
+    ) -> Result<Option<f64>, LabError> {
+        if !self.modes()?.is_stable() {
+            return Ok(None);
+        }
+        let duration = self.plan.steps as f64 * self.plan.dt_ms;
+        let mut times = Vec::new();
+        for k in 0..self.plan.record.areas.len() {
+            times.push(self.decay_time(k, fraction, stop)?.unwrap_or(duration));
+        }
+        Ok(Some(stats::linear_fit(&self.hierarchy()?, &times)?.r2))
+    }
+
+    /// The linear network under the noise that drives timescales, or connectivity.
+    fn driven(&mut self, for_connectivity: bool) -> Result<LinearNetwork, LabError> {
+        let analysis = &self.spec.analysis;
+        let (path, own) = if for_connectivity {
+            let wanted = analysis.functional_connectivity.as_ref();
+            (
+                "analysis.functional_connectivity.drive",
+                wanted.and_then(|f| f.drive.as_ref()),
+            )
+        } else {
+            let wanted = analysis.timescales.as_ref();
+            (
+                "analysis.timescales.drive",
+                wanted.and_then(|t| t.drive.as_ref()),
+            )
+        };
+        let noise = match own {
+            Some(sources) => self.network.resolve_noise(&self.spec, path, sources)?,
+            None => self.network.noise.clone(),
+        };
+        self.baseline()?;
+        let baseline = self.baseline.as_deref().unwrap_or_default();
+        Ok(engine::linear_network(&self.plan, baseline, &noise))
+    }
+
+    fn sd_ratio(&mut self, lobe: &str, to: &str) -> Result<f64, LabError> {
+        let covariance = engine::exact_covariance(&self.driven(false)?)?.covariance;
+        let states = self.network.info().states;
+        let v = self.plan.record.variables[0];
+        if v >= states {
+            return Err(misfit("the first recorded variable is not a state"));
+        }
+        let sd = |a: usize| covariance[[a * states + v, a * states + v]].sqrt();
+        let areas = self.network.connectome.areas.iter().enumerate();
+        let in_lobe: Vec<f64> = areas
+            .filter(|(_, a)| a.lobe.as_deref() == Some(lobe))
+            .map(|(i, _)| sd(i))
+            .collect();
+        if in_lobe.is_empty() {
+            return Err(misfit(format!("no area lies in the {lobe} lobe")));
+        }
+        Ok(in_lobe.into_iter().fold(0.0, f64::max) / sd(self.area(to)?.index()))
+    }
+
+    fn connectivity(&mut self) -> Result<Array2<f64>, LabError> {
+        let wanted = self.spec.analysis.functional_connectivity.clone();
+        let wanted = wanted.ok_or_else(|| misfit("no `analysis.functional_connectivity`"))?;
+        self.baseline()?;
+        let baseline = self.baseline.as_deref().unwrap_or_default();
+        let (network, plan, spec) = (&self.network, &self.plan, &self.spec);
+        Ok(engine::connectivity_of(network, plan, spec, &wanted, baseline, None)?.correlation)
+    }
+
+    fn connectivity_fln_r2(&mut self) -> Result<f64, LabError> {
+        let fc = self.connectivity()?;
+        let areas = &self.plan.record.areas;
+        let fln = Array2::from_shape_fn(fc.dim(), |(i, j)| {
+            let at = (areas[i].index(), areas[j].index());
+            self.network
+                .connectome
+                .fln
+                .get(at.0, at.1)
+                .copied()
+                .unwrap_or(0.0)
+        });
+        let (x, y) = (
+            stats::off_diagonal(fln.view())?,
+            stats::off_diagonal(fc.view())?,
+        );
+        Ok(stats::linear_fit(&x, &y)?.r2)
+    }
+
+    /// For every area l: |C_l - C| / |C| over the areas that are left, C_l without area l.
+    fn lesion_hierarchy_r2(&mut self) -> Result<f64, LabError> {
+        let intact = self.connectivity()?;
+        let n = self.network.n_areas();
+        let mut impact = Vec::new();
+        for l in 0..n {
+            let mut spec = self.spec.clone();
+            let areas = vec![self.plan.areas[l].clone()];
+            spec.lesions = Some(LesionSpec {
+                areas,
+                background: LesionBackground::Lesioned,
+            });
+            let lesioned = Lab::from_spec(spec, self.threads)?.connectivity()?;
+            let keep: Vec<usize> = (0..n).filter(|&a| a != l).collect();
+            let before = intact
+                .select(ndarray::Axis(0), &keep)
+                .select(ndarray::Axis(1), &keep);
+            let norm = |m: &Array2<f64>| m.iter().map(|x| x * x).sum::<f64>().sqrt();
+            impact.push(norm(&(&lesioned - &before)) / norm(&before));
+        }
+        Ok(stats::linear_fit(&self.hierarchy()?, &impact)?.r2)
+    }
+
+    fn slowest(&mut self) -> Result<Option<f64>, LabError> {
+        let modes = self.modes()?;
+        let slowest = nth(&modes.timescales_ms(), 0)?;
+        Ok(modes.is_stable().then_some(slowest))
+    }
+
+    /// A measure of the network with one projection shuffled under seeds 0, 1, ….
+    fn shuffled<T>(
+        &self,
+        projection: &str,
+        what: &str,
+        shuffles: u64,
+        mut measure: impl FnMut(&mut Lab) -> Result<T, LabError>,
+    ) -> Result<Vec<T>, LabError> {
+        let what = match what {
+            "strengths" => ShuffleKind::Strengths,
+            "topology" => ShuffleKind::Topology,
+            other => return Err(misfit(format!("found shuffle `{other}`"))),
+        };
+        let mut out = Vec::new();
+        for seed in 0..shuffles {
+            let mut spec = self.spec.clone();
+            let Some(shuffled) = spec.projections.get_mut(projection) else {
+                return Err(misfit(format!("no projection {projection}")));
+            };
+            shuffled.shuffle = Some(ShuffleSpec { what, seed });
+            out.push(measure(&mut Lab::from_spec(spec, self.threads)?)?);
+        }
+        Ok(out)
+    }
+
+    /// All fixed points of a one-area network that Newton's method reaches from a scan over the
+    /// first state, sorted by it.
+    fn fixed_points(&mut self) -> Result<Vec<Vec<f64>>, LabError> {
+        if self.network.n_areas() != 1 {
+            let message = format!(
+                "fixed points: found {} areas, expected 1",
+                self.network.n_areas()
+            );
+            return Err(misfit(message));
+        }
+        let first = &self.network.info().variables[0];
+        if !first.max.is_finite() {
+            return Err(misfit(format!(
+                "{} has no upper bound to scan to",
+                first.name
+            )));
+        }
+        let base = self.plan.baseline.clone();
+        let span = first.max - first.min;
+        let mut found: Vec<Vec<f64>> = Vec::new();
+        for k in 0..=SCAN_POINTS {
+            let mut guess = base.clone();
+            guess[0] = first.min + span * k as f64 / SCAN_POINTS as f64;
+            let Ok(point) = fixed_point(&self.plan, &guess) else {
+                continue;
+            };
+            if found
+                .iter()
+                .all(|f| (f[0] - point[0]).abs() > SAME_POINT * span)
+            {
+                found.push(point);
+            }
+        }
+        found.sort_by(|a, b| a[0].total_cmp(&b[0]));
+        Ok(found)
+    }
+
+    fn nth_fixed_point(&mut self, which: usize) -> Result<Vec<f64>, LabError> {
+        let points = self.fixed_points()?;
+        let count = points.len();
+        let missing = || {
+            misfit(format!(
+                "found {count} fixed points, expected more than {which}"
+            ))
+        };
+        points.into_iter().nth(which).ok_or_else(missing)
+    }
+
+    fn bistable_areas(&mut self) -> Result<Value, LabError> {
+        let mut names = Vec::new();
+        for name in self.plan.areas.clone() {
+            let mut spec = self.spec.clone();
+            isolate_area(&mut spec, &self.network, &name)?;
+            let mut lab = Lab::from_spec(spec, self.threads)?;
+            let mut stable = 0;
+            for point in lab.fixed_points()? {
+                let linear = linearise(&lab.plan, &point);
+                stable += usize::from(eigenmodes(linear.jacobian.view())?.is_stable());
+            }
+            if stable > 1 {
+                names.push(name);
+            }
+        }
+        Ok(Value::Names(names))
+    }
+
+    /// Bisects the factor of a gradient between two numbers of fixed points.
+    fn bifurcation(
+        &mut self,
+        gradient: &str,
+        from: f64,
+        to: f64,
+        variable: Option<&str>,
+    ) -> Result<f64, LabError> {
+        let g = self.spec.gradients.get(gradient);
+        let g = g
+            .ok_or_else(|| misfit(format!("no gradient {gradient}")))?
+            .clone();
+        let area = self.plan.areas[0].clone();
+        let points_at = |factor: f64| -> Result<(Lab, Vec<Vec<f64>>), LabError> {
+            let mut spec = self.spec.clone();
+            let values = spec.connectome.replace.entry(g.map.clone()).or_default();
+            values.insert(area.clone(), (factor - 1.0) / g.strength);
+            let mut lab = Lab::from_spec(spec, self.threads)?;
+            let points = lab.fixed_points()?;
+            Ok((lab, points))
+        };
+        let (mut low, mut high) = (from, to);
+        let at_low = points_at(low)?.1.len();
+        let at_high = points_at(high)?.1.len();
+        if at_low == at_high {
+            let message = format!(
+                "no bifurcation between {from} and {to}: found {at_low} fixed points at both"
+            );
+            return Err(misfit(message));
+        }
+        while (high - low) / high > 1e-7 {
+            let middle = 0.5 * (low + high);
+            if points_at(middle)?.1.len() == at_low {
+                low = middle
+            } else {
+                high = middle
+            }
+        }
+        let Some(name) = variable else {
+            return Ok(0.5 * (low + high));
+        };
+        // Where two fixed points meet: their mean on the side that has them.
+        let side = if at_low > at_high { low } else { high };
+        let (lab, points) = points_at(side)?;
+        let v = lab.variable(name)?;
+        let value = |p: &Vec<f64>| linearise(&lab.plan, p).state[[0, v]];
+        match points.as_slice() {
+            [.., a, b] => Ok(0.5 * (value(a) + value(b))),
+            _ => Err(misfit("fewer than two fixed points at the bifurcation")),
+        }
+    }
+}
+
+/// Leaves one area of an experiment.
+fn isolate_area(spec: &mut ExperimentSpec, whole: &Network, name: &str) -> Result<(), LabError> {
+    whole
+        .connectome
+        .area_id(name)
+        .map_err(|e| misfit(e.to_string()))?;
+    let others: Vec<String> = whole
+        .area_names()
+        .into_iter()
+        .filter(|n| *n != name)
+        .map(str::to_owned)
+        .collect();
+    spec.stimuli.clear();
+    spec.noise.clear();
+    spec.analysis = spec::AnalysisSpec::default();
+    spec.run.areas = spec::Areas::All;
+    spec.lesions = Some(LesionSpec {
+        areas: others,
+        background: LesionBackground::Lesioned,
+    });
+    Ok(())
+}
+
+fn nth(values: &[f64], rank: usize) -> Result<f64, LabError> {
+    let count = values.len();
+    let missing = || misfit(format!("rank {rank}: there are only {count} values"));
+    values.get(rank).copied().ok_or_else(missing)
+}
+
+/// Quantile of sorted values by linear interpolation.
+fn quantile_of(sorted: &[f64], quantile: f64) -> Result<f64, LabError> {
+    if sorted.is_empty() || !(0.0..=1.0).contains(&quantile) {
+        return Err(misfit(format!(
+            "quantile {quantile} of {} values",
+            sorted.len()
+        )));
+    }
+    let at = quantile * (sorted.len() - 1) as f64;
+    let (low, part) = (at.floor() as usize, at.fract());
+    let high = (low + 1).min(sorted.len() - 1);
+    Ok(sorted[low] + part * (sorted[high] - sorted[low]))
+}

@@ -1,0 +1,328 @@
+//! The target files.
+
+use serde::Deserialize;
+
+use crate::spec::{Config, SpecError};
+
+/// A target file: what a paper, or later recomputation, says.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TargetFile {
+    /// The paper.
+    pub paper: String,
+    /// Targets, in the order they are shown.
+    pub targets: Vec<Target>,
+}
+
+/// One quantity, with one or several numbers.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Target {
+    /// Identifier.
+    pub id: String,
+    /// The quantity in words.
+    pub quantity: String,
+    /// Tolerance class, T0 to T4.
+    pub class: String,
+    /// Evidence tag: P, C, R, A.
+    pub evidence: String,
+    /// Where the number comes from.
+    pub source: String,
+    /// Unit of the numbers.
+    pub unit: String,
+    /// Whether a failure fails the whole.
+    #[serde(default = "yes")]
+    pub required: bool,
+    /// Why the number cannot be met, if that is known.
+    #[serde(default)]
+    pub gap: Option<String>,
+    /// Config path or bundled name.
+    pub experiment: String,
+    /// Overrides.
+    #[serde(default)]
+    pub set: Vec<String>,
+    /// Only this area, all others removed.
+    #[serde(default)]
+    pub isolate: Option<String>,
+    /// Tolerance of every case as a fraction of the expected value.
+    #[serde(default)]
+    pub relative: Option<f64>,
+    /// Tolerance of every case in the unit.
+    #[serde(default)]
+    pub absolute: Option<f64>,
+    /// The numbers.
+    pub cases: Vec<Case>,
+}
+
+const fn yes() -> bool {
+    true
+}
+
+/// One number.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Case {
+    /// How it is measured.
+    pub measure: Measure,
+    /// Expected value.
+    #[serde(default)]
+    pub expected: Option<f64>,
+    /// Tolerance as a fraction of the expected value.
+    #[serde(default)]
+    pub relative: Option<f64>,
+    /// Tolerance in the unit.
+    #[serde(default)]
+    pub absolute: Option<f64>,
+    /// Smallest value accepted.
+    #[serde(default)]
+    pub at_least: Option<f64>,
+    /// Largest value accepted.
+    #[serde(default)]
+    pub at_most: Option<f64>,
+    /// Expected names, for measures that give areas.
+    #[serde(default)]
+    pub names: Vec<String>,
+    /// Why the number cannot be met, if that is known.
+    #[serde(default)]
+    pub gap: Option<String>,
+}
+
+/// What can be measured on an experiment. "First variable" is the first recorded one; timescales
+/// and connectivity follow the experiment's `analysis` section.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum Measure {
+    /// -1 / real part of the eigenvalue, slowest first, ms.
+    EigenTimescale {
+        /// 0 for the slowest.
+        rank: usize,
+    },
+    /// Participation ratio of a mode over the areas' components of the first state.
+    Participation {
+        /// 0 for the slowest mode.
+        rank: usize,
+    },
+    /// Real part of an eigenvalue of one area's own block of the Jacobian, 1/s, slowest first.
+    AreaEigenvalue {
+        /// Area.
+        area: String,
+        /// 0 for the slowest.
+        rank: usize,
+    },
+    /// Spearman correlation of hierarchy with the timescales of the areas' own blocks.
+    AreaTimescaleRankCorrelation,
+    /// Value of a variable at the baseline.
+    Baseline {
+        /// Area.
+        area: String,
+        /// Variable.
+        variable: String,
+    },
+    /// Smallest value of a variable over areas at the baseline.
+    BaselineMin {
+        /// Variable.
+        variable: String,
+    },
+    /// Largest value of a variable over areas at the baseline.
+    BaselineMax {
+        /// Variable.
+        variable: String,
+    },
+    /// Peak of the first variable above baseline.
+    Peak {
+        /// Area.
+        area: String,
+    },
+    /// Time of that peak, ms.
+    PeakTime {
+        /// Area.
+        area: String,
+    },
+    /// Time after the last stimulus until the first variable stays within a fraction of its peak,
+    /// ms; infinite if it does not within the run.
+    DecayTime {
+        /// Area.
+        area: String,
+        /// Fraction of the peak.
+        fraction: f64,
+    },
+    /// Timescale of an area, ms.
+    Timescale {
+        /// Area.
+        area: String,
+    },
+    /// Shortest timescale over areas, ms.
+    TimescaleMin,
+    /// Longest timescale over areas, ms.
+    TimescaleMax,
+    /// Squared correlation of timescale with hierarchy.
+    TimescaleHierarchyR2,
+    /// Place of an area in the order of timescales minus its place in the hierarchy.
+    TimescaleRankShift {
+        /// Area.
+        area: String,
+    },
+    /// The areas with the shortest timescales, in order.
+    FastestAreas {
+        /// How many.
+        count: usize,
+    },
+    /// Timescale of one area divided by that of another.
+    TimescaleRatio {
+        /// Numerator.
+        area: String,
+        /// Denominator.
+        to: String,
+    },
+    /// Largest standard deviation of the first variable over areas of one lobe, divided by that of
+    /// an area, under the noise that drives the timescales.
+    SdRatio {
+        /// Lobe.
+        lobe: String,
+        /// Area.
+        to: String,
+    },
+    /// Squared correlation of functional connectivity with FLN over all ordered pairs of areas.
+    ConnectivityFlnR2,
+    /// Squared correlation of hierarchy with the change of functional connectivity among the other
+    /// areas when an area is removed, relative norm.
+    LesionHierarchyR2,
+    /// Quantile over shuffles of the slowest timescale, ms; unstable shuffles left out.
+    ShuffledSlowest {
+        /// Projection that is shuffled.
+        projection: String,
+        /// `strengths` or `topology`.
+        what: String,
+        /// Number of shuffles, with seeds 0, 1, ….
+        shuffles: u64,
+        /// 0.5 for the median.
+        quantile: f64,
+    },
+    /// How many of the shuffles are unstable.
+    ShuffledUnstable {
+        /// Projection that is shuffled.
+        projection: String,
+        /// `strengths` or `topology`.
+        what: String,
+        /// Number of shuffles.
+        shuffles: u64,
+    },
+    /// Median over shuffles of the squared correlation of hierarchy with the time after the pulse
+    /// until an area stays within a fraction of its peak; unstable shuffles left out.
+    ShuffledDecayHierarchyR2 {
+        /// Projection that is shuffled.
+        projection: String,
+        /// `strengths` or `topology`.
+        what: String,
+        /// Number of shuffles; 0 for the intact network.
+        shuffles: u64,
+        /// Fraction of the peak.
+        fraction: f64,
+    },
+    /// Number of fixed points of a one-area network, scanned over its first state.
+    FixedPointCount,
+    /// Value of a variable at a fixed point of a one-area network, sorted by the first state.
+    FixedPoint {
+        /// 0 for the lowest.
+        which: usize,
+        /// Variable.
+        variable: String,
+    },
+    /// Real part of the slowest eigenvalue at a fixed point of a one-area network, 1/s.
+    FixedPointEigenvalue {
+        /// 0 for the lowest.
+        which: usize,
+    },
+    /// Areas with more than one stable fixed point when each is alone.
+    BistableAreas,
+    /// Factor 1 + strength × map of a gradient at which the number of fixed points of a one-area
+    /// network changes, found by bisection.
+    BifurcationFactor {
+        /// Gradient of the config.
+        gradient: String,
+        /// Lower end of the search, as factor.
+        from: f64,
+        /// Upper end of the search, as factor.
+        to: f64,
+        /// Value of a variable at the upper fixed points where they meet, if that is what is asked.
+        #[serde(default)]
+        variable: Option<String>,
+    },
+}
+
+impl Measure {
+    /// A short name with its place: `peak V1`.
+    #[must_use]
+    pub fn label(&self) -> String {
+        use Measure::*;
+        match self {
+            EigenTimescale { rank } => format!("mode {}", rank + 1),
+            Participation { rank } => format!("participation of mode {}", rank + 1),
+            AreaEigenvalue { area, rank } => format!("{area}, eigenvalue {}", rank + 1),
+            AreaTimescaleRankCorrelation => "rank correlation with hierarchy".to_owned(),
+            Baseline { area, variable } => format!("{area}.{variable} at rest"),
+            BaselineMin { variable } => format!("lowest {variable} at rest"),
+            BaselineMax { variable } => format!("highest {variable} at rest"),
+            Peak { area } => format!("peak {area}"),
+            PeakTime { area } => format!("time of peak {area}"),
+            DecayTime { area, fraction } => format!("{area} back to {} %", fraction * 100.0),
+            Timescale { area } => format!("timescale {area}"),
+            TimescaleMin => "shortest timescale".to_owned(),
+            TimescaleMax => "longest timescale".to_owned(),
+            TimescaleHierarchyR2 => "r² with hierarchy".to_owned(),
+            TimescaleRankShift { area } => format!("{area}: places above hierarchy"),
+            FastestAreas { count } => format!("{count} fastest areas"),
+            TimescaleRatio { area, to } => format!("timescale {area} / {to}"),
+            SdRatio { lobe, to } => format!("largest SD in {lobe} lobe / {to}"),
+            ConnectivityFlnR2 => "r² of FC with FLN".to_owned(),
+            LesionHierarchyR2 => "r² of lesion impact with hierarchy".to_owned(),
+            ShuffledSlowest { what, quantile, .. } => format!("{what}: quantile {quantile}"),
+            ShuffledUnstable { what, .. } => format!("{what}: unstable"),
+            ShuffledDecayHierarchyR2 { shuffles: 0, .. } => "intact: r² with hierarchy".to_owned(),
+            ShuffledDecayHierarchyR2 { what, .. } => format!("{what}: median r² with hierarchy"),
+            FixedPointCount => "fixed points".to_owned(),
+            FixedPoint { which, variable } => format!("{variable} at fixed point {}", which + 1),
+            FixedPointEigenvalue { which } => {
+                format!("slow eigenvalue at fixed point {}", which + 1)
+            }
+            BistableAreas => "bistable alone".to_owned(),
+            BifurcationFactor { variable: None, .. } => "factor at the bifurcation".to_owned(),
+            BifurcationFactor {
+                variable: Some(v), ..
+            } => format!("{v} at the bifurcation"),
+        }
+    }
+}
+
+/// Target files inside the binary: (paper, text).
+#[must_use]
+pub fn bundled() -> &'static [(&'static str, &'static str)] {
+    &[(
+        "chaudhuri2015",
+        include_str!("../../data/targets/chaudhuri2015.yaml"),
+    )]
+}
+
+/// Reads a target file.
+///
+/// # Errors
+/// Bad YAML, unknown keys, a case without anything expected; with line and column.
+pub fn load(name: &str, text: &str) -> Result<TargetFile, SpecError> {
+    let config = Config::parse(name, text)?;
+    let file: TargetFile = config.deserialize()?;
+    for (i, target) in file.targets.iter().enumerate() {
+        for (k, case) in target.cases.iter().enumerate() {
+            let nothing = case.expected.is_none()
+                && case.at_least.is_none()
+                && case.at_most.is_none()
+                && case.names.is_empty();
+            if nothing {
+                let message = "nothing to compare with: expected one of `expected`, `at_least`, \
+                               `at_most`, `names`";
+                let path = format!("targets[{i}].cases[{k}]");
+                return Err(config.error(&path, message.to_owned()));
+            }
+        }
+    }
+    Ok(file)
+}

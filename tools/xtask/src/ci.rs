@@ -1,0 +1,252 @@
+//! Every check, one after the other, each with its time.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use crate::hdf5::{self, Setup};
+use crate::shell::{self, Workspace};
+use crate::{MAIN_JOB, isocortex, test_command, tidy};
+
+/// What the Python side needs to open a result.
+const PYTHON_PACKAGES: [&str; 5] = ["numpy", "xarray", "h5netcdf", "netCDF4", "h5py"];
+
+/// The steps, cheapest first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Step {
+    Fmt,
+    Tidy,
+    Clippy,
+    Test,
+    Doc,
+    Reproduce,
+    Compare,
+}
+
+const STEPS: [(&str, Step); 7] = [
+    ("fmt", Step::Fmt),
+    ("tidy", Step::Tidy),
+    ("clippy", Step::Clippy),
+    ("test", Step::Test),
+    ("doc", Step::Doc),
+    ("reproduce", Step::Reproduce),
+    ("compare", Step::Compare),
+];
+
+/// What became of a step.
+enum Outcome {
+    Passed,
+    Skipped(String),
+    Failed(String),
+}
+
+/// Runs all steps but the skipped ones; a failing step does not hide what the later ones say.
+pub fn ci(args: &[String]) -> Result<(), String> {
+    let steps = chosen(args)?;
+    let ws = Workspace::find()?;
+    let setup = hdf5::set_up(&ws)?;
+    let mut table = Vec::new();
+    for (name, step) in steps {
+        println!("\n== {name}");
+        let start = Instant::now();
+        let outcome = match step {
+            Step::Compare => compare(&ws, &setup),
+            _ => match plain(&ws, &setup, step) {
+                Ok(()) => Outcome::Passed,
+                Err(message) => Outcome::Failed(message),
+            },
+        };
+        let time = start.elapsed();
+        println!("== {}", line(name, &outcome, time));
+        table.push((name, outcome, time));
+    }
+    println!("\nci:");
+    for (name, outcome, time) in &table {
+        println!("  {}", line(name, outcome, *time));
+    }
+    let failed: Vec<&str> = table
+        .iter()
+        .filter(|(_, outcome, _)| matches!(outcome, Outcome::Failed(_)))
+        .map(|(name, ..)| *name)
+        .collect();
+    if failed.is_empty() {
+        Ok(())
+    } else {
+        Err(format!("failed: {}", failed.join(", ")))
+    }
+}
+
+fn line(name: &str, outcome: &Outcome, time: Duration) -> String {
+    let seconds = time.as_secs_f64();
+    match outcome {
+        Outcome::Passed => format!("{name:<10} passed  {seconds:8.1} s"),
+        Outcome::Skipped(why) => format!("{name:<10} skipped {seconds:8.1} s  ({why})"),
+        Outcome::Failed(why) => format!("{name:<10} FAILED  {seconds:8.1} s  ({why})"),
+    }
+}
+
+/// The steps that are left after `--skip NAME` and `--skip=NAME`.
+fn chosen(args: &[String]) -> Result<Vec<(&'static str, Step)>, String> {
+    let mut steps = STEPS.to_vec();
+    let mut args = args.iter();
+    while let Some(arg) = args.next() {
+        let name = match arg.strip_prefix("--skip") {
+            Some("") => args
+                .next()
+                .ok_or("--skip: expected the name of a step")?
+                .as_str(),
+            Some(rest) if rest.starts_with('=') => &rest[1..],
+            _ => return Err(format!("ci: found `{arg}`, expected --skip STEP")),
+        };
+        if !STEPS.iter().any(|(known, _)| *known == name) {
+            let known: Vec<&str> = STEPS.iter().map(|(known, _)| *known).collect();
+            return Err(format!(
+                "--skip: found `{name}`, expected one of {}",
+                known.join(", ")
+            ));
+        }
+        steps.retain(|(step, _)| *step != name);
+    }
+    Ok(steps)
+}
+
+/// The steps that are one command. All build in the release profile: then a dependency, and above
+/// all an HDF5 built from source, is compiled once for tests, lints, documentation and runs.
+fn plain(ws: &Workspace, setup: &Setup, step: Step) -> Result<(), String> {
+    let mut command = ws.cargo();
+    match step {
+        Step::Tidy => return tidy::tidy(ws),
+        Step::Compare => return Ok(()),
+        Step::Test => command = test_command(ws, setup, &[]),
+        Step::Fmt => {
+            command.args(["fmt", "--all", "--check"]);
+        }
+        Step::Clippy => {
+            command.args(["clippy", "--release", "--workspace", "--all-targets"]);
+            setup.apply(&mut command);
+            command.args(["--", "-D", "warnings"]);
+        }
+        Step::Doc => {
+            command.args(["doc", "--release", "--no-deps"]);
+            setup.apply(&mut command);
+            command.env("RUSTDOCFLAGS", "-D warnings");
+        }
+        Step::Reproduce => {
+            command = isocortex(ws, setup);
+            command.args(["reproduce", "chaudhuri2015"]);
+        }
+    }
+    shell::run(command)
+}
+
+/// Opens a result with the programs that other people use. On a machine without Python this is
+/// skipped; in CI it is not.
+fn compare(ws: &Workspace, setup: &Setup) -> Outcome {
+    let must = std::env::var_os("CI").is_some_and(|value| !value.is_empty() && value != "false");
+    let python = match python_with_packages(ws) {
+        Ok(python) => python,
+        Err(why) if must => return Outcome::Failed(why),
+        Err(why) => return Outcome::Skipped(why),
+    };
+    let outcome = result_file(ws, setup).and_then(|result| {
+        let mut command = Command::new(python);
+        command
+            .current_dir(&ws.root)
+            .arg("tests/comparison/open_with_xarray.py")
+            .arg(result);
+        shell::run(command)
+    });
+    match outcome {
+        Ok(()) => Outcome::Passed,
+        Err(why) => Outcome::Failed(why),
+    }
+}
+
+/// The Python of a virtual environment under the target folder with the packages installed.
+fn python_with_packages(ws: &Workspace) -> Result<PathBuf, String> {
+    if !shell::on_path("python3") {
+        return Err("no python3 on PATH".to_owned());
+    }
+    let dir = ws.target.join("tools").join("python");
+    let python = hdf5::venv(Path::new("python3"), &dir)?;
+    let imports = format!("import {}", PYTHON_PACKAGES.join(", "));
+    if shell::output(&python, &["-c", &imports]).is_none() {
+        let mut command = Command::new(&python);
+        command.args([
+            "-m",
+            "pip",
+            "install",
+            "--quiet",
+            "--disable-pip-version-check",
+        ]);
+        command.args(PYTHON_PACKAGES);
+        shell::run(command)?;
+    }
+    Ok(python)
+}
+
+/// The newest file under `results/`; where there is none, the main job makes one.
+fn result_file(ws: &Workspace, setup: &Setup) -> Result<PathBuf, String> {
+    let results = ws.root.join("results");
+    if let Some(file) = newest(&results) {
+        return Ok(file);
+    }
+    let mut command = isocortex(ws, setup);
+    command.args(MAIN_JOB);
+    shell::run(command)?;
+    newest(&results).ok_or_else(|| format!("the main job left no .h5 file in {results:?}"))
+}
+
+/// The `.h5` file below a folder that was written last.
+fn newest(dir: &Path) -> Option<PathBuf> {
+    let mut best = None;
+    let mut folders = vec![dir.to_path_buf()];
+    while let Some(folder) = folders.pop() {
+        let Ok(entries) = std::fs::read_dir(folder) else {
+            continue;
+        };
+        for path in entries.flatten().map(|entry| entry.path()) {
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|ext| ext == "h5") {
+                let written = path.metadata().and_then(|meta| meta.modified()).ok();
+                best = best.max(Some((written, path)));
+            }
+        }
+    }
+    best.map(|(_, path)| path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(args: &[&str]) -> Result<Vec<&'static str>, String> {
+        let args: Vec<String> = args.iter().map(|arg| (*arg).to_owned()).collect();
+        Ok(chosen(&args)?.into_iter().map(|(name, _)| name).collect())
+    }
+
+    #[test]
+    fn steps_can_be_skipped_by_name() {
+        assert_eq!(names(&[]).unwrap().len(), STEPS.len());
+        let left = names(&["--skip", "test", "--skip=doc"]).unwrap();
+        assert_eq!(left, ["fmt", "tidy", "clippy", "reproduce", "compare"]);
+        assert!(names(&["--skip", "tests"]).unwrap_err().contains("tests"));
+        assert!(names(&["--skip"]).is_err());
+        assert!(names(&["test"]).is_err());
+    }
+
+    #[test]
+    fn the_newest_result_is_found_in_subfolders() {
+        let dir = std::env::temp_dir().join(format!("xtask-newest-{}", std::process::id()));
+        std::fs::create_dir_all(dir.join("sub")).unwrap();
+        assert_eq!(newest(&dir), None);
+        for (name, age) in [("a.h5", 60), ("sub/b.h5", 10), ("c.txt", 0)] {
+            let file = std::fs::File::create(dir.join(name)).unwrap();
+            let then = std::time::SystemTime::now() - Duration::from_secs(age);
+            file.set_modified(then).unwrap();
+        }
+        assert_eq!(newest(&dir), Some(dir.join("sub/b.h5")));
+        std::fs::remove_dir_all(&dir).unwrap();
+    }
+}

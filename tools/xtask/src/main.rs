@@ -1,0 +1,116 @@
+//! The chores of the repository, in Rust so that they need nothing but the tool chain:
+//! `cargo xtask help` lists them.
+
+mod ci;
+mod hdf5;
+mod shell;
+mod tidy;
+
+use std::process::{Command, ExitCode};
+
+use shell::Workspace;
+
+const HELP: &str = "\
+cargo xtask run [ARGS…]      set up HDF5, build isocortex in release, run it with ARGS;
+                             without ARGS: run configs/experiments/chaudhuri2015_v1_pulse.yaml
+cargo xtask test [ARGS…]     set up HDF5, cargo test --release --workspace ARGS
+cargo xtask ci [--skip STEP] every check, each with its time (STEP: fmt, tidy, clippy, test, doc,
+                             reproduce, compare; may be given more than once)
+cargo xtask tidy             check sizes, white space, notes to self, debris, module docs, paths
+cargo xtask install [ARGS…]  set up HDF5, cargo install --path . --locked ARGS
+cargo xtask hdf5             set up HDF5 and say what was found
+
+ISOCORTEX_HDF5=system  link a library of the system, never build one
+ISOCORTEX_HDF5=static  build HDF5 into the program, never install or use one of the system
+HDF5_DIR=/prefix       use the library under /prefix";
+
+/// What the program does when it is started without arguments.
+pub const MAIN_JOB: [&str; 2] = ["run", "configs/experiments/chaudhuri2015_v1_pulse.yaml"];
+
+fn main() -> ExitCode {
+    let mut args = std::env::args().skip(1);
+    let name = args.next().unwrap_or_else(|| "help".to_owned());
+    let rest: Vec<String> = args.collect();
+    let outcome = match name.as_str() {
+        "run" => run(&rest),
+        "test" => test(&rest),
+        "install" => install(&rest),
+        "hdf5" => Workspace::find()
+            .and_then(|ws| hdf5::set_up(&ws))
+            .map(|_| ()),
+        "ci" => ci::ci(&rest),
+        "tidy" => Workspace::find().and_then(|ws| tidy::tidy(&ws)),
+        "help" | "-h" | "--help" => {
+            println!("{HELP}");
+            Ok(())
+        }
+        other => Err(format!(
+            "unknown chore: found `{other}`, expected one of\n\n{HELP}"
+        )),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(message) => {
+            eprintln!("xtask: {message}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Replaces this process by `isocortex` with `args`, so that signals and the exit code are its own.
+fn run(args: &[String]) -> Result<(), String> {
+    let ws = Workspace::find()?;
+    let setup = hdf5::set_up(&ws)?;
+    let mut command = isocortex(&ws, &setup);
+    if args.is_empty() {
+        command.args(MAIN_JOB);
+    } else {
+        // Paths in ARGS are meant from where the user stands.
+        command.args(args);
+        if let Ok(here) = std::env::current_dir() {
+            command.current_dir(here);
+        }
+    }
+    shell::replace(command)
+}
+
+/// `cargo run` of the release build, up to and with the `--`.
+fn isocortex(ws: &Workspace, setup: &hdf5::Setup) -> Command {
+    let mut command = ws.cargo();
+    command.args(["run", "--release", "--bin", "isocortex", "--manifest-path"]);
+    command.arg(ws.root.join("Cargo.toml"));
+    setup.apply(&mut command);
+    command.arg("--");
+    command
+}
+
+fn test(args: &[String]) -> Result<(), String> {
+    let ws = Workspace::find()?;
+    let setup = hdf5::set_up(&ws)?;
+    shell::replace(test_command(&ws, &setup, args))
+}
+
+/// Tests in release, because then they share every dependency with `run`.
+fn test_command(ws: &Workspace, setup: &hdf5::Setup, args: &[String]) -> Command {
+    let mut command = ws.cargo();
+    command.args(["test", "--release", "--workspace"]);
+    setup.apply(&mut command);
+    command.args(args);
+    command
+}
+
+fn install(args: &[String]) -> Result<(), String> {
+    let ws = Workspace::find()?;
+    let setup = hdf5::set_up(&ws)?;
+    if let Some(dirs) = setup.library_path() {
+        println!(
+            "HDF5: the installed program will look for the library in {dirs:?}; add it to the \
+             loader's path, or set ISOCORTEX_HDF5=static"
+        );
+    }
+    let mut command = ws.cargo();
+    command.args(["install", "--path", ".", "--locked"]);
+    setup.apply(&mut command);
+    command.args(args);
+    shell::replace(command)
+}
