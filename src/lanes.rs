@@ -86,8 +86,8 @@ pub trait Lanes:
 
 const LOG2_E: f64 = std::f64::consts::LOG2_E;
 /// ln 2 in two parts: the high part has enough trailing zeros that k * LN2_HI is exact.
-const LN2_HI: f64 = 6.931_471_803_691_238_164_9e-1;
-const LN2_LO: f64 = 1.908_214_929_270_587_700_02e-10;
+const LN2_HI: f64 = 6.931_471_803_691_238e-1;
+const LN2_LO: f64 = 1.908_214_929_270_587_7e-10;
 /// Adding and subtracting this rounds to the nearest integer and leaves it in the low bits.
 const ROUND: f64 = 6_755_399_441_055_744.0; // 1.5 * 2^52
 

@@ -52,7 +52,4 @@ pub mod stimulus;
 pub mod units;
 pub mod validation;
 
-/// Version of the program.
-pub const VERSION: &str = env!("CARGO_PKG_VERSION");
-/// Commit the program was built from, or `unknown`.
-pub const COMMIT: &str = env!("ISOCORTEX_COMMIT");
+pub use record::{COMMIT, VERSION};

@@ -181,14 +181,14 @@ mod tests {
         let a = Site::new("noise", "V1", "drive_E");
         let b = Site::new("noise", "V2", "drive_E");
         let at = |seed, step, site, replicate| normal(seed, step, site, Replicate(replicate));
-        let pairs: [(&str, Box<dyn Fn(u64) -> f64>); 5] = [
-            ("area", Box::new(|k| at(1, k, b, 0))),
-            ("replicate", Box::new(|k| at(1, k, a, 1))),
-            ("seed", Box::new(|k| at(2, k, a, 0))),
-            ("next step", Box::new(|k| at(1, k + 1, a, 0))),
-            ("next pair", Box::new(|k| at(1, k + 2, a, 0))),
-        ];
-        for (name, other) in &pairs {
+        for (name, seed, ahead, site, replicate) in [
+            ("area", 1, 0, b, 0),
+            ("replicate", 1, 0, a, 1),
+            ("seed", 2, 0, a, 0),
+            ("next step", 1, 1, a, 0),
+            ("next pair", 1, 2, a, 0),
+        ] {
+            let other = |k| at(seed, k + ahead, site, replicate);
             let sum: f64 = (0..n).map(|k| at(1, k, a, 0) * other(k)).sum();
             assert!((sum / n as f64).abs() < 5.0 / (n as f64).sqrt(), "{name}");
         }

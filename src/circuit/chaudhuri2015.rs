@@ -10,7 +10,7 @@
 //! population. The paper's stimuli and noise are given after multiplication with beta, in Hz:
 //! they enter through `drive_E` and `drive_I`.
 
-use super::{LocalCircuit, local_circuit};
+use super::LocalCircuit;
 use crate::lanes::Lanes;
 
 local_circuit! {

@@ -10,7 +10,7 @@
 //! The excitatory rate is algebraic: it follows its current at once. As in the linear circuit the
 //! factor 1 + eta h is a gradient on w_EE, w_IE and the long-range gain.
 
-use super::{LocalCircuit, local_circuit};
+use super::LocalCircuit;
 use crate::lanes::Lanes;
 
 local_circuit! {

@@ -212,7 +212,6 @@ macro_rules! fields {
     ($doc:literal $name:ident { $($field:ident: $unit:literal, $field_doc:literal;)* }) => {
         #[doc = $doc]
         #[derive(Debug, Clone, Copy)]
-        #[allow(non_snake_case, reason = "the symbols of the paper")]
         pub struct $name<L> {
             $(#[doc = concat!($field_doc, " [", $unit, "]")] pub $field: L,)*
         }
@@ -234,12 +233,12 @@ macro_rules! fields {
         }
     };
 }
-use {fields, local_circuit};
+use fields;
 
 /// Makes the registry: an enum of the circuits, their tables, and the dispatch to their types.
 macro_rules! registry {
     ($($module:ident::$variant:ident),* $(,)?) => {
-        $(mod $module;)*
+        $(#[allow(non_snake_case, reason = "the symbols of the paper")] mod $module;)*
 
         /// A circuit of the registry.
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -278,7 +277,8 @@ pub trait CircuitVisitor {
     fn visit<C: LocalCircuit>(self) -> Self::Output;
 }
 
-// The line of a circuit: its file and its type.
+// The line of a circuit: its file and its type. The files see `local_circuit!` because they come
+// after it.
 registry! {
     chaudhuri2015::Chaudhuri2015,
     chaudhuri2015_nonlinear::Chaudhuri2015Nonlinear,

@@ -57,8 +57,8 @@ pub(super) fn reproduce(args: &ReproduceArgs) -> Result<ExitCode, Failure> {
     if args.json {
         let json = serde_json::json!({
             "paper": file.paper,
-            "isocortex": crate::VERSION,
-            "commit": crate::COMMIT,
+            "isocortex": crate::record::VERSION,
+            "commit": crate::record::COMMIT,
             "passed": count(Verdict::Pass),
             "failed": count(Verdict::Fail),
             "known_gaps": count(Verdict::KnownGap),

@@ -319,8 +319,8 @@ pub(super) fn rerun(args: &RerunArgs) -> Result<ExitCode, Failure> {
          {version} (commit {}), this is {} (commit {})",
         differing.join(", "),
         old.attr_text("isocortex_commit")?,
-        crate::VERSION,
-        crate::COMMIT
+        crate::record::VERSION,
+        crate::record::COMMIT
     )
     .into())
 }

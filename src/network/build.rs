@@ -245,8 +245,8 @@ fn assemble(
     let parameters = parameters(spec, info, &connectome, &scales)?;
     let projections = spec
         .projections
-        .iter()
-        .map(|(name, _)| projection(spec, info, &connectome, name, scales.get(name.as_str())))
+        .keys()
+        .map(|name| projection(spec, info, &connectome, name, scales.get(name.as_str())))
         .collect::<Result<_, _>>()?;
     let mut stimuli = Vec::new();
     for (name, s) in &spec.stimuli {

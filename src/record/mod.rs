@@ -23,3 +23,8 @@ pub use error::RecordError;
 pub use layout::{Attr, Aux, AuxValues, Compression, Coord, Dim, Dtype, Layout, Var};
 pub use reader::{AuxInfo, DimInfo, Results, VarInfo};
 pub use writer::{Writer, append_vars, partial_path};
+
+/// Version of the program, as written into every file.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");
+/// Commit the program was built from, or `unknown`.
+pub const COMMIT: &str = env!("ISOCORTEX_COMMIT");

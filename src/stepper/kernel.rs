@@ -85,9 +85,8 @@ impl<L: NoisyLanes> State<L> {
             .collect();
         let memory = constants.noise.iter().map(|row| {
             let mut value = zero;
-            for lane in 0..L::WIDTH {
-                let site = start_site(row.sites[lane]);
-                let n = normal(plan.seed, 0, site, replicate_of_lane[lane]);
+            for (lane, &replicate) in replicate_of_lane.iter().enumerate() {
+                let n = normal(plan.seed, 0, start_site(row.sites[lane]), replicate);
                 value.set_lane(lane, row.start_sd.lane(lane) * n);
             }
             value
@@ -436,9 +435,9 @@ fn receive<C: LocalCircuit, L: Lanes>(
         }
         weighted_sums(c, projection, &work.sent, &mut work.sum);
         for (input, gain) in &projection.received {
-            for cell in 0..c.cells {
+            for (cell, (gain, sum)) in gain.iter().zip(&work.sum).enumerate() {
                 let at = cell * inputs + input;
-                work.input[at] = work.input[at] + gain[cell] * work.sum[cell];
+                work.input[at] = work.input[at] + *gain * *sum;
             }
         }
     }
