@@ -98,7 +98,7 @@ impl Modes {
     /// area alone and 1/n when n areas share it equally. Give the variables of one population (the
     /// excitatory ones) to measure localisation over areas. Errors: no such mode or variable, no
     /// indices, a mode that vanishes on all of them.
-    pub fn participation_ratio(
+    pub fn inverse_participation_ratio(
         &self,
         mode: usize,
         indices: &[usize],
@@ -188,8 +188,8 @@ mod tests {
         assert!((m.re()[0] + 0.1).abs() < 1e-15 && (m.re()[1] + 0.5).abs() < 1e-15);
         assert!((m.timescales_ms()[0] - 10.0).abs() < 1e-12);
         assert!(m.is_stable());
-        assert!((m.participation_ratio(0, &[0, 1]).unwrap() - 0.5).abs() < 1e-14);
-        assert!((m.participation_ratio(0, &[1]).unwrap() - 1.0).abs() < 1e-14);
+        assert!((m.inverse_participation_ratio(0, &[0, 1]).unwrap() - 0.5).abs() < 1e-14);
+        assert!((m.inverse_participation_ratio(0, &[1]).unwrap() - 1.0).abs() < 1e-14);
     }
 
     #[test]
@@ -243,13 +243,13 @@ mod tests {
         ));
         let m = eigenmodes(array![[-1.0]].view()).unwrap();
         assert!(matches!(
-            m.participation_ratio(1, &[0]),
+            m.inverse_participation_ratio(1, &[0]),
             Err(AnalysisError::Index { .. })
         ));
         assert!(matches!(
-            m.participation_ratio(0, &[4]),
+            m.inverse_participation_ratio(0, &[4]),
             Err(AnalysisError::Index { .. })
         ));
-        assert!(m.participation_ratio(0, &[]).is_err());
+        assert!(m.inverse_participation_ratio(0, &[]).is_err());
     }
 }

@@ -1,24 +1,24 @@
-//! The peak of a response above its baseline.
+//! The peak of a response: its largest departure from baseline.
 
 use super::{AnalysisError, check_finite};
 
-/// The largest excursion above the baseline.
+/// The largest departure from the baseline, either way.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Peak {
-    /// Height above the baseline, in the unit of the series; negative if it never rises above.
+    /// Above the baseline, or below if negative; unit of the series.
     pub value: f64,
     /// Sample at which it stands; the first of several equal ones.
     pub index: usize,
 }
 
-/// The peak of `x` above `baseline` (same unit). Errors: empty, not finite.
+/// The largest departure of `x` from `baseline` (same unit), with its sign. Errors: empty, not finite.
 pub fn peak(x: &[f64], baseline: f64) -> Result<Peak, AnalysisError> {
     check_finite("series of a peak", x)?;
     check_finite("baseline of a peak", [&baseline])?;
     let mut best: Option<Peak> = None;
     for (index, &v) in x.iter().enumerate() {
         let value = v - baseline;
-        if best.is_none_or(|b| value > b.value) {
+        if best.is_none_or(|b: Peak| value.abs() > b.value.abs()) {
             best = Some(Peak { value, index });
         }
     }
@@ -47,7 +47,7 @@ mod tests {
 
     #[test]
     fn below_the_baseline_is_negative() {
-        assert_eq!(peak(&[1.0, 2.0], 10.0).unwrap().value, -8.0);
+        assert_eq!(peak(&[9.0, 2.0, 13.0], 10.0).unwrap().value, -8.0);
     }
 
     #[test]

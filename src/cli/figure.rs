@@ -176,12 +176,25 @@ pub fn write(data: &FigureData, stem: &Path) -> Result<Written, FigureError> {
         (&written.svg, picture.to_svg().as_bytes()),
         (&written.png, &pixels),
     ] {
-        std::fs::write(path, bytes).map_err(|source| FigureError::Write {
+        replace(path, bytes).map_err(|source| FigureError::Write {
             path: path.clone(),
             source,
         })?;
     }
     Ok(written)
+}
+
+/// Puts a whole file in place, or leaves what was there: a full disk gives no half of a picture.
+fn replace(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".partial");
+    let partial = PathBuf::from(name);
+    let done = std::fs::write(&partial, bytes).and_then(|()| std::fs::rename(&partial, path));
+    if done.is_err() {
+        // If it cannot be removed, the next figure overwrites it.
+        let _ = std::fs::remove_file(&partial);
+    }
+    done
 }
 
 /// The figure as SVG text.

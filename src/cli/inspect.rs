@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::Args;
 
 use super::show::{self, aligned, table};
-use super::{ConfigArgs, ExecutionArgs, Failure};
+use super::{ConfigArgs, ExecutionArgs, Failure, memory};
 use crate::circuit::{CIRCUITS, CircuitKind};
 use crate::network::Network;
 use crate::plan::{Execution, Plan};
@@ -26,6 +26,7 @@ pub(super) fn check(args: &ConfigArgs) -> Result<ExitCode, Failure> {
     let spec = spec::load(&args.config, &args.sets)?;
     let network = Network::build(&spec)?;
     let plan = Plan::compile(&network, &spec, Execution::default())?;
+    memory::check(&spec, &plan)?;
     let baseline = baseline_state(&plan)?;
     for warning in &network.connectome.provenance.warnings {
         show::print(&format!("warning: {warning}"))?;
@@ -44,6 +45,7 @@ pub(super) fn plan(args: &PlanArgs) -> Result<ExitCode, Failure> {
     let spec = spec::load(&args.config.config, &args.config.sets)?;
     let network = Network::build(&spec)?;
     let plan = Plan::compile(&network, &spec, args.execution.execution())?;
+    memory::check(&spec, &plan)?;
     show::print(&plan.explain())?;
     Ok(ExitCode::SUCCESS)
 }

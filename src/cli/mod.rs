@@ -7,12 +7,13 @@ mod data;
 #[cfg(feature = "plot")]
 mod figure;
 mod inspect;
+mod memory;
 mod reproduce;
 mod results;
 mod run;
 mod show;
 
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -72,7 +73,7 @@ enum Command {
 struct ConfigArgs {
     /// Config file, or the name of a bundled one (`isocortex configs` lists them)
     config: String,
-    /// Override any key: `--set stimuli.pulse.areas=[2]`, `--set preset=printed`, `--set noise=~`
+    /// Override any key: `--set stimuli.pulse.areas=[2]`, `--set preset=printed`, `--set noise=null`
     #[arg(long = "set", value_name = "PATH=VALUE")]
     sets: Vec<String>,
 }
@@ -81,7 +82,7 @@ struct ConfigArgs {
 #[derive(Debug, Clone, Args)]
 struct ExecutionArgs {
     /// Worker threads; all cores if absent
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = parse_threads)]
     threads: Option<usize>,
     /// Numbers stepped together: 1, 4 or 8; the plan's choice if absent
     #[arg(long, value_name = "WIDTH", value_parser = parse_width)]
@@ -95,6 +96,14 @@ struct ExecutionArgs {
 enum LaneAxis {
     Replicates,
     Areas,
+}
+
+/// More threads than this only take memory; the system refuses some tens of thousands.
+const MOST_THREADS: usize = 1024;
+
+fn parse_threads(text: &str) -> Result<usize, String> {
+    let threads = text.parse().ok().filter(|n| (1..=MOST_THREADS).contains(n));
+    threads.ok_or_else(|| format!("found `{text}`, expected 1 to {MOST_THREADS}"))
 }
 
 fn parse_width(text: &str) -> Result<usize, String> {
@@ -151,7 +160,8 @@ pub fn main() -> ExitCode {
         Ok(code) => code,
         Err(failure) if is_broken_pipe(&*failure) => ExitCode::SUCCESS,
         Err(failure) => {
-            eprintln!("error: {failure}");
+            // Whoever closed standard error does not want to hear of it.
+            let _ = writeln!(std::io::stderr(), "error: {failure}");
             let stopped = failure.downcast_ref::<EngineError>();
             match stopped {
                 Some(EngineError::Stopped { .. }) => ExitCode::from(130),
@@ -169,7 +179,8 @@ fn is_broken_pipe(failure: &(dyn std::error::Error + Send + Sync + 'static)) -> 
 
 fn start_log(verbose: u8) {
     let level = match verbose {
-        0 => "warn",
+        // The painter warns of every straight line, which has no area to fill.
+        0 => "warn,tiny_skia=error",
         1 => "info",
         _ => "debug",
     };
@@ -180,11 +191,17 @@ fn start_log(verbose: u8) {
         .with_writer(std::io::stderr)
         .with_ansi(std::io::stderr().is_terminal())
         .without_time()
+        // A closed standard error is no reason to panic.
+        .log_internal_errors(false)
         .init();
 }
 
 /// A flag that SIGINT and SIGTERM set; a second signal ends the program at once.
+///
+/// A write beyond the file size limit of the shell then fails like one on a full disk; left alone,
+/// its signal would end the program without a word.
 fn stop_flag() -> Result<Arc<AtomicBool>, Failure> {
+    signal_hook::flag::register(signal_hook::consts::SIGXFSZ, Arc::default())?;
     let flag = Arc::new(AtomicBool::new(false));
     for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
         signal_hook::flag::register_conditional_shutdown(signal, 130, Arc::clone(&flag))?;

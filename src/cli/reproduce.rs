@@ -4,9 +4,8 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use clap::Args;
-use comfy_table::ContentArrangement;
 
-use super::show::{self, Bar, aligned, number, table};
+use super::show::{self, Bar, number};
 use super::{ExecutionArgs, Failure, stop_flag};
 use crate::engine::Progress;
 use crate::spec::suggest::did_you_mean;
@@ -75,64 +74,67 @@ pub(super) fn reproduce(args: &ReproduceArgs) -> Result<ExitCode, Failure> {
     })
 }
 
+/// A heading per target with its class, evidence and source; under it a line per number.
 fn scorecard(paper: &str, scores: &[Score]) -> String {
-    let header = [
-        "", "id", "quantity", "found", "expected", "unit", "class", "source",
-    ];
-    let mut out = table(
-        &header,
-        &[false, false, false, true, true, false, false, false],
-    );
-    out.set_content_arrangement(ContentArrangement::Disabled);
-    let mut last = String::new();
     let mut notes: Vec<String> = Vec::new();
-    for s in scores {
-        if s.id != last {
-            out.add_row(vec![
-                aligned("", false),
-                aligned(&s.id, false),
-                aligned(&s.quantity, false),
-                aligned("", true),
-                aligned("", true),
-                aligned("", false),
-                aligned(format!("{} {}", s.class, s.evidence), false),
-                aligned(&s.source, false),
-            ]);
-            last.clone_from(&s.id);
+    let lines: Vec<[String; 5]> = scores
+        .iter()
+        .map(|s| {
+            let mark = match s.verdict {
+                Verdict::Pass => "pass".to_owned(),
+                Verdict::Fail if s.required => "FAIL".to_owned(),
+                Verdict::Fail => "fail".to_owned(),
+                Verdict::KnownGap => {
+                    if notes.last() != Some(&s.note) {
+                        notes.push(s.note.clone());
+                    }
+                    format!("gap{}", notes.len())
+                }
+            };
+            let found = match &s.found {
+                Value::Number(x) if x.is_finite() => significant(*x),
+                Value::Number(x) => format!("{x}"),
+                Value::Names(names) => names.join(", "),
+            };
+            let unit = if s.unit == "1" {
+                String::new()
+            } else {
+                s.unit.clone()
+            };
+            [mark, s.case.clone(), found, s.expected.clone(), unit]
+        })
+        .collect();
+    let width = |column: usize| {
+        lines
+            .iter()
+            .map(|l| l[column].chars().count())
+            .max()
+            .unwrap_or_default()
+    };
+    let (case_width, found_width, expected_width) = (width(1), width(2), width(3));
+    let mut text = format!("{paper}\n");
+    let mut last: Option<&Score> = None;
+    for (s, [mark, case, found, expected, unit]) in scores.iter().zip(&lines) {
+        if last.is_none_or(|l| (&l.id, &l.quantity) != (&s.id, &s.quantity)) {
+            text += &format!(
+                "\n{}  {}\n      {}, {}: {}\n",
+                s.id, s.quantity, s.class, s.evidence, s.source
+            );
         }
-        let mark = match s.verdict {
-            Verdict::Pass => "pass".to_owned(),
-            Verdict::Fail if s.required => "FAIL".to_owned(),
-            Verdict::Fail => "fail".to_owned(),
-            Verdict::KnownGap => {
-                let note = format!("{}, {}: {}", s.id, s.case, s.note);
-                notes.push(note);
-                format!("gap{}", notes.len())
-            }
-        };
-        let found = match &s.found {
-            Value::Number(x) if x.is_finite() => significant(*x),
-            Value::Number(x) => format!("{x}"),
-            Value::Names(names) => names.join(", "),
-        };
-        out.add_row(vec![
-            aligned(mark, false),
-            aligned("", false),
-            aligned(format!("  {}", s.case), false),
-            aligned(found, true),
-            aligned(&s.expected, true),
-            aligned(&s.unit, false),
-            aligned("", false),
-            aligned("", false),
-        ]);
+        last = Some(s);
+        text += &format!(
+            "{mark:<5} {case:<case_width$}  {found:>found_width$}  {expected:>expected_width$}  {unit}"
+        );
+        text.truncate(text.trim_end().len());
+        text.push('\n');
     }
-    let count = |verdict| scores.iter().filter(|s| s.verdict == verdict).count();
-    let mut text = format!("{paper}\n\n{out}\n\n");
+    text.push('\n');
     for (i, note) in notes.iter().enumerate() {
         text += &format!("gap{}  {note}\n", i + 1);
     }
+    let count = |verdict| scores.iter().filter(|s| s.verdict == verdict).count();
     text += &format!(
-        "\n{} passed, {} failed, {} known gaps\n",
+        "\nvalue found beside value expected; {} passed, {} failed, {} known gaps\n",
         count(Verdict::Pass),
         count(Verdict::Fail),
         count(Verdict::KnownGap)

@@ -59,7 +59,7 @@ pub(super) struct ModeArgs {
     /// How many of the slowest modes to show
     #[arg(long, default_value_t = 10)]
     count: usize,
-    /// State variable whose components give the participation ratio; the first if absent
+    /// State variable whose components give the inverse participation ratio; the first if absent
     #[arg(long)]
     variable: Option<String>,
     /// Print JSON instead of a table
@@ -127,11 +127,21 @@ impl Series {
             let all = file.read(variable.quantity)?.into_dimensionality::<Ix4>()?;
             all.index_axis(Axis(3), at).to_owned()
         };
-        if time.len() < 2 {
-            return Err(
-                format!("too few samples: found {}, expected 2 or more", time.len()).into(),
+        if self.after.is_nan() {
+            return Err("found --after NaN, expected a time in ms".into());
+        }
+        let samples = finished(&self.results, &values);
+        if samples < time.len() {
+            tracing::warn!(
+                "{}: the run did not finish, {samples} of {} samples are there",
+                self.results.display(),
+                time.len()
             );
         }
+        if samples < 2 {
+            return Err(format!("too few samples: found {samples}, expected 2 or more").into());
+        }
+        let time = &time[..samples];
         let first = time.partition_point(|t| *t < self.after);
         let dt_ms = (time[time.len() - 1] - time[0]) / (time.len() - 1) as f64;
         if first + 2 > time.len() {
@@ -145,9 +155,19 @@ impl Series {
         Ok(Read {
             areas,
             dt_ms,
-            values: values.slice(s![.., first.., ..]).to_owned(),
+            values: values.slice(s![.., first..samples, ..]).to_owned(),
         })
     }
+}
+
+/// Number of samples that a run wrote: an interrupted one leaves a `.partial` whose end is unset.
+fn finished(path: &Path, values: &Array3<f64>) -> usize {
+    let all = values.len_of(Axis(1));
+    if path.extension().is_none_or(|e| e != "partial") {
+        return all;
+    }
+    let unset = |k: &usize| values.index_axis(Axis(1), *k).iter().all(|x| x.is_nan());
+    all - (0..all).rev().take_while(unset).count()
 }
 
 pub(super) fn timescales(args: &TimescaleArgs) -> Result<ExitCode, Failure> {
@@ -170,6 +190,7 @@ pub(super) fn timescales(args: &TimescaleArgs) -> Result<ExitCode, Failure> {
                     "timescale_ms": row.tau_ms,
                     "exponentials": row.exponentials,
                     "reached_floor": row.reached_floor,
+                    "at_bound": row.at_bound,
                 });
                 (area.clone(), row)
             })
@@ -182,11 +203,7 @@ pub(super) fn timescales(args: &TimescaleArgs) -> Result<ExitCode, Failure> {
         &[false, true, true],
     );
     for (area, row) in read.areas.iter().zip(&rows) {
-        let mark = if row.tau_ms.is_some() && !row.reached_floor {
-            "*"
-        } else {
-            ""
-        };
+        let mark = if row.is_uncertain() { "*" } else { " " };
         out.add_row(vec![
             aligned(area, false),
             aligned(
@@ -197,9 +214,8 @@ pub(super) fn timescales(args: &TimescaleArgs) -> Result<ExitCode, Failure> {
         ]);
     }
     let mut text = out.to_string();
-    if rows.iter().any(|r| r.tau_ms.is_some() && !r.reached_floor) {
-        text += "\n\n* the autocorrelation does not fall below 0.05 within the longest lag: a \
-                 longer run or a larger --max-lag would change this value";
+    if rows.iter().any(engine::TimescaleRow::is_uncertain) {
+        text += "\n\n* depends on the longest lag (--max-lag) or on the longest time constant of the fit";
     }
     show::print(&text)?;
     Ok(ExitCode::SUCCESS)
@@ -231,7 +247,7 @@ pub(super) fn functional_connectivity(args: &FcArgs) -> Result<ExitCode, Failure
 fn experiment(source: &str, sets: &[String]) -> Result<spec::ExperimentSpec, Failure> {
     let is_results = Path::new(source)
         .extension()
-        .is_some_and(|e| e == "h5" || e == "nc");
+        .is_some_and(|e| e == "h5" || e == "nc" || e == "partial");
     if !is_results {
         return Ok(spec::load(source, sets)?);
     }
@@ -282,7 +298,7 @@ pub(super) fn modes(args: &ModeArgs) -> Result<ExitCode, Failure> {
                 serde_json::json!({
                     "eigenvalue_per_ms": [modes.real[k], modes.imag[k]],
                     "timescale_ms": modes.timescale_ms[k],
-                    "participation_ratio": modes.participation[k],
+                    "inverse_participation_ratio": modes.participation[k],
                     "strongest_areas": strongest(k),
                 })
             })
@@ -294,7 +310,7 @@ pub(super) fn modes(args: &ModeArgs) -> Result<ExitCode, Failure> {
         "mode",
         "timescale (ms)",
         "frequency (Hz)",
-        "participation",
+        "inverse participation",
         "strongest areas",
     ];
     let mut out = table(&header, &[true, true, true, true, false]);

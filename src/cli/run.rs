@@ -6,8 +6,8 @@ use std::process::ExitCode;
 use clap::Args;
 
 use super::show::{self, Bar, aligned, number, table};
-use super::{ConfigArgs, ExecutionArgs, Failure, default_output, stop_flag};
-use crate::engine::{self, Conditions, Outcome};
+use super::{ConfigArgs, ExecutionArgs, Failure, default_output, memory, stop_flag};
+use crate::engine::{self, Conditions, Outcome, TimescaleRow};
 use crate::ids::AreaId;
 use crate::network::Network;
 use crate::plan::Plan;
@@ -54,7 +54,11 @@ fn prepare(spec: ExperimentSpec, execution: &ExecutionArgs) -> Result<Prepared, 
     for warning in &network.connectome.provenance.warnings {
         tracing::warn!("{warning}");
     }
+    for remark in network.remarks() {
+        tracing::warn!("{remark}");
+    }
     let plan = Plan::compile(&network, &spec, execution.execution())?;
+    memory::check(&spec, &plan)?;
     tracing::debug!("plan\n{}", plan.explain());
     Ok(Prepared {
         spec,
@@ -69,6 +73,11 @@ fn simulate(
     execution: &ExecutionArgs,
     quiet: bool,
 ) -> Result<Outcome, Failure> {
+    // Renaming a finished file over `/dev/null` would replace the device.
+    if std::fs::metadata(output).is_ok_and(|m| !m.is_file() && !m.is_dir()) {
+        let message = "found a device, pipe or socket, expected the path of a new or ordinary file";
+        return Err(format!("{}: {message}", output.display()).into());
+    }
     let stop = stop_flag()?;
     let bar = Bar::new(quiet, &prepared.spec.title);
     let conditions = Conditions {
@@ -105,7 +114,8 @@ pub(super) fn run(args: &RunArgs) -> Result<ExitCode, Failure> {
     let figure = if args.no_figure {
         None
     } else {
-        Some(figure(&prepared, &outcome)?)
+        let drawn = figure(&prepared, &outcome);
+        Some(drawn.map_err(|e| format!("{e}; the results are in {}", outcome.path.display()))?)
     };
     if !args.quiet {
         show::print(&summary(&prepared, &outcome))?;
@@ -174,14 +184,20 @@ fn summary(prepared: &Prepared, outcome: &Outcome) -> String {
             aligned(format!("{:.0}", p.time_ms), true),
         ];
         if let Some(rows) = timescales {
-            row.push(aligned(rows[k].tau_ms.map_or("–".to_owned(), number), true));
+            let mark = if rows[k].is_uncertain() { "*" } else { " " };
+            let tau = rows[k].tau_ms.map_or("–".to_owned(), number);
+            row.push(aligned(format!("{tau}{mark}"), true));
         }
         table.add_row(row);
     }
-    format!(
-        "{}\n{table}\n\npeaks are above baseline\n",
+    let mut text = format!(
+        "{}\n{table}\n\npeaks are departures from baseline\n",
         prepared.spec.title
-    )
+    );
+    if timescales.is_some_and(|rows| rows.iter().any(TimescaleRow::is_uncertain)) {
+        text += "* depends on the longest lag or the longest time constant of the fit\n";
+    }
+    text
 }
 
 #[cfg(not(feature = "plot"))]
@@ -203,7 +219,12 @@ fn figure(prepared: &Prepared, outcome: &Outcome) -> Result<Vec<PathBuf>, Failur
     let variable = &info.variables[plan.record.variables[0]];
     let (order, hierarchy) = hierarchical_order(prepared);
     let activity = &outcome.first.variables[0];
+    // Under noise alone it is the fluctuation that matters, not where the mean input moved it.
+    let fluctuates = network.stimuli.is_empty() && !network.noise.is_empty();
     let base = |k: usize| {
+        if fluctuates {
+            return activity.slice(ndarray::s![0, .., k]).mean().unwrap_or(0.0);
+        }
         let position = plan.position[plan.record.areas[k].index()];
         outcome.baseline[position * info.variables.len() + plan.record.variables[0]]
     };
@@ -261,7 +282,10 @@ fn figure(prepared: &Prepared, outcome: &Outcome) -> Result<Vec<PathBuf>, Failur
         ),
         time_ms: outcome.first.time_ms.clone(),
         traces,
-        variable: format!("{} above baseline", variable.doc),
+        variable: match fluctuates {
+            true => format!("{} around its mean", variable.doc),
+            false => format!("{} above baseline", variable.doc),
+        },
         unit: variable.unit.to_owned(),
         hierarchy_label: label.to_owned(),
         stimuli: stimuli.collect(),

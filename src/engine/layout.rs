@@ -149,6 +149,9 @@ fn measure_layout(spec: &ExperimentSpec, plan: &Plan, dims: &mut Vec<Dim>, vars:
         vars.push(Var::new("timescale", &["area"], "ms", long));
         let long = "how many exponentials the timescale comes from";
         vars.push(Var::new("timescale_exponentials", &["area"], "1", long));
+        let long = "1 where the timescale depends on the longest lag or the longest time constant \
+                    of the estimator";
+        vars.push(Var::new("timescale_uncertain", &["area"], "1", long));
     }
     if spec.analysis.functional_connectivity.is_some() {
         let names = plan
@@ -191,8 +194,13 @@ fn measure_layout(spec: &ExperimentSpec, plan: &Plan, dims: &mut Vec<Dim>, vars:
             "ms",
             "-1 / real part of the eigenvalue",
         ));
-        let long = "participation ratio: sum over areas of |v|^4 with sum of |v|^2 = 1";
-        vars.push(Var::new("participation_ratio", &["mode"], "1", long));
+        let long = "inverse participation ratio: sum over areas of |v|^4 with sum of |v|^2 = 1";
+        vars.push(Var::new(
+            "inverse_participation_ratio",
+            &["mode"],
+            "1",
+            long,
+        ));
     }
 }
 
@@ -353,12 +361,17 @@ pub(super) fn write_measures(
         put("timescale", &values)?;
         let values: Vec<f64> = rows.iter().map(|r| f64::from(r.exponentials)).collect();
         put("timescale_exponentials", &values)?;
+        let values: Vec<f64> = rows
+            .iter()
+            .map(|r| f64::from(u8::from(r.is_uncertain())))
+            .collect();
+        put("timescale_uncertain", &values)?;
     }
     if let Some(modes) = &measures.modes {
         put("eigenvalue_real", &modes.real)?;
         put("eigenvalue_imag", &modes.imag)?;
         put("mode_timescale", &modes.timescale_ms)?;
-        put("participation_ratio", &modes.participation)?;
+        put("inverse_participation_ratio", &modes.participation)?;
     }
     if let Some(fc) = &measures.functional_connectivity {
         writer.write(

@@ -51,8 +51,20 @@ pub struct TimescaleRow {
     pub tau_ms: Option<f64>,
     /// 1 or 2 exponentials; 0 with no timescale.
     pub exponentials: u8,
-    /// Whether the autocorrelation fell below the floor of the fit within the longest lag.
+    /// Whether the autocorrelation fell below the floor of the fit within the longest lag. If not,
+    /// the timescale depends on that lag.
     pub reached_floor: bool,
+    /// Whether a fitted constant lies at the longest one allowed, on which the timescale then
+    /// depends.
+    pub at_bound: bool,
+}
+
+impl TimescaleRow {
+    /// Whether the timescale depends on the settings of the estimator more than on the activity.
+    #[must_use]
+    pub fn is_uncertain(&self) -> bool {
+        self.tau_ms.is_some() && (!self.reached_floor || self.at_bound)
+    }
 }
 
 /// Correlation of the activity of areas.
@@ -188,7 +200,8 @@ pub struct LinearNetwork {
     pub intensity: Array2<f64>,
 }
 
-/// The network linearised at its baseline ([position][variable]) and driven by `noise`.
+/// The network linearised at its baseline ([position][variable]) and driven by `noise`. Means of the
+/// noise do not move the point of linearisation.
 ///
 /// White noise of intensity S in input u adds g gᵀ S, with g the gain from u to the states; an
 /// Ornstein–Uhlenbeck source of stationary SD s and time constant τ is a state of its own with
@@ -319,6 +332,7 @@ const NO_TIMESCALE: TimescaleRow = TimescaleRow {
     tau_ms: None,
     exponentials: 0,
     reached_floor: false,
+    at_bound: false,
 };
 
 fn fitted(lags: &[f64], acf: &[f64], options: &FitOptions) -> Result<TimescaleRow, AnalysisError> {
@@ -336,6 +350,7 @@ fn fitted(lags: &[f64], acf: &[f64], options: &FitOptions) -> Result<TimescaleRo
         tau_ms,
         exponentials,
         reached_floor: fit.reached_floor,
+        at_bound: fit.at_bound,
     })
 }
 
@@ -436,28 +451,29 @@ pub fn simulated_connectivity(series: ArrayView3<'_, f64>) -> Result<Array2<f64>
     Ok(mean)
 }
 
-/// All measures that the experiment asks for. `baseline` is [position][variable].
+/// The measures that need no activity: modes, and what is asked for by the exact method. Taken
+/// before a run, so that an unstable network is refused at the start. `baseline` is
+/// [position][variable].
 ///
 /// # Errors
 /// As [`timescales_of`].
-pub fn measure(
+pub fn measure_network(
     network: &Network,
     plan: &Plan,
     spec: &ExperimentSpec,
     baseline: &[f64],
-    recording: &Recording,
 ) -> Result<Measures, EngineError> {
     let analysis = &spec.analysis;
-    let mut out = Measures {
-        peaks: peaks(plan, baseline, recording),
-        ..Measures::default()
-    };
-    if let Some(wanted) = &analysis.timescales {
-        let rows = timescales_of(network, plan, spec, wanted, baseline, Some(recording))?;
-        out.timescales = Some(rows);
+    let mut out = Measures::default();
+    if let Some(wanted) = &analysis.timescales
+        && wanted.method == Method::Exact
+    {
+        out.timescales = Some(timescales_of(network, plan, spec, wanted, baseline, None)?);
     }
-    if let Some(wanted) = &analysis.functional_connectivity {
-        let fc = connectivity_of(network, plan, spec, wanted, baseline, Some(recording))?;
+    if let Some(wanted) = &analysis.functional_connectivity
+        && wanted.method == Method::Exact
+    {
+        let fc = connectivity_of(network, plan, spec, wanted, baseline, None)?;
         out.functional_connectivity = Some(fc);
     }
     if let Some(name) = &analysis.modes {
@@ -467,30 +483,41 @@ pub fn measure(
     Ok(out)
 }
 
-/// Eigenmodes of the network linearised at its baseline, with participation ratios over the areas'
-/// components of state variable `v`. `baseline` is [position][variable].
+/// The measures that need the recorded activity, added to those of [`measure_network`].
 ///
 /// # Errors
-/// A Jacobian that is not finite.
-pub fn modes(plan: &Plan, baseline: &[f64], v: usize) -> Result<ModeTable, EngineError> {
-    let failed = |source| EngineError::Analysis {
-        measure: "modes".to_owned(),
-        source,
-    };
-    let linear = linearise(plan, baseline);
-    let modes = eigenmodes(linear.jacobian.view()).map_err(failed)?;
-    let states = plan.circuit.info().states;
-    let indices: Vec<usize> = (0..plan.n_areas()).map(|a| a * states + v).collect();
-    let ratio = |k| modes.participation_ratio(k, &indices).unwrap_or(f64::NAN);
-    Ok(ModeTable {
-        real: modes.re().to_vec(),
-        imag: modes.im().to_vec(),
-        timescale_ms: modes.timescales_ms(),
-        participation: (0..modes.len()).map(ratio).collect(),
-    })
+/// As [`timescales_of`].
+pub fn measure_recording(
+    network: &Network,
+    plan: &Plan,
+    spec: &ExperimentSpec,
+    baseline: &[f64],
+    recording: &Recording,
+    out: &mut Measures,
+) -> Result<(), EngineError> {
+    let analysis = &spec.analysis;
+    out.peaks = peaks(plan, baseline, recording);
+    let recording = Some(recording);
+    if let Some(wanted) = &analysis.timescales
+        && wanted.method == Method::Simulated
+    {
+        out.timescales = Some(timescales_of(
+            network, plan, spec, wanted, baseline, recording,
+        )?);
+    }
+    if let Some(wanted) = &analysis.functional_connectivity
+        && wanted.method == Method::Simulated
+    {
+        let fc = connectivity_of(network, plan, spec, wanted, baseline, recording)?;
+        out.functional_connectivity = Some(fc);
+    }
+    Ok(())
 }
 
-fn peaks(plan: &Plan, baseline: &[f64], recording: &Recording) -> Vec<Peak> {
+/// Largest departure from baseline of the first recorded variable, per recorded area, in the first
+/// replicate.
+#[must_use]
+pub fn peaks(plan: &Plan, baseline: &[f64], recording: &Recording) -> Vec<Peak> {
     let variables = plan.circuit.info().variables.len();
     let first = recording.variables[0].slice(s![0, .., ..]);
     let peak = |(k, area): (usize, &crate::ids::AreaId)| {
@@ -508,4 +535,31 @@ fn peaks(plan: &Plan, baseline: &[f64], recording: &Recording) -> Vec<Peak> {
         }
     };
     plan.record.areas.iter().enumerate().map(peak).collect()
+}
+
+/// Eigenmodes of the network linearised at its baseline, with inverse participation ratios over the areas'
+/// components of state variable `v`. `baseline` is [position][variable].
+///
+/// # Errors
+/// A Jacobian that is not finite.
+pub fn modes(plan: &Plan, baseline: &[f64], v: usize) -> Result<ModeTable, EngineError> {
+    let failed = |source| EngineError::Analysis {
+        measure: "modes".to_owned(),
+        source,
+    };
+    let linear = linearise(plan, baseline);
+    let modes = eigenmodes(linear.jacobian.view()).map_err(failed)?;
+    let states = plan.circuit.info().states;
+    let indices: Vec<usize> = (0..plan.n_areas()).map(|a| a * states + v).collect();
+    let ratio = |k| {
+        modes
+            .inverse_participation_ratio(k, &indices)
+            .unwrap_or(f64::NAN)
+    };
+    Ok(ModeTable {
+        real: modes.re().to_vec(),
+        imag: modes.im().to_vec(),
+        timescale_ms: modes.timescales_ms(),
+        participation: (0..modes.len()).map(ratio).collect(),
+    })
 }

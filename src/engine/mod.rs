@@ -24,8 +24,8 @@ use crate::stepper::{Divergence, Samples, Simulation};
 pub use layout::{Dataset, datasets};
 pub use measure::{
     Connectivity, LinearNetwork, Measures, ModeTable, Peak, TimescaleRow, connectivity_of,
-    exact_covariance, linear_network, measure, modes, simulated_connectivity, simulated_timescales,
-    timescales_of,
+    exact_covariance, linear_network, measure_network, measure_recording, modes, peaks,
+    simulated_connectivity, simulated_timescales, timescales_of,
 };
 
 /// Why a run did not finish.
@@ -68,7 +68,7 @@ pub enum EngineError {
     },
     /// The person asked to stop.
     #[error(
-        "stopped at {time_ms} ms of {duration_ms} ms; what was finished is kept in {}", 
+        "stopped at {time_ms} ms of {duration_ms} ms; what was finished is kept in {}",
         .partial.display()
     )]
     Stopped {
@@ -292,6 +292,7 @@ pub fn run(
     let start = start_state(plan)?;
     let baseline = baseline_state(plan)?;
     measure::check(network, spec)?;
+    let mut measures = measure_network(network, plan, spec, &baseline)?;
     let datasets = datasets(plan);
     let layout = layout::layout(network, plan, spec, &datasets, chunk_samples(plan));
     let mut writer = Writer::create(output, &layout)?;
@@ -358,18 +359,12 @@ pub fn run(
         time_ms,
         diverged: diverged.clone(),
     };
-    let finish = |writer: &mut Writer| -> Result<Measures, EngineError> {
-        let measures = measure(network, plan, spec, &baseline, &recording)?;
-        layout::write_measures(writer, plan, &baseline, &measures)?;
-        Ok(measures)
-    };
-    let measures = match finish(&mut writer) {
-        Ok(measures) => measures,
-        Err(error) => {
-            writer.discard();
-            return Err(error);
-        }
-    };
+    let finished = measure_recording(network, plan, spec, &baseline, &recording, &mut measures)
+        .and_then(|()| layout::write_measures(&mut writer, plan, &baseline, &measures));
+    if let Err(error) = finished {
+        writer.discard();
+        return Err(error);
+    }
     let path = writer.finish()?;
     for variable in &mut recording.variables {
         *variable = variable.slice(s![..1, .., ..]).to_owned();

@@ -69,6 +69,8 @@ pub(super) fn build(spec: &ExperimentSpec) -> Result<Network, NetworkError> {
             .row_mut(row)
             .assign(&whole.parameters.row(area.index()));
     }
+    // Areas that lost input rest lower than the stated baseline, some of them silent.
+    network.find_fixed_point = true;
     Ok(network)
 }
 
@@ -561,6 +563,10 @@ fn initial(
         for (name, q) in values {
             let path = format!("{path}.{}", path_segment(name));
             let v = variable(spec, info, &path, name)?;
+            if v >= info.states {
+                let states = info.variables[..info.states].iter().map(|v| v.name);
+                return Err(unknown(spec, &path, "state", name, states));
+            }
             let value = in_unit(spec, &path, *q, dimension(info.variables[v].unit))?;
             out.extend(places.iter().map(|&a| (a, v, value)));
         }

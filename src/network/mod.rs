@@ -92,6 +92,24 @@ impl Network {
         build::areas(spec, &self.connectome, path, areas)
     }
 
+    /// What a person should know before a run, though nothing is wrong.
+    #[must_use]
+    pub fn remarks(&self) -> Vec<String> {
+        let info = self.info();
+        let white = self.noise.iter().filter(|n| n.intensity().is_some());
+        let through_a_curve = white.filter(|_| info.states < info.variables.len());
+        through_a_curve
+            .map(|n| {
+                format!(
+                    "white noise `{}` enters `{}`, which this circuit passes through a rate \
+                     function: its effect depends on simulation.dt; ornstein_uhlenbeck noise does \
+                     not",
+                    n.name, info.inputs[n.input].name
+                )
+            })
+            .collect()
+    }
+
     /// The table of the circuit.
     #[must_use]
     pub fn info(&self) -> &'static CircuitInfo {

@@ -1,7 +1,10 @@
 //! How numbers looked up by address become noise in the inputs of areas.
 //!
-//! A source adds `mean + value` to an input; the value is constant over a step, so that with Euler
-//! the scheme is Euler–Maruyama.
+//! A source adds `mean + value` to an input; the value is constant over a step. Where the input
+//! enters the equations linearly, that is the Euler–Maruyama scheme of strong order 1. Where it
+//! passes through a curve (a rate function, or a threshold that is crossed), white noise has no
+//! limit as dt → 0: its effect through the curvature grows as 1/dt. Use Ornstein–Uhlenbeck noise
+//! there; [`crate::network::Network::remarks`] points it out.
 //! - White: value = sd sqrt(bin / dt) N. The integral over any interval then has the same variance
 //!   for every dt; sd is that of the mean over one bin.
 //! - Ornstein–Uhlenbeck: exact at every dt (Gillespie 1996, doi 10.1103/PhysRevE.54.2084),

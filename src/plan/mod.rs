@@ -14,6 +14,7 @@ use crate::circuit::CircuitKind;
 use crate::ids::AreaId;
 use crate::network::Network;
 use crate::rng::Site;
+use crate::spec::node::path_segment;
 use crate::spec::{ExperimentSpec, Order, RunSpec, SpecError, Stepper};
 use crate::stimulus::nearest_step;
 
@@ -52,6 +53,10 @@ pub const WIDTHS: [usize; 3] = [1, 4, 8];
 /// A time step this close to the largest stable one is refused: explicit Euler needs
 /// dt < 2 tau for decay alone, and rates overshoot from dt = tau on.
 const LARGEST_DT_PER_TAU: f64 = 0.5;
+
+/// Values of a run from here on are refused, so that no count of bytes overflows: at 10^9 values a
+/// second they would take two years.
+const MOST_VALUES: u128 = 1 << 56;
 
 /// One projection, compiled.
 #[derive(Debug, Clone)]
@@ -166,13 +171,16 @@ impl Plan {
         execution: Execution,
     ) -> Result<Plan, SpecError> {
         let run = &spec.run;
-        let steps = whole_steps(spec, "simulation.duration", run.duration_ms, run.dt_ms)?;
-        check_step_length(network, spec)?;
-        check_scheme(network, spec)?;
+        let steps = nearest_step(run.duration_ms, run.dt_ms);
         if steps >= 1 << 33 {
             let message = format!("too many steps: found {steps}, expected fewer than 2^33");
             return Err(spec.config.error("simulation.duration", message));
         }
+        let steps = whole_steps(spec, "simulation.duration", run.duration_ms, run.dt_ms)?;
+        check_step_length(network, spec)?;
+        check_scheme(network, spec)?;
+        check_stimuli(network, spec)?;
+        check_size(network, spec, steps)?;
         let info = network.info();
         let order = network.canonical.clone();
         let mut position = vec![0; order.len()];
@@ -413,7 +421,7 @@ fn choose_lanes(execution: Execution, areas: usize, replicates: u32) -> Lanes {
 /// A time as a whole number of steps.
 fn whole_steps(spec: &ExperimentSpec, path: &str, ms: f64, dt_ms: f64) -> Result<u64, SpecError> {
     let steps = nearest_step(ms, dt_ms);
-    if steps > 0 && (steps as f64 * dt_ms - ms).abs() <= 1e-9 * ms {
+    if steps > 0 && is_on_grid(ms, dt_ms) {
         return Ok(steps);
     }
     let message = format!(
@@ -422,6 +430,48 @@ fn whole_steps(spec: &ExperimentSpec, path: &str, ms: f64, dt_ms: f64) -> Result
         steps.max(1) as f64 * dt_ms
     );
     Err(spec.config.error(path, message))
+}
+
+/// Whether a time is a whole number of steps, to the precision of how it was typed.
+fn is_on_grid(ms: f64, dt_ms: f64) -> bool {
+    (nearest_step(ms, dt_ms) as f64 * dt_ms - ms).abs() <= 1e-9 * ms.max(dt_ms)
+}
+
+/// Refuses stimuli whose edges lie between two steps: rounding would lengthen, shorten or even
+/// remove them without a word.
+fn check_stimuli(network: &Network, spec: &ExperimentSpec) -> Result<(), SpecError> {
+    let dt = spec.run.dt_ms;
+    for s in &network.stimuli {
+        for (key, ms) in [("onset", s.onset_ms), ("offset", s.offset_ms)] {
+            if !is_on_grid(ms, dt) {
+                let message = format!(
+                    "stimulus `{}` falls between two steps: found {key} {ms} ms with simulation.dt \
+                     = {dt} ms, expected a whole number of steps (such as {} ms)",
+                    s.name,
+                    nearest_step(ms, dt) as f64 * dt
+                );
+                let path = format!("stimuli.{}.{key}", path_segment(&s.name));
+                return Err(spec.config.error(&path, message));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Refuses a run whose number of values cannot be counted, let alone computed.
+fn check_size(network: &Network, spec: &ExperimentSpec, steps: u64) -> Result<(), SpecError> {
+    let per_step = network.n_areas() as u128 * network.info().variables.len() as u128;
+    let values = u128::from(steps) * per_step * u128::from(spec.run.replicates);
+    if values < MOST_VALUES {
+        return Ok(());
+    }
+    let message = format!(
+        "run too large: found {} replicates of {steps} steps of {} areas, {values} values in all, \
+         expected fewer than 2^56",
+        spec.run.replicates,
+        network.n_areas()
+    );
+    Err(spec.config.error("simulation.replicates", message))
 }
 
 /// Refuses a step that the fastest time constant of the circuit cannot bear.
@@ -481,10 +531,18 @@ fn record_plan(
     let run = &spec.run;
     let info = network.info();
     let every = whole_steps(spec, "record.every", run.every_ms, run.dt_ms)?;
-    let first = nearest_step(run.start_ms.max(0.0), run.dt_ms);
-    if run.start_ms < 0.0 || first > steps {
+    if every > steps {
         let message = format!(
-            "recording starts outside the run: found {} ms, expected 0 to {} ms",
+            "sampling interval longer than the run: found {} ms, expected at most {} ms",
+            run.every_ms, run.duration_ms
+        );
+        return Err(spec.config.error("record.every", message));
+    }
+    let first = nearest_step(run.start_ms.max(0.0), run.dt_ms);
+    if run.start_ms < 0.0 || first > steps || !is_on_grid(run.start_ms, run.dt_ms) {
+        let message = format!(
+            "recording starts outside the run or between two steps: found {} ms, expected 0 to {} ms in \
+             whole steps",
             run.start_ms, run.duration_ms
         );
         return Err(spec.config.error("record.start", message));

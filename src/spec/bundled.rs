@@ -9,21 +9,8 @@ pub struct BundledConfig {
     pub text: &'static str,
 }
 
-macro_rules! bundled {
-    ($($path:literal),* $(,)?) => {
-        /// Every bundled config; a test holds this list against the folder.
-        pub const CONFIGS: &[BundledConfig] = &[$(BundledConfig {
-            path: $path,
-            text: include_str!(concat!("../../", $path)),
-        }),*];
-    };
-}
-
-bundled![
-    "configs/models/chaudhuri2015.yaml",
-    "configs/models/chaudhuri2015_nonlinear.yaml",
-    "configs/experiments/chaudhuri2015_v1_pulse.yaml",
-];
+/// Every file `configs/*/*.yaml`, models first; the build lists them.
+pub const CONFIGS: &[BundledConfig] = include!(concat!(env!("OUT_DIR"), "/configs.rs"));
 
 impl BundledConfig {
     /// File name without `.yaml`.

@@ -473,6 +473,6 @@ pub struct FcDraft {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ModesDraft {
-    /// Variable whose components give the participation ratio.
+    /// Variable whose components give the inverse participation ratio.
     pub variable: String,
 }

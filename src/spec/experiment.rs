@@ -87,7 +87,7 @@ pub struct NoiseSpec {
 /// Memory of a noise source.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum NoiseMemory {
-    /// White: `sd` is that of the mean over one bin, so the intensity is sd × sqrt(bin).
+    /// White: `sd` is that of the mean over one bin, so the intensity is sd² × bin.
     White {
         /// The bin, ms.
         bin_ms: f64,
@@ -137,7 +137,7 @@ pub struct AnalysisSpec {
     pub timescales: Option<TimescalesSpec>,
     /// Functional connectivity.
     pub functional_connectivity: Option<FcSpec>,
-    /// Variable whose components give participation ratios of the eigenmodes.
+    /// Variable whose components give inverse participation ratios of the eigenmodes.
     pub modes: Option<String>,
 }
 

@@ -295,6 +295,9 @@ fn layers_of(
     Ok(layers)
 }
 
+/// No config is nested deeper; the YAML reader has the same limit.
+const DEEPEST_PATH: usize = 64;
+
 /// `path=value` as a layer of its own.
 fn set_layer(number: usize, set: &str) -> Result<Node, SpecError> {
     let name = format!("--set {number}");
@@ -315,6 +318,13 @@ fn set_layer(number: usize, set: &str) -> Result<Node, SpecError> {
             format!("not a key path: found `{path}`, expected e.g. `stimuli.pulse.areas`");
         return Err(SpecError::at(message, place(1)));
     };
+    if segments.len() > DEEPEST_PATH {
+        let message = format!(
+            "not a key path: found {} keys, expected at most {DEEPEST_PATH}",
+            segments.len()
+        );
+        return Err(SpecError::at(message, place(1)));
+    }
     let offset = path.chars().count() + 1;
     let mut child = match Node::parse(&name, value) {
         Ok(node) => node,
@@ -364,7 +374,10 @@ fn merge_layers(mut layers: Vec<Node>) -> Result<Node, SpecError> {
         }
     }
     if let Some(choice) = &chosen {
-        let name = choice.text().unwrap_or_default().to_owned();
+        let Some(name) = choice.text().map(str::to_owned) else {
+            let message = "wrong kind of value: expected the name of a preset".to_owned();
+            return Err(SpecError::at(message, choice.at.clone()));
+        };
         let known: Vec<String> = match &definition {
             Some((
                 _,

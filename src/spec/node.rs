@@ -52,9 +52,55 @@ impl Location {
         };
         let gutter = self.line.to_string();
         let pad = " ".repeat(gutter.len());
-        let caret = " ".repeat(self.column.saturating_sub(1));
+        let (line, before) = window(line, self.column.saturating_sub(1));
+        let caret = " ".repeat(before);
         format!("{pad} --> {self}\n{pad} |\n{gutter} | {line}\n{pad} | {caret}^")
     }
+}
+
+/// The part of a line around a column that fits a terminal, and where the column is in it.
+fn window(line: &str, column: usize) -> (String, usize) {
+    const WIDEST: usize = 160;
+    const BEFORE: usize = 60;
+    let length = line.chars().count();
+    if length <= WIDEST {
+        return (line.to_owned(), column);
+    }
+    let first = column.saturating_sub(BEFORE).min(length - WIDEST);
+    let mut shown: String = line.chars().skip(first).take(WIDEST).collect();
+    let mut before = column - first;
+    if first > 0 {
+        shown.insert_str(0, "… ");
+        before += 2;
+    }
+    if first + WIDEST < length {
+        shown.push_str(" …");
+    }
+    (shown, before)
+}
+
+/// What a YAML parser says, in the words of a person who writes configs: the parser speaks of its
+/// own options to people who write programs.
+fn plain_words(message: &str) -> String {
+    let after = |start: &str| message.strip_prefix(start);
+    if let Some(rest) = after("duplicate mapping key: ") {
+        let key = rest.split_once(", set ").map_or(rest, |(key, _)| key);
+        return format!("duplicate key: found `{key}` again, expected it once");
+    }
+    if after("multiple YAML documents").is_some() {
+        return "more than one document: found another after `---`, expected one".to_owned();
+    }
+    if let Some(rest) = after("non-finite float `") {
+        let found = rest.split('`').next().unwrap_or_default();
+        return format!("not finite: found `{found}`, expected a finite number");
+    }
+    if after("budget breached").is_some() || after("recursion limit").is_some() {
+        return "too large: expected at most 250000 values, nested at most 64 deep".to_owned();
+    }
+    if after("expected string scalar").is_some() || after("cannot deserialize null").is_some() {
+        return "not a key: found a list, a map or nothing, expected a name".to_owned();
+    }
+    message.to_owned()
 }
 
 /// What a node holds.
@@ -121,7 +167,7 @@ impl Node {
                 .split_once("column ")
                 .and_then(|(_, rest)| rest.split_once(": "));
             Box::new(SyntaxError {
-                message: message.map_or(first, |(_, m)| m).to_owned(),
+                message: plain_words(message.map_or(first, |(_, m)| m)),
                 at: Location {
                     source: Arc::clone(&source),
                     line: line as usize,
@@ -353,7 +399,8 @@ fn raw_to_node(raw: Spanned<Raw>, source: &Arc<SourceText>) -> Node {
         line: (l.line() as usize).max(1),
         column: (l.column() as usize).max(1),
     };
-    let span = byte_range(raw.referenced);
+    // An alias `*a` means the text of its anchor; messages still point at the alias.
+    let span = byte_range(raw.defined);
     let value = match raw.value {
         Raw::Null => Value::Null,
         Raw::Scalar(read) => {
@@ -450,6 +497,32 @@ mod tests {
         assert_eq!((e.at.line, e.at.column), (3, 1));
         assert!(e.message.starts_with("duplicate"), "{}", e.message);
         assert_eq!(Node::parse("t", "a: [1\nb: 2\n").unwrap_err().at.line, 2);
+    }
+
+    #[test]
+    fn aliases_and_merges_mean_their_anchors() {
+        let n = node("a: &a 1e3 ms\nb: *a\nc: &c {x: 010, y: '2'}\nd:\n  <<: *c\n  y: 3\n");
+        assert_eq!(n.get("b").unwrap().text(), Some("1e3 ms"));
+        assert_eq!(n.get("b").unwrap().at.line, 2);
+        let d = n.get("d").unwrap();
+        assert_eq!(d.get("x").unwrap().text(), Some("010"));
+        assert_eq!(d.get("y").unwrap().text(), Some("3"));
+    }
+
+    #[test]
+    fn messages_are_for_people_and_fit_a_terminal() {
+        let said = |text: &str| Node::parse("t", text).unwrap_err().message;
+        assert!(said("a: 1\na: 2\n").ends_with("found `a` again, expected it once"));
+        assert!(said("a: 1\n---\nb: 2\n").starts_with("more than one document"));
+        assert!(said("a: .inf\n").contains("found `.inf`, expected a finite number"));
+        assert!(said(&format!("a: {}", "[".repeat(1000))).starts_with("too large"));
+        assert!(said("[a]: 1\n").starts_with("not a key"));
+        let long = Node::parse("t", &format!("a: {} ]", "x".repeat(100_000))).unwrap();
+        assert!(long.locate("a").snippet().len() < 400);
+        let line = format!("{}é", "x".repeat(300));
+        let (shown, at) = window(&line, 300);
+        assert_eq!(shown.chars().nth(at), Some('é'));
+        assert_eq!(window("short", 3), ("short".to_owned(), 3));
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! A *cell* is what one vector holds: with lanes over replicates a cell is an area, with lanes over
 //! areas it is `WIDTH` neighbouring positions. State is laid out `[cell][variable][lane]`.
 
+use super::kernel::Isa;
 use crate::lanes::Lanes;
 use crate::plan::{Axis, Matrix, Plan};
 use crate::rng::Site;
@@ -15,6 +16,8 @@ pub(crate) struct Constants<L> {
     pub areas: usize,
     /// Whether lanes hold areas.
     pub over_areas: bool,
+    /// Instruction set of this machine.
+    pub isa: Isa,
     /// [cell][parameter].
     pub parameters: Vec<L>,
     /// Projections.
@@ -93,6 +96,7 @@ impl<L: Lanes> Constants<L> {
             cells,
             areas,
             over_areas,
+            isa: Isa::detect(),
             parameters: spread(&plan.parameters, info.parameters.len()),
             projections: projections.collect(),
             epochs: plan

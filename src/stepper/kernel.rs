@@ -113,53 +113,86 @@ impl<L: NoisyLanes> State<L> {
     }
 }
 
-/// Runs [`advance`] with the widest vector instructions of this machine. All ways give the same
-/// bits: every operation used is fixed to the bit by IEEE 754.
-pub(crate) fn dispatch<C: LocalCircuit, L: NoisyLanes>(
-    plan: &Plan,
-    constants: &Constants<L>,
-    state: &mut State<L>,
-    samples: &mut Samples,
-) {
-    #[cfg(target_arch = "x86_64")]
-    {
-        #[target_feature(enable = "avx512f,avx512dq,avx512vl,avx512bw,avx2,fma")]
-        fn avx512<C: LocalCircuit, L: NoisyLanes>(
-            plan: &Plan,
-            constants: &Constants<L>,
-            state: &mut State<L>,
-            samples: &mut Samples,
-        ) {
-            advance::<C, L>(plan, constants, state, samples);
+/// Instruction sets that hot code is compiled for. All give the same bits: every operation used is
+/// fixed to the bit by IEEE 754.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Isa {
+    Avx512,
+    Avx2,
+    /// What the target guarantees.
+    Base,
+}
+
+impl Isa {
+    /// The widest one that this machine has.
+    pub fn detect() -> Self {
+        #[cfg(target_arch = "x86_64")]
+        {
+            let avx2 = is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma");
+            let avx512 = is_x86_feature_detected!("avx512f")
+                && is_x86_feature_detected!("avx512dq")
+                && is_x86_feature_detected!("avx512vl")
+                && is_x86_feature_detected!("avx512bw");
+            if avx2 {
+                return if avx512 { Isa::Avx512 } else { Isa::Avx2 };
+            }
         }
-        #[target_feature(enable = "avx2,fma")]
-        fn avx2<C: LocalCircuit, L: NoisyLanes>(
-            plan: &Plan,
-            constants: &Constants<L>,
-            state: &mut State<L>,
-            samples: &mut Samples,
-        ) {
-            advance::<C, L>(plan, constants, state, samples);
-        }
-        let has = |wide: bool| {
-            let narrow = is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma");
-            narrow
-                && (!wide
-                    || (is_x86_feature_detected!("avx512f")
-                        && is_x86_feature_detected!("avx512dq")
-                        && is_x86_feature_detected!("avx512vl")
-                        && is_x86_feature_detected!("avx512bw")))
-        };
-        if has(true) {
-            // SAFETY: the features that `avx512` is compiled for were found on this machine.
-            return unsafe { avx512::<C, L>(plan, constants, state, samples) };
-        }
-        if has(false) {
-            // SAFETY: the features that `avx2` is compiled for were found on this machine.
-            return unsafe { avx2::<C, L>(plan, constants, state, samples) };
-        }
+        Isa::Base
     }
-    advance::<C, L>(plan, constants, state, samples);
+}
+
+/// Makes a function that runs `$body` compiled for an instruction set.
+///
+/// Each set gets a copy that is not inlined: coupling and noise know nothing of circuits, so one
+/// copy per lane type serves all of them, and a further circuit costs little to compile.
+macro_rules! for_isa {
+    ($(#[$doc:meta])* $name:ident<$($g:ident: $bound:path),+>($($arg:ident: $ty:ty),* $(,)?) = $body:ident) => {
+        $(#[$doc])*
+        pub(crate) fn $name<$($g: $bound),+>(isa: Isa, $($arg: $ty),*) {
+            #[cfg(target_arch = "x86_64")]
+            {
+                #[target_feature(enable = "avx512f,avx512dq,avx512vl,avx512bw,avx2,fma")]
+                #[inline(never)]
+                fn avx512<$($g: $bound),+>($($arg: $ty),*) {
+                    $body::<$($g),+>($($arg),*);
+                }
+                #[target_feature(enable = "avx2,fma")]
+                #[inline(never)]
+                fn avx2<$($g: $bound),+>($($arg: $ty),*) {
+                    $body::<$($g),+>($($arg),*);
+                }
+                match isa {
+                    // SAFETY: `Isa::detect`, the only source of these values, found the features.
+                    Isa::Avx512 => return unsafe { avx512::<$($g),+>($($arg),*) },
+                    // SAFETY: as above.
+                    Isa::Avx2 => return unsafe { avx2::<$($g),+>($($arg),*) },
+                    Isa::Base => {}
+                }
+            }
+            let _ = isa;
+            $body::<$($g),+>($($arg),*);
+        }
+    };
+}
+
+for_isa! {
+    /// Runs until the samples are full or the last step is done.
+    run<C: LocalCircuit, L: NoisyLanes>(
+        plan: &Plan,
+        c: &Constants<L>,
+        state: &mut State<L>,
+        samples: &mut Samples,
+    ) = advance
+}
+
+for_isa! {
+    /// Held input of the next step.
+    hold<L: NoisyLanes>(plan: &Plan, c: &Constants<L>, state: &mut State<L>) = hold_input
+}
+
+for_isa! {
+    /// Weighted sums of a projection.
+    sum<L: Lanes>(c: &Constants<L>, p: &ProjectionOf<L>, sent: &[L], sums: &mut [L]) = weighted_sums
 }
 
 /// Runs until the samples are full or the last step is done.
@@ -179,7 +212,7 @@ fn advance<C: LocalCircuit, L: NoisyLanes>(
     }
     loop {
         if !state.prepared {
-            hold_input(plan, c, state);
+            hold::<L>(c.isa, plan, c, state);
             state.prepared = true;
         }
         let due = plan.record.first + state.next_sample * plan.record.every;
@@ -433,7 +466,7 @@ fn receive<C: LocalCircuit, L: Lanes>(
         for (cell, sent) in work.sent.iter_mut().enumerate() {
             *sent = x[cell * variables + projection.sent];
         }
-        weighted_sums(c, projection, &work.sent, &mut work.sum);
+        sum::<L>(c.isa, c, projection, &work.sent, &mut work.sum);
         for (input, gain) in &projection.received {
             for (cell, (gain, sum)) in gain.iter().zip(&work.sum).enumerate() {
                 let at = cell * inputs + input;

@@ -34,7 +34,7 @@ pub struct Linearised {
 pub struct NoFixedPoint {
     /// Iterations made.
     pub iterations: usize,
-    /// Largest absolute derivative left.
+    /// Largest derivative left, relative to 1 + the size of its variable, per ms.
     pub residual: f64,
     /// Area of the largest derivative.
     pub area: String,
@@ -44,48 +44,62 @@ pub struct NoFixedPoint {
     pub tolerance: f64,
 }
 
-/// Largest derivative aimed at, relative to the size of its variable, per ms.
-const TOLERANCE: f64 = 1e-13;
-const MAX_ITERATIONS: usize = 200;
+/// Largest derivative of a fixed point, relative to 1 + the size of its variable, per ms. Steps go on
+/// below it for as long as they improve.
+const TOLERANCE: f64 = 1e-12;
+const NEWTON_STEPS: usize = 100;
+const FLOW_STEPS: usize = 2000;
 
-/// Derivative of every state without stimuli or noise, at `x` ([position][variable]).
+/// Derivative of every state without stimuli or noise, at `x` ([position][variable]), once per seed.
 struct Evaluate<'a> {
     plan: &'a Plan,
     x: &'a [f64],
-    /// Which derivative is wanted: along a state, along an input, or none.
-    seed: Seed,
+    seeds: &'a [Seed],
 }
 
+/// Which derivative is carried along.
 #[derive(Clone, Copy)]
 enum Seed {
     None,
+    /// With respect to this variable, `[position][variable]`.
     State(usize),
+    /// With respect to this input, `[position][input]`.
     Input(usize),
 }
 
+/// Variables with algebraic ones filled in, and their time derivatives.
+type Evaluated = (Vec<Dual>, Vec<Dual>);
+
 impl CircuitVisitor for Evaluate<'_> {
-    type Output = (Vec<Dual>, Vec<Dual>);
+    type Output = Vec<Evaluated>;
 
     fn visit<C: LocalCircuit>(self) -> Self::Output {
         let constants = Constants::<Dual>::new(self.plan, Axis::Replicates);
         let inputs = C::INFO.inputs.len();
         let mut work = Work::new(&constants, inputs);
-        let mut x: Vec<Dual> = self.x.iter().map(|&v| Dual::splat(v)).collect();
-        let mut held = vec![Dual::splat(0.0); constants.areas * inputs];
-        match self.seed {
-            Seed::None => {}
-            Seed::State(at) => x[at].slope = 1.0,
-            Seed::Input(at) => held[at].slope = 1.0,
-        }
-        let mut dx = vec![Dual::splat(0.0); x.len()];
-        derivative::<C, Dual>(&constants, &held, &x, &mut work, &mut dx);
-        fill_algebraic::<C, Dual>(&constants, Some(&held), &mut x, &mut work);
-        (x, dx)
+        let mut evaluate = |seed: &Seed| {
+            let mut x: Vec<Dual> = self.x.iter().map(|&v| Dual::splat(v)).collect();
+            let mut held = vec![Dual::splat(0.0); constants.areas * inputs];
+            match *seed {
+                Seed::None => {}
+                Seed::State(at) => x[at].slope = 1.0,
+                Seed::Input(at) => held[at].slope = 1.0,
+            }
+            let mut dx = vec![Dual::splat(0.0); x.len()];
+            derivative::<C, Dual>(&constants, &held, &x, &mut work, &mut dx);
+            fill_algebraic::<C, Dual>(&constants, Some(&held), &mut x, &mut work);
+            (x, dx)
+        };
+        self.seeds.iter().map(&mut evaluate).collect()
     }
 }
 
-fn evaluate(plan: &Plan, x: &[f64], seed: Seed) -> (Vec<Dual>, Vec<Dual>) {
-    plan.circuit.visit(Evaluate { plan, x, seed })
+fn evaluate_all(plan: &Plan, x: &[f64], seeds: &[Seed]) -> Vec<Evaluated> {
+    plan.circuit.visit(Evaluate { plan, x, seeds })
+}
+
+fn evaluate(plan: &Plan, x: &[f64]) -> Evaluated {
+    evaluate_all(plan, x, &[Seed::None]).swap_remove(0)
 }
 
 /// Positions of the states in `[position][variable]`, without algebraic variables.
@@ -109,45 +123,40 @@ pub fn start_state(plan: &Plan) -> Result<Vec<f64>, NoFixedPoint> {
     Ok(x)
 }
 
-/// The baseline, [position][variable]: as given, or the fixed point found from it. Algebraic
-/// variables are those of the baseline without stimuli or noise.
+/// The baseline, [position][variable]: as given, or where the network comes to rest from it.
+/// Algebraic variables are those of the baseline without stimuli or noise.
 ///
 /// # Errors
 /// [`NoFixedPoint`] when one is asked for and not found.
 pub fn baseline_state(plan: &Plan) -> Result<Vec<f64>, NoFixedPoint> {
     let x = if plan.find_fixed_point {
-        fixed_point(plan, &plan.baseline)?
+        rest_state(plan, &plan.baseline)?
     } else {
         plan.baseline.clone()
     };
-    Ok(evaluate(plan, &x, Seed::None)
-        .0
-        .into_iter()
-        .map(|d| d.value)
-        .collect())
+    Ok(evaluate(plan, &x).0.into_iter().map(|d| d.value).collect())
 }
 
-/// A fixed point without stimuli or noise, reached from `guess` ([position][variable]).
-///
-/// Damped Newton steps first: they reach whatever fixed point is near, stable or not. Where they
-/// stall, implicit Euler steps that grow as the derivative shrinks (pseudo-transient continuation,
-/// Kelley & Keyes 1998, doi 10.1137/S0036142996304796) follow the flow from the guess to where it
-/// comes to rest.
+/// The fixed point without stimuli or noise that damped Newton steps reach from `guess`
+/// ([position][variable]): one that is near, stable or not.
 ///
 /// # Errors
 /// [`NoFixedPoint`] when the derivative stays above 1e-12 of the variable's size per ms.
 pub fn fixed_point(plan: &Plan, guess: &[f64]) -> Result<Vec<f64>, NoFixedPoint> {
-    let search = Search {
-        plan,
-        slots: state_slots(plan),
-    };
-    let found = search.newton(guess);
-    if found.is_ok() {
-        return found;
-    }
-    search
-        .follow_the_flow(guess)
-        .and_then(|x| search.newton(&x))
+    Search::new(plan).newton(guess)
+}
+
+/// The fixed point at which the network comes to rest from `guess` without stimuli or noise.
+///
+/// Implicit Euler steps follow the flow and grow while no variable moves far (pseudo-transient
+/// continuation, Kelley & Keyes 1998, doi 10.1137/S0036142996304796); Newton's method polishes what
+/// they reach.
+///
+/// # Errors
+/// [`NoFixedPoint`] as [`fixed_point`], for example where the network oscillates.
+pub fn rest_state(plan: &Plan, guess: &[f64]) -> Result<Vec<f64>, NoFixedPoint> {
+    let search = Search::new(plan);
+    search.newton(&search.follow_the_flow(guess))
 }
 
 /// Newton steps over the states of a plan.
@@ -156,23 +165,29 @@ struct Search<'a> {
     slots: Vec<usize>,
 }
 
-impl Search<'_> {
-    /// Derivative of every state, relative to the size of the state.
+impl<'a> Search<'a> {
+    fn new(plan: &'a Plan) -> Self {
+        Search {
+            plan,
+            slots: state_slots(plan),
+        }
+    }
+
+    /// Derivative of every state, relative to 1 + the size of the state.
     fn residual(&self, x: &[f64]) -> Vec<f64> {
-        let (_, dx) = evaluate(self.plan, x, Seed::None);
-        self.slots
-            .iter()
-            .map(|&s| dx[s].value / (1.0 + x[s].abs()))
-            .collect()
+        let (_, dx) = evaluate(self.plan, x);
+        let relative = |&s: &usize| dx[s].value / (1.0 + x[s].abs());
+        self.slots.iter().map(relative).collect()
     }
 
     /// Solves (1/h - J) step = f; h = infinity is a Newton step.
     fn implicit_step(&self, x: &[f64], h: f64) -> Vec<f64> {
         let n = self.slots.len();
+        let seeds: Vec<Seed> = self.slots.iter().map(|&s| Seed::State(s)).collect();
+        let columns = evaluate_all(self.plan, x, &seeds);
         let mut matrix = Mat::<f64>::zeros(n, n);
         let mut f = Col::<f64>::zeros(n);
-        for (j, &slot) in self.slots.iter().enumerate() {
-            let (_, dx) = evaluate(self.plan, x, Seed::State(slot));
+        for (j, (&slot, (_, dx))) in self.slots.iter().zip(&columns).enumerate() {
             for (i, &row) in self.slots.iter().enumerate() {
                 matrix[(i, j)] = -dx[row].slope;
             }
@@ -183,13 +198,19 @@ impl Search<'_> {
         (0..n).map(|i| step[i]).collect()
     }
 
+    /// Bounds of the state in a slot.
+    fn bounds(&self, slot: usize) -> (f64, f64) {
+        let variables = self.plan.circuit.info().variables;
+        let v = &variables[slot % variables.len()];
+        (v.min, v.max)
+    }
+
     /// `x + fraction * step`, kept within the bounds of the variables.
     fn moved(&self, x: &[f64], step: &[f64], fraction: f64) -> Vec<f64> {
-        let info = self.plan.circuit.info();
         let mut out = x.to_vec();
         for (&slot, step) in self.slots.iter().zip(step) {
-            let v = &info.variables[slot % info.variables.len()];
-            out[slot] = (x[slot] + fraction * step).clamp(v.min, v.max);
+            let (min, max) = self.bounds(slot);
+            out[slot] = (x[slot] + fraction * step).clamp(min, max);
         }
         out
     }
@@ -198,12 +219,14 @@ impl Search<'_> {
         let mut x = guess.to_vec();
         let mut residual = self.residual(&x);
         let mut iterations = 0;
-        while iterations < MAX_ITERATIONS && residual.iter().any(|r| r.abs() > TOLERANCE) {
+        while iterations < NEWTON_STEPS {
             iterations += 1;
             let step = self.implicit_step(&x, f64::INFINITY);
-            let fractions = (0..20).map(|halvings| 0.5_f64.powi(halvings));
-            let better = fractions
-                .map(|fraction| self.moved(&x, &step, fraction))
+            // At the end only whole steps count: halves of them would go on for ever in round-off.
+            let arrived = residual.iter().all(|r| r.abs() <= TOLERANCE);
+            let halvings = if arrived { 0..1 } else { 0..20 };
+            let better = halvings
+                .map(|n| self.moved(&x, &step, 0.5_f64.powi(n)))
                 .find_map(|trial| {
                     let r = self.residual(&trial);
                     (norm(&r) < norm(&residual)).then_some((trial, r))
@@ -216,24 +239,38 @@ impl Search<'_> {
         self.accept(x, &residual, iterations)
     }
 
-    fn follow_the_flow(&self, guess: &[f64]) -> Result<Vec<f64>, NoFixedPoint> {
+    fn follow_the_flow(&self, guess: &[f64]) -> Vec<f64> {
+        // A step may move a bounded variable by this share of its range, any other by this share
+        // of 1 + its size: far less than the distance between coexisting states.
+        const LARGEST_MOVE: f64 = 0.05;
         let mut x = guess.to_vec();
-        let mut residual = self.residual(&x);
         let mut h = 1.0; // ms, shorter than any time constant of the circuits
-        for _ in 0..MAX_ITERATIONS {
-            let trial = self.moved(&x, &self.implicit_step(&x, h), 1.0);
-            let r = self.residual(&trial);
-            if r.iter().any(|v| !v.is_finite()) {
-                h *= 0.1;
+        for _ in 0..FLOW_STEPS {
+            let step = self.implicit_step(&x, h);
+            let small = self.slots.iter().zip(&step).all(|(&slot, step)| {
+                let (min, max) = self.bounds(slot);
+                let span = if (max - min).is_finite() {
+                    max - min
+                } else {
+                    1.0 + x[slot].abs()
+                };
+                let to = x[slot] + step;
+                step.abs() < LARGEST_MOVE * span && (min..=max).contains(&to)
+            });
+            if !small {
+                h *= 0.5;
+                if h < 1e-9 {
+                    break;
+                }
                 continue;
             }
-            h *= (norm(&residual) / norm(&r)).clamp(0.5, 2.0);
-            (x, residual) = (trial, r);
-            if norm(&residual) < 1e-8 {
+            x = self.moved(&x, &step, 1.0);
+            h *= 1.5;
+            if norm(&self.residual(&x)) < 1e-9 {
                 break;
             }
         }
-        Ok(x)
+        x
     }
 
     fn accept(
@@ -244,9 +281,8 @@ impl Search<'_> {
     ) -> Result<Vec<f64>, NoFixedPoint> {
         let n = residual.len();
         let worst = (0..n).max_by(|&a, &b| residual[a].abs().total_cmp(&residual[b].abs()));
-        // Round-off can hold the last digit above the tolerance; ten times it still is at rest.
         match worst {
-            Some(i) if residual[i].is_nan() || residual[i].abs() > 10.0 * TOLERANCE => {
+            Some(i) if residual[i].is_nan() || residual[i].abs() > TOLERANCE => {
                 let info = self.plan.circuit.info();
                 let slot = self.slots[i];
                 let position = slot / info.variables.len();
@@ -255,7 +291,7 @@ impl Search<'_> {
                     residual: residual[i].abs(),
                     area: self.plan.areas[self.plan.order[position].index()].clone(),
                     variable: info.variables[slot % info.variables.len()].name,
-                    tolerance: 10.0 * TOLERANCE,
+                    tolerance: TOLERANCE,
                 })
             }
             _ => Ok(x),
@@ -271,7 +307,7 @@ fn norm(r: &[f64]) -> f64 {
 /// point.
 #[must_use]
 pub fn largest_derivative(plan: &Plan, x: &[f64]) -> f64 {
-    let (_, dx) = evaluate(plan, x, Seed::None);
+    let (_, dx) = evaluate(plan, x);
     state_slots(plan)
         .into_iter()
         .map(|s| dx[s].value.abs())
@@ -288,28 +324,30 @@ pub fn linearise(plan: &Plan, x: &[f64]) -> Linearised {
     let state_index = |position: usize, v: usize| plan.order[position].index() * states + v;
     let mut jacobian = Array2::zeros((n * states, n * states));
     let mut input_gain = Array2::zeros((n * states, n * inputs));
-    let fill = |matrix: &mut Array2<f64>, column: usize, dx: &[Dual]| {
+    let mut seeds = Vec::new();
+    for position in 0..n {
+        seeds.extend((0..states).map(|v| Seed::State(position * variables + v)));
+        seeds.extend((0..inputs).map(|i| Seed::Input(position * inputs + i)));
+    }
+    for (seed, (_, dx)) in seeds.iter().zip(evaluate_all(plan, x, &seeds)) {
+        let (matrix, column) = match *seed {
+            Seed::State(at) => {
+                let column = state_index(at / variables, at % variables);
+                (&mut jacobian, column)
+            }
+            Seed::Input(at) => {
+                let column = plan.order[at / inputs].index() * inputs + at % inputs;
+                (&mut input_gain, column)
+            }
+            Seed::None => continue,
+        };
         for position in 0..n {
             for v in 0..states {
                 matrix[[state_index(position, v), column]] = dx[position * variables + v].slope;
             }
         }
-    };
-    for position in 0..n {
-        for v in 0..states {
-            let (_, dx) = evaluate(plan, x, Seed::State(position * variables + v));
-            fill(&mut jacobian, state_index(position, v), &dx);
-        }
-        for i in 0..inputs {
-            let (_, dx) = evaluate(plan, x, Seed::Input(position * inputs + i));
-            fill(
-                &mut input_gain,
-                plan.order[position].index() * inputs + i,
-                &dx,
-            );
-        }
     }
-    let (full, _) = evaluate(plan, x, Seed::None);
+    let (full, _) = evaluate(plan, x);
     let mut state = Array2::zeros((n, variables));
     for position in 0..n {
         for v in 0..variables {

@@ -1,6 +1,6 @@
 //! Integrators over the plan, each with its declared order.
 //!
-//! | stepper | deterministic order | strong order (additive noise) |
+//! | stepper | deterministic order | strong order (noise that enters linearly) |
 //! |---|---|---|
 //! | Euler, synchronous or published order | 1 | 1 |
 //! | Heun | 2 | – |
@@ -106,7 +106,8 @@ struct Runner<'a, C, L> {
 
 impl<C: LocalCircuit, L: NoisyLanes> Block for Runner<'_, C, L> {
     fn advance(&mut self, samples: &mut Samples) {
-        kernel::dispatch::<C, L>(self.plan, &self.constants, &mut self.state, samples);
+        let isa = self.constants.isa;
+        kernel::run::<C, L>(isa, self.plan, &self.constants, &mut self.state, samples);
     }
 }
 

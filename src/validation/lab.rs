@@ -4,13 +4,14 @@ use std::fmt;
 use std::sync::atomic::AtomicBool;
 
 use ndarray::Array2;
+use rayon::prelude::*;
 
 use super::targets::Measure;
 use crate::analysis::modes::{Modes, eigenmodes};
 use crate::analysis::timescale::decay_to;
 use crate::analysis::{AnalysisError, stats};
 use crate::engine::{
-    self, Conditions, EngineError, LinearNetwork, Measures, Quiet, Recording, TimescaleRow,
+    self, Conditions, EngineError, LinearNetwork, Peak, Quiet, Recording, TimescaleRow,
 };
 use crate::ids::AreaId;
 use crate::network::{Network, NetworkError};
@@ -91,10 +92,13 @@ pub struct Lab {
     threads: usize,
     baseline: Option<Vec<f64>>,
     recording: Option<Recording>,
-    measures: Option<Measures>,
     timescales: Option<Vec<TimescaleRow>>,
     modes: Option<Modes>,
+    shuffles: Vec<(ShuffleKey, Vec<Option<f64>>)>,
 }
+
+/// Which shuffled networks: projection, what is shuffled, how many.
+type ShuffleKey = (String, String, u64);
 
 /// Points at which the first state is started in a search for fixed points.
 const SCAN_POINTS: usize = 60;
@@ -130,9 +134,9 @@ impl Lab {
             threads,
             baseline: None,
             recording: None,
-            measures: None,
             timescales: None,
             modes: None,
+            shuffles: Vec::new(),
         })
     }
 
@@ -198,18 +202,14 @@ impl Lab {
             .ok_or_else(|| misfit("no recording"))
     }
 
-    fn measures(&mut self, stop: &AtomicBool) -> Result<&Measures, LabError> {
-        if self.measures.is_none() {
-            self.recording(stop)?;
-            self.baseline()?;
-            let (Some(recording), Some(baseline)) = (&self.recording, &self.baseline) else {
-                return Err(misfit("no recording"));
-            };
-            let measures =
-                engine::measure(&self.network, &self.plan, &self.spec, baseline, recording)?;
-            self.measures = Some(measures);
-        }
-        self.measures.as_ref().ok_or_else(|| misfit("no measures"))
+    fn peak(&mut self, area: &str, stop: &AtomicBool) -> Result<Peak, LabError> {
+        let k = self.recorded(area)?;
+        self.recording(stop)?;
+        self.baseline()?;
+        let (Some(recording), Some(baseline)) = (&self.recording, &self.baseline) else {
+            return Err(misfit("no recording"));
+        };
+        nth(&engine::peaks(&self.plan, baseline, recording), k)
     }
 
     fn timescales(&mut self, stop: &AtomicBool) -> Result<Vec<f64>, LabError> {
@@ -265,10 +265,10 @@ impl Lab {
         use Measure as M;
         let number = match measure {
             M::EigenTimescale { rank } => nth(&self.modes()?.timescales_ms(), *rank)?,
-            M::Participation { rank } => {
+            M::InverseParticipation { rank } => {
                 let states = self.network.info().states;
                 let indices: Vec<usize> = (0..self.network.n_areas()).map(|a| a * states).collect();
-                self.modes()?.participation_ratio(*rank, &indices)?
+                self.modes()?.inverse_participation_ratio(*rank, &indices)?
             }
             M::AreaEigenvalue { area, rank } => {
                 let area = self.area(area)?.index();
@@ -294,14 +294,8 @@ impl Lab {
                 .baseline_values(variable)?
                 .into_iter()
                 .fold(f64::NEG_INFINITY, f64::max),
-            M::Peak { area } => {
-                let k = self.recorded(area)?;
-                self.measures(stop)?.peaks[k].value
-            }
-            M::PeakTime { area } => {
-                let k = self.recorded(area)?;
-                self.measures(stop)?.peaks[k].time_ms
-            }
+            M::Peak { area } => self.peak(area, stop)?.value,
+            M::PeakTime { area } => self.peak(area, stop)?.time_ms,
             M::DecayTime { area, fraction } => {
                 let k = self.recorded(area)?;
                 self.decay_time(k, *fraction, stop)?
@@ -324,12 +318,16 @@ impl Lab {
                 let place = |values: &[f64]| values.iter().filter(|v| **v < values[k]).count();
                 place(&self.timescales(stop)?) as f64 - place(&self.hierarchy()?) as f64
             }
-            M::FastestAreas { count } => {
+            M::AreasByTimescale { areas } => {
                 let timescales = self.timescales(stop)?;
-                let mut order: Vec<usize> = (0..timescales.len()).collect();
-                order.sort_by(|&a, &b| timescales[a].total_cmp(&timescales[b]));
-                let name = |k: &usize| self.plan.areas[self.plan.record.areas[*k].index()].clone();
-                return Ok(Value::Names(order.iter().take(*count).map(name).collect()));
+                let mut order = Vec::new();
+                for name in areas {
+                    order.push((timescales[self.recorded(name)?], name.clone()));
+                }
+                order.sort_by(|a, b| a.0.total_cmp(&b.0));
+                return Ok(Value::Names(
+                    order.into_iter().map(|(_, name)| name).collect(),
+                ));
             }
             M::TimescaleRatio { area, to } => {
                 let (a, b) = (self.recorded(area)?, self.recorded(to)?);
@@ -345,20 +343,15 @@ impl Lab {
                 shuffles,
                 quantile,
             } => {
-                let mut slowest: Vec<f64> = self
-                    .shuffled(projection, what, *shuffles, Lab::slowest)?
-                    .into_iter()
-                    .flatten()
-                    .collect();
-                slowest.sort_by(f64::total_cmp);
-                quantile_of(&slowest, *quantile)?
+                let slowest = self.shuffled_slowest(projection, what, *shuffles)?;
+                quantile_of(slowest.into_iter().flatten().collect(), *quantile)?
             }
             M::ShuffledUnstable {
                 projection,
                 what,
                 shuffles,
             } => {
-                let slowest = self.shuffled(projection, what, *shuffles, Lab::slowest)?;
+                let slowest = self.shuffled_slowest(projection, what, *shuffles)?;
                 slowest.iter().filter(|s| s.is_none()).count() as f64
             }
             M::ShuffledDecayHierarchyR2 {
@@ -371,13 +364,8 @@ impl Lab {
                 if *shuffles == 0 {
                     r2(self)?.ok_or_else(|| misfit("the network is unstable"))?
                 } else {
-                    let mut all: Vec<f64> = self
-                        .shuffled(projection, what, *shuffles, r2)?
-                        .into_iter()
-                        .flatten()
-                        .collect();
-                    all.sort_by(f64::total_cmp);
-                    quantile_of(&all, 0.5)?
+                    let all = self.shuffled(projection, what, *shuffles, r2)?;
+                    quantile_of(all.into_iter().flatten().collect(), 0.5)?
                 }
             }
             M::FixedPointCount => self.fixed_points()?.len() as f64,
@@ -554,35 +542,50 @@ impl Lab {
         Ok(stats::linear_fit(&self.hierarchy()?, &impact)?.r2)
     }
 
-    fn slowest(&mut self) -> Result<Option<f64>, LabError> {
-        let modes = self.modes()?;
-        let slowest = nth(&modes.timescales_ms(), 0)?;
-        Ok(modes.is_stable().then_some(slowest))
+    /// Slowest timescale of every shuffled network; none for an unstable one.
+    fn shuffled_slowest(
+        &mut self,
+        projection: &str,
+        what: &str,
+        shuffles: u64,
+    ) -> Result<Vec<Option<f64>>, LabError> {
+        let key = (projection.to_owned(), what.to_owned(), shuffles);
+        if let Some((_, known)) = self.shuffles.iter().find(|(k, _)| *k == key) {
+            return Ok(known.clone());
+        }
+        let slowest = self.shuffled(projection, what, shuffles, |lab| {
+            let modes = lab.modes()?;
+            let slowest = nth(&modes.timescales_ms(), 0)?;
+            Ok(modes.is_stable().then_some(slowest))
+        })?;
+        self.shuffles.push((key, slowest.clone()));
+        Ok(slowest)
     }
 
     /// A measure of the network with one projection shuffled under seeds 0, 1, ….
-    fn shuffled<T>(
+    fn shuffled<T: Send>(
         &self,
         projection: &str,
         what: &str,
         shuffles: u64,
-        mut measure: impl FnMut(&mut Lab) -> Result<T, LabError>,
+        measure: impl Fn(&mut Lab) -> Result<T, LabError> + Sync,
     ) -> Result<Vec<T>, LabError> {
         let what = match what {
             "strengths" => ShuffleKind::Strengths,
             "topology" => ShuffleKind::Topology,
             other => return Err(misfit(format!("found shuffle `{other}`"))),
         };
-        let mut out = Vec::new();
-        for seed in 0..shuffles {
-            let mut spec = self.spec.clone();
-            let Some(shuffled) = spec.projections.get_mut(projection) else {
-                return Err(misfit(format!("no projection {projection}")));
-            };
-            shuffled.shuffle = Some(ShuffleSpec { what, seed });
-            out.push(measure(&mut Lab::from_spec(spec, self.threads)?)?);
+        if !self.spec.projections.contains_key(projection) {
+            return Err(misfit(format!("no projection {projection}")));
         }
-        Ok(out)
+        let one = |seed: u64| {
+            let mut spec = self.spec.clone();
+            if let Some(shuffled) = spec.projections.get_mut(projection) {
+                shuffled.shuffle = Some(ShuffleSpec { what, seed });
+            }
+            measure(&mut Lab::from_spec(spec, 1)?)
+        };
+        (0..shuffles).into_par_iter().map(one).collect()
     }
 
     /// All fixed points of a one-area network that Newton's method reaches from a scan over the
@@ -727,22 +730,23 @@ fn isolate_area(spec: &mut ExperimentSpec, whole: &Network, name: &str) -> Resul
     Ok(())
 }
 
-fn nth(values: &[f64], rank: usize) -> Result<f64, LabError> {
+fn nth<T: Copy>(values: &[T], rank: usize) -> Result<T, LabError> {
     let count = values.len();
     let missing = || misfit(format!("rank {rank}: there are only {count} values"));
     values.get(rank).copied().ok_or_else(missing)
 }
 
-/// Quantile of sorted values by linear interpolation.
-fn quantile_of(sorted: &[f64], quantile: f64) -> Result<f64, LabError> {
-    if sorted.is_empty() || !(0.0..=1.0).contains(&quantile) {
+/// Quantile by linear interpolation between the sorted values.
+fn quantile_of(mut values: Vec<f64>, quantile: f64) -> Result<f64, LabError> {
+    if values.is_empty() || !(0.0..=1.0).contains(&quantile) {
         return Err(misfit(format!(
             "quantile {quantile} of {} values",
-            sorted.len()
+            values.len()
         )));
     }
-    let at = quantile * (sorted.len() - 1) as f64;
+    values.sort_by(f64::total_cmp);
+    let at = quantile * (values.len() - 1) as f64;
     let (low, part) = (at.floor() as usize, at.fract());
-    let high = (low + 1).min(sorted.len() - 1);
-    Ok(sorted[low] + part * (sorted[high] - sorted[low]))
+    let high = (low + 1).min(values.len() - 1);
+    Ok(values[low] + part * (values[high] - values[low]))
 }

@@ -97,8 +97,8 @@ pub enum Measure {
         /// 0 for the slowest.
         rank: usize,
     },
-    /// Participation ratio of a mode over the areas' components of the first state.
-    Participation {
+    /// Inverse participation ratio of a mode over the areas' components of the first state.
+    InverseParticipation {
         /// 0 for the slowest mode.
         rank: usize,
     },
@@ -128,7 +128,7 @@ pub enum Measure {
         /// Variable.
         variable: String,
     },
-    /// Peak of the first variable above baseline.
+    /// Largest departure of the first variable from baseline.
     Peak {
         /// Area.
         area: String,
@@ -162,10 +162,10 @@ pub enum Measure {
         /// Area.
         area: String,
     },
-    /// The areas with the shortest timescales, in order.
-    FastestAreas {
-        /// How many.
-        count: usize,
+    /// Areas sorted by their timescale, shortest first.
+    AreasByTimescale {
+        /// Which areas.
+        areas: Vec<String>,
     },
     /// Timescale of one area divided by that of another.
     TimescaleRatio {
@@ -257,7 +257,7 @@ impl Measure {
         use Measure::*;
         match self {
             EigenTimescale { rank } => format!("mode {}", rank + 1),
-            Participation { rank } => format!("participation of mode {}", rank + 1),
+            InverseParticipation { rank } => format!("inverse participation of mode {}", rank + 1),
             AreaEigenvalue { area, rank } => format!("{area}, eigenvalue {}", rank + 1),
             AreaTimescaleRankCorrelation => "rank correlation with hierarchy".to_owned(),
             Baseline { area, variable } => format!("{area}.{variable} at rest"),
@@ -271,7 +271,7 @@ impl Measure {
             TimescaleMax => "longest timescale".to_owned(),
             TimescaleHierarchyR2 => "r² with hierarchy".to_owned(),
             TimescaleRankShift { area } => format!("{area}: places above hierarchy"),
-            FastestAreas { count } => format!("{count} fastest areas"),
+            AreasByTimescale { .. } => "order of timescales".to_owned(),
             TimescaleRatio { area, to } => format!("timescale {area} / {to}"),
             SdRatio { lobe, to } => format!("largest SD in {lobe} lobe / {to}"),
             ConnectivityFlnR2 => "r² of FC with FLN".to_owned(),

@@ -19,16 +19,18 @@ enum Step {
     Clippy,
     Test,
     Doc,
+    NewCircuit,
     Reproduce,
     Compare,
 }
 
-const STEPS: [(&str, Step); 7] = [
+const STEPS: [(&str, Step); 8] = [
     ("fmt", Step::Fmt),
     ("tidy", Step::Tidy),
     ("clippy", Step::Clippy),
     ("test", Step::Test),
     ("doc", Step::Doc),
+    ("new-circuit", Step::NewCircuit),
     ("reproduce", Step::Reproduce),
     ("compare", Step::Compare),
 ];
@@ -79,9 +81,9 @@ pub fn ci(args: &[String]) -> Result<(), String> {
 fn line(name: &str, outcome: &Outcome, time: Duration) -> String {
     let seconds = time.as_secs_f64();
     match outcome {
-        Outcome::Passed => format!("{name:<10} passed  {seconds:8.1} s"),
-        Outcome::Skipped(why) => format!("{name:<10} skipped {seconds:8.1} s  ({why})"),
-        Outcome::Failed(why) => format!("{name:<10} FAILED  {seconds:8.1} s  ({why})"),
+        Outcome::Passed => format!("{name:<11} passed  {seconds:8.1} s"),
+        Outcome::Skipped(why) => format!("{name:<11} skipped {seconds:8.1} s  ({why})"),
+        Outcome::Failed(why) => format!("{name:<11} FAILED  {seconds:8.1} s  ({why})"),
     }
 }
 
@@ -118,8 +120,14 @@ fn plain(ws: &Workspace, setup: &Setup, step: Step) -> Result<(), String> {
         Step::Tidy => return tidy::tidy(ws),
         Step::Compare => return Ok(()),
         Step::Test => command = test_command(ws, setup, &[]),
+        Step::NewCircuit => {
+            let args = ["--test", "new_circuit", "--", "--ignored"];
+            command = test_command(ws, setup, &args.map(str::to_owned));
+        }
         Step::Fmt => {
             command.args(["fmt", "--all", "--check"]);
+            shell::run(command)?;
+            command = format_circuits(ws)?;
         }
         Step::Clippy => {
             command.args(["clippy", "--release", "--workspace", "--all-targets"]);
@@ -137,6 +145,22 @@ fn plain(ws: &Workspace, setup: &Setup, step: Step) -> Result<(), String> {
         }
     }
     shell::run(command)
+}
+
+/// The check of the circuits' format: `cargo fmt` does not see modules that a macro declares.
+fn format_circuits(ws: &Workspace) -> Result<Command, String> {
+    let folder = ws.root.join("src").join("circuit");
+    let entries = std::fs::read_dir(&folder).map_err(|e| format!("{}: {e}", folder.display()))?;
+    let mut files: Vec<PathBuf> = entries
+        .flatten()
+        .map(|entry| entry.path())
+        .filter(|path| path.extension().is_some_and(|ext| ext == "rs"))
+        .collect();
+    files.sort();
+    let mut command = Command::new("rustfmt");
+    command.current_dir(&ws.root);
+    command.args(["--check", "--edition", "2024"]).args(files);
+    Ok(command)
 }
 
 /// Opens a result with the programs that other people use. On a machine without Python this is
@@ -230,7 +254,15 @@ mod tests {
     fn steps_can_be_skipped_by_name() {
         assert_eq!(names(&[]).unwrap().len(), STEPS.len());
         let left = names(&["--skip", "test", "--skip=doc"]).unwrap();
-        assert_eq!(left, ["fmt", "tidy", "clippy", "reproduce", "compare"]);
+        let expected = [
+            "fmt",
+            "tidy",
+            "clippy",
+            "new-circuit",
+            "reproduce",
+            "compare",
+        ];
+        assert_eq!(left, expected);
         assert!(names(&["--skip", "tests"]).unwrap_err().contains("tests"));
         assert!(names(&["--skip"]).is_err());
         assert!(names(&["test"]).is_err());

@@ -33,6 +33,9 @@ pub fn tidy(ws: &Workspace) -> Result<(), String> {
         // What is not UTF-8 is not text: figures, archives.
         if let Ok(text) = String::from_utf8(bytes) {
             breaches.extend(text_breaches(file, &text));
+            if file.ends_with(".md") {
+                breaches.extend(link_breaches(&ws.root, file, &text));
+            }
         }
     }
     for breach in &breaches {
@@ -125,6 +128,43 @@ fn text_breaches(file: &str, text: &str) -> Vec<String> {
     breaches
 }
 
+/// Relative links of a Markdown file that lead nowhere.
+fn link_breaches(root: &Path, file: &str, text: &str) -> Vec<String> {
+    let folder = root.join(file);
+    let folder = folder.parent().unwrap_or(root);
+    let mut breaches = Vec::new();
+    let mut in_code = false;
+    for (number, line) in (1..).zip(text.lines()) {
+        if line.trim_start().starts_with("```") {
+            in_code = !in_code;
+        }
+        if in_code {
+            continue;
+        }
+        for target in links(line) {
+            let path = target.split('#').next().unwrap_or_default();
+            let elsewhere = target.contains("://") || target.starts_with("mailto:");
+            if !elsewhere && !path.is_empty() && !folder.join(path).exists() {
+                breaches.push(format!(
+                    "{file}:{number}: found a link to `{path}`, expected a file or folder that is there"
+                ));
+            }
+        }
+    }
+    breaches
+}
+
+/// What stands in `](…)` on a line, outside inline code.
+fn links(line: &str) -> Vec<&str> {
+    // Text between backticks is every second part; a link whose label is code begins in such a
+    // part, but its `](` comes after it.
+    let prose = line.split('`').step_by(2);
+    prose
+        .flat_map(|part| part.split("](").skip(1))
+        .filter_map(|rest| rest.split_once(')').map(|(target, _)| target))
+        .collect()
+}
+
 /// A mark for work left over that names no issue.
 fn note_to_self(line: &str) -> Option<&'static str> {
     // In halves, so that this file passes its own check.
@@ -194,6 +234,19 @@ mod tests {
         assert!(text_breaches("x.rs", &format!("a{note}\n")).is_empty());
         assert!(text_breaches("x.rs", concat!("https://a.org/ho", "me/b\n")).is_empty());
         assert!(text_breaches("data/t.csv", "1,2 \r\n").is_empty());
+    }
+
+    #[test]
+    fn links_lead_somewhere() {
+        let found = links("see [a](x.md), [`b`](y/z.md#part) and `[c](no.md)`");
+        assert_eq!(found, ["x.md", "y/z.md#part"]);
+        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let text = "[a](Cargo.toml) [b](https://a.org/b) [c](#part)\n```\n[d](no.md)\n```\n\
+                    [e](no.md)\n[f](src/main.rs#x)\n";
+        let found = link_breaches(root, "x.md", text);
+        assert_eq!(found.len(), 1, "{found:#?}");
+        assert!(found[0].starts_with("x.md:5: "), "{found:#?}");
+        assert!(link_breaches(root, "src/x.md", "[a](main.rs) [b](../Cargo.toml)").is_empty());
     }
 
     #[test]

@@ -1,0 +1,102 @@
+//! Whether a run fits this machine, asked before anything is allocated.
+
+use super::Failure;
+use crate::engine::chunk_samples;
+use crate::plan::{Axis, Plan};
+use crate::spec::{ExperimentSpec, Method};
+
+/// Assumed where the system does not say how much memory it has [bytes].
+const ASSUMED: u128 = 1 << 40;
+
+/// Refuses a run that needs more memory than the machine has.
+pub(super) fn check(spec: &ExperimentSpec, plan: &Plan) -> Result<(), Failure> {
+    fits(spec, plan, installed())
+}
+
+fn fits(spec: &ExperimentSpec, plan: &Plan, most: u128) -> Result<(), Failure> {
+    let needed = needed(spec, plan);
+    if needed <= most {
+        return Ok(());
+    }
+    let (samples, replicates) = (plan.record.samples, u64::from(plan.replicates));
+    let path = if samples > replicates {
+        "record.every"
+    } else {
+        "simulation.replicates"
+    };
+    let gigabytes = |bytes: u128| bytes as f64 / 1e9;
+    let message = format!(
+        "not enough memory: found {samples} samples of {} variable(s) in {} areas and {replicates} \
+         replicate(s), which need {:.1} GB; expected at most the {:.1} GB of this machine",
+        plan.record.variables.len(),
+        plan.record.areas.len(),
+        gigabytes(needed),
+        gigabytes(most),
+    );
+    Err(spec.config.error(path, message).into())
+}
+
+/// Bytes that a run keeps in memory: the state of all blocks, one chunk of samples, times, and the
+/// recording of the first replicate, or of all where a measure wants all.
+fn needed(spec: &ExperimentSpec, plan: &Plan) -> u128 {
+    let a = &spec.analysis;
+    let simulated = |method: Method| method == Method::Simulated;
+    let keep_all = a.timescales.as_ref().is_some_and(|t| simulated(t.method))
+        || a.functional_connectivity
+            .as_ref()
+            .is_some_and(|f| simulated(f.method));
+    let replicates = u128::from(plan.replicates);
+    let samples = u128::from(plan.record.samples);
+    let row = 8 * (plan.record.variables.len() * plan.record.areas.len()) as u128;
+    let kept = if keep_all { replicates } else { 1 };
+    let blocks = match plan.lanes.axis {
+        Axis::Replicates => replicates.div_ceil(plan.lanes.width as u128),
+        Axis::Areas => replicates,
+    };
+    let recording = kept * samples * row;
+    let times = 3 * 8 * samples;
+    let state = blocks * plan.block_bytes() as u128;
+    let chunk = replicates * chunk_samples(plan) as u128 * row;
+    recording + times + state + chunk
+}
+
+/// Memory of the machine [bytes].
+fn installed() -> u128 {
+    let said = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
+    let total = said.lines().find_map(|l| l.strip_prefix("MemTotal:"));
+    let kibibytes = total.and_then(|t| t.trim().strip_suffix("kB")?.trim().parse::<u128>().ok());
+    kibibytes.map_or(ASSUMED, |k| k * 1024)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::network::Network;
+    use crate::plan::Execution;
+    use crate::spec::load;
+
+    fn refusal(sets: &[&str], most: u128) -> Option<String> {
+        let sets: Vec<String> = sets.iter().map(|s| (*s).to_owned()).collect();
+        let spec = load("chaudhuri2015_v1_pulse", &sets).unwrap();
+        let network = Network::build(&spec).unwrap();
+        let plan = Plan::compile(&network, &spec, Execution::default()).unwrap();
+        fits(&spec, &plan, most).err().map(|e| e.to_string())
+    }
+
+    #[test]
+    fn only_what_does_not_fit_is_refused() {
+        assert_eq!(refusal(&[], 64 << 20), None);
+        assert!(refusal(&[], 1 << 16).is_some());
+        let long = refusal(&["simulation.duration=1e6 s"], 64 << 30).unwrap();
+        assert!(long.contains("record") && long.contains("GB"), "{long}");
+        let many = ["simulation.replicates=4000000000"];
+        assert!(refusal(&many, 64 << 30).unwrap().contains("--set 1:1:23"));
+        let measured = ["simulation.replicates=200", "analysis.timescales=~"];
+        assert_eq!(refusal(&measured, 128 << 20), None);
+        let all = [
+            "simulation.replicates=200",
+            "analysis.timescales={method: simulated, variable: nu_E}",
+        ];
+        assert!(refusal(&all, 128 << 20).is_some());
+    }
+}

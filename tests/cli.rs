@@ -1,0 +1,1371 @@
+//! The program as a person meets it: what it does, what it refuses and in which words, and what is
+//! left on disk when it is stopped.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command as Process, Stdio};
+use std::time::{Duration, Instant};
+
+use assert_cmd::Command;
+use isocortex::record::Results;
+use tempfile::TempDir;
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_isocortex");
+const PULSE: &str = "chaudhuri2015_v1_pulse";
+/// A run of a tenth of a second of cortex, without the slower measures.
+const SHORT: [&str; 4] = [
+    "simulation.duration=100 ms",
+    "stimuli.pulse.onset=10 ms",
+    "stimuli.pulse.offset=50 ms",
+    "analysis.timescales=~",
+];
+/// Fifty minutes of noise: nobody waits for its end.
+const LONG: [&str; 6] = [
+    "simulation.duration=3000 s",
+    "record.every=100 ms",
+    "record.variables=[nu_E]",
+    "stimuli=~",
+    "analysis.timescales=~",
+    "noise.n={kind: white, into: drive_E, areas: all, sd: 0.1 Hz, bin: 0.2 ms}",
+];
+/// A network that grows by a factor of e in a few ms.
+const UNSTABLE: &str = "projections.long_range.to.I_E=600 pA/Hz";
+
+fn sets(sets: &[&str]) -> Vec<String> {
+    sets.iter()
+        .flat_map(|s| ["--set".to_owned(), (*s).to_owned()])
+        .collect()
+}
+
+fn folder() -> TempDir {
+    tempfile::tempdir().unwrap()
+}
+
+fn program(folder: &Path) -> Command {
+    let mut command = Command::new(PROGRAM);
+    command
+        .current_dir(folder)
+        .env_remove("RUST_LOG")
+        .timeout(Duration::from_secs(300));
+    command
+}
+
+/// What a command printed, in its exit code, standard output and standard error.
+struct Said {
+    code: Option<i32>,
+    out: String,
+    err: String,
+}
+
+fn say(command: &mut Command) -> Said {
+    let output = command.output().unwrap();
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    Said {
+        code: output.status.code(),
+        out: text(&output.stdout),
+        err: text(&output.stderr),
+    }
+}
+
+fn done(folder: &Path, args: &[&str]) -> String {
+    let said = say(program(folder).args(args));
+    assert_eq!(said.code, Some(0), "{args:?}: {}", said.err);
+    said.out
+}
+
+/// One message, an exit code of 1, no panic; the message holds all of `words`.
+fn refused(said: &Said, words: &[&str]) {
+    let context = || format!("expected {words:?} in\n{}\n{}", said.out, said.err);
+    assert_eq!(said.code, Some(1), "{}", context());
+    assert!(said.err.starts_with("error: "), "{}", context());
+    assert_eq!(said.err.matches("error: ").count(), 1, "{}", context());
+    assert!(!said.err.contains("panicked"), "{}", context());
+    assert!(
+        said.err.len() < 2000,
+        "a message of {} bytes",
+        said.err.len()
+    );
+    for word in words {
+        assert!(said.err.contains(word), "{word}: {}", context());
+    }
+}
+
+fn names(folder: &Path) -> Vec<String> {
+    let entries = fs::read_dir(folder).unwrap();
+    let mut names: Vec<String> = entries
+        .map(|e| e.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    names
+}
+
+/// Runs the pulse with one override; nothing may be left behind.
+fn refuses_set(set: &str, words: &[&str]) {
+    let folder = folder();
+    let mut command = program(folder.path());
+    let said = say(command.args(["run", PULSE, "-o", "out.h5", "--set", set]));
+    refused(&said, words);
+    assert!(said.out.is_empty(), "{set}: {}", said.out);
+    assert_eq!(names(folder.path()), [""; 0], "{set}");
+}
+
+/// Checks a config file of this text.
+fn check(text: &[u8]) -> (TempDir, Said) {
+    let folder = folder();
+    fs::write(folder.path().join("own.yaml"), text).unwrap();
+    let said = say(program(folder.path()).args(["check", "own.yaml"]));
+    (folder, said)
+}
+
+fn refuses_text(text: &str, words: &[&str]) {
+    let (_folder, said) = check(text.as_bytes());
+    refused(&said, words);
+}
+
+fn run(folder: &Path, output: &str, overrides: &[&str]) -> PathBuf {
+    let mut command = program(folder);
+    let said = say(command
+        .args(["run", PULSE, "-q", "--no-figure", "-o", output])
+        .args(sets(overrides)));
+    assert_eq!(said.code, Some(0), "{}", said.err);
+    folder.join(output)
+}
+
+/// Every coordinate and variable of a file, bit by bit.
+fn content(path: &Path) -> Vec<(String, Vec<usize>, Vec<u64>)> {
+    let file = Results::open(path).unwrap();
+    let mut all: Vec<_> = file
+        .vars()
+        .iter()
+        .map(|v| {
+            let values = file.read(&v.name).unwrap();
+            (
+                v.name.clone(),
+                values.shape().to_vec(),
+                values.iter().map(|x| x.to_bits()).collect(),
+            )
+        })
+        .collect();
+    let time = file.coord_f64("time").unwrap();
+    all.push((
+        "time".to_owned(),
+        vec![time.len()],
+        time.iter().map(|x| x.to_bits()).collect(),
+    ));
+    all
+}
+
+// ------------------------------------------------------------------------------------- overrides
+
+#[test]
+fn misspelt_keys_and_names_are_refused_with_a_suggestion() {
+    let cases: [(&str, &[&str]); 9] = [
+        (
+            "simulation.duraton=1 s",
+            &[
+                "unknown key",
+                "found `duraton`",
+                "`dt`",
+                "mean `duration`?",
+                "--set 1:1:1",
+            ],
+        ),
+        (
+            "nothing.here=1",
+            &[
+                "unknown key",
+                "found `nothing`",
+                "`simulation`",
+                "--set 1:1:1",
+            ],
+        ),
+        (
+            "preset=printd",
+            &[
+                "unknown preset",
+                "`printd`",
+                "mean `printed`?",
+                "--set 1:1:8",
+            ],
+        ),
+        (
+            "preset=[1]",
+            &["expected the name of a preset", "--set 1:1:8"],
+        ),
+        (
+            "circuit.name=chaudhuri",
+            &["unknown circuit", "`chaudhuri`", "--set 1:1:14"],
+        ),
+        (
+            "circuit.parameters.tau_e=20 ms",
+            &[
+                "unknown parameter",
+                "`tau_e`",
+                "mean `tau_E`?",
+                "--set 1:1:26",
+            ],
+        ),
+        (
+            "record.variables=[nu_X]",
+            &["unknown variable", "`nu_X`", "nu_I", "--set 1:1:18"],
+        ),
+        (
+            "stimuli.pulse.into=drive",
+            &["unknown input", "`drive`", "drive_E", "--set 1:1:20"],
+        ),
+        (
+            "simulation.stepper=eular",
+            &["`eular`", "`euler`", "--set 1:1:20"],
+        ),
+    ];
+    for (set, words) in cases {
+        refuses_set(set, words);
+    }
+}
+
+#[test]
+fn units_and_numbers_are_checked() {
+    let cases: [(&str, &[&str]); 17] = [
+        (
+            "simulation.duration=1 Hz",
+            &[
+                "wrong unit",
+                "found `1 Hz` (rate)",
+                "expected a time (in ms)",
+                "--set 1:1:21",
+            ],
+        ),
+        (
+            "simulation.duration=100",
+            &["found `100`", "without unit", "expected a time", ":1:21"],
+        ),
+        (
+            "simulation.duration=100 mss",
+            &["unknown unit `mss`", "expected", ":1:21"],
+        ),
+        (
+            "stimuli.pulse.amplitude=40 mV",
+            &["found `40 mV`", "rate (in Hz)", ":1:25"],
+        ),
+        (
+            "stimuli.pulse.amplitude=40",
+            &["without unit", "rate (in Hz)", ":1:25"],
+        ),
+        (
+            "circuit.parameters.tau_E=-20 ms",
+            &["not positive", "found -20 ms", ":1:26"],
+        ),
+        (
+            "circuit.parameters.tau_E=0 ms",
+            &["not positive", "found 0 ms", ":1:26"],
+        ),
+        (
+            "circuit.parameters.w_EE=.inf",
+            &["not finite", "found `.inf`", ":1:25"],
+        ),
+        (
+            "circuit.parameters.w_EE=nan",
+            &["not a quantity", "found `nan`", ":1:25"],
+        ),
+        (
+            "circuit.parameters.w_EE=1e999 pA/Hz",
+            &["not finite", "`1e999 pA/Hz`", ":1:25"],
+        ),
+        (
+            "gradients.eta.strength=.nan",
+            &["not finite", "`.nan`", ":1:24"],
+        ),
+        (
+            "simulation.replicates=0",
+            &["no replicates", "found 0", "at least 1", ":1:23"],
+        ),
+        (
+            "simulation.replicates=-1",
+            &["found `-1`", "a whole number from 0", ":1:23"],
+        ),
+        (
+            "simulation.replicates=1.5",
+            &["found `1.5`", "a whole number", ":1:23"],
+        ),
+        (
+            "simulation.seed=18446744073709551616",
+            &["expected a whole number", ":1:17"],
+        ),
+        (
+            "noise.n={kind: ornstein_uhlenbeck, into: drive_E, sd: 1 Hz, tau: -1 ms}",
+            &["found -1 ms", "above 0"],
+        ),
+        (
+            "noise.n={kind: white, into: drive_E, sd: 1 Hz, tau: 1 ms}",
+            &["found `tau`", "expected `bin`"],
+        ),
+    ];
+    for (set, words) in cases {
+        refuses_set(set, words);
+    }
+}
+
+#[test]
+fn unknown_areas_are_refused_wherever_they_stand() {
+    let noise = "noise.n={kind: white, into: drive_E, areas: [V1, V9], sd: 1 Hz, bin: 1 ms}";
+    let cases = [
+        ("stimuli.pulse.areas=[V9]", ":1:21"),
+        (noise, ":1:9"),
+        (
+            "noise.n={kind: white, into: drive_E, except: [V9], sd: 1 Hz, bin: 1 ms}",
+            ":1:9",
+        ),
+        ("lesions.areas=[V9]", ":1:15"),
+        ("record.areas=[V9]", ":1:14"),
+        ("initial.V9.nu_E=1 Hz", ":1:1"),
+        ("circuit.areas.V9.tau_E=1 ms", ":1:1"),
+        ("connectome.replace.hierarchy_norm.V9=0.5", ":1:38"),
+    ];
+    for (set, place) in cases {
+        let place = format!("--set 1{place}");
+        refuses_set(
+            set,
+            &[
+                "unknown area",
+                "`V9`",
+                "29 areas of macaque-markov29",
+                "`V1`",
+                &place,
+            ],
+        );
+    }
+    refuses_set(
+        "record.areas=[V1, V1]",
+        &["area twice", "`V1`", "expected every area once"],
+    );
+    refuses_set(
+        "record.areas=[]",
+        &["empty list", "expected `all` or at least one area"],
+    );
+    refuses_set("record.areas=V1", &["found `V1`", "a list such as [V1]"]);
+}
+
+#[test]
+fn times_lie_on_the_grid_and_inside_the_run() {
+    let cases: [(&str, &[&str]); 11] = [
+        (
+            "stimuli.pulse.offset=3 s",
+            &["outlasts the run", "3000 ms", "2500 ms", ":1:22"],
+        ),
+        (
+            "stimuli.pulse.offset=50 ms",
+            &["no duration", "onset 100 ms", "offset 50 ms", ":1:22"],
+        ),
+        (
+            "stimuli.pulse.offset=100.01 ms",
+            &["between two steps", "100.01 ms", ":1:22"],
+        ),
+        (
+            "simulation.dt=0.3 ms",
+            &[
+                "off the grid",
+                "2500 ms",
+                "dt = 0.3 ms",
+                "chaudhuri2015.yaml",
+            ],
+        ),
+        (
+            "simulation.dt=12.5 ms",
+            &[
+                "time step too long",
+                "found 12.5 ms",
+                "at most 10 ms",
+                "tau_E",
+            ],
+        ),
+        (
+            "simulation.dt=-0.2 ms",
+            &["not positive", "-0.2 ms", ":1:15"],
+        ),
+        (
+            "simulation.duration=0 ms",
+            &["not positive", "0 ms", ":1:21"],
+        ),
+        (
+            "record.every=0.3 ms",
+            &["off the grid", "0.3 ms", "0.2 ms", ":1:14"],
+        ),
+        (
+            "record.every=1e9 s",
+            &["longer than the run", "2500 ms", ":1:14"],
+        ),
+        ("record.start=3 s", &["outside the run", "3000 ms", ":1:14"]),
+        ("record.start=-1 ms", &["outside the run", "-1 ms", ":1:14"]),
+    ];
+    for (set, words) in cases {
+        refuses_set(set, words);
+    }
+}
+
+#[test]
+fn overrides_are_a_path_and_yaml() {
+    let deep = format!("a{}=1", ".a".repeat(40_000));
+    let cases: [(&str, &[&str]); 8] = [
+        (
+            "nonsense",
+            &[
+                "not an override",
+                "found `nonsense`",
+                "`path=value`",
+                "--set 1:1:1",
+            ],
+        ),
+        ("=1", &["not a key path", "--set 1:1:1"]),
+        ("a.\"b=1", &["not a key path", "--set 1:1:1"]),
+        ("title=[a", &["not valid YAML", "--set 1:1:7"]),
+        (
+            "title={a: 1, a: 2}",
+            &["duplicate key", "found `a` again", "--set 1:1:14"],
+        ),
+        ("title=a: b: c", &["not valid YAML", "--set 1:1:"]),
+        (
+            "from=chaudhuri2015",
+            &["unknown key", "`from`", "--set 1:1:1"],
+        ),
+        (
+            &deep,
+            &["not a key path", "40001 keys", "at most 64", "--set 1:1:1"],
+        ),
+    ];
+    for (set, words) in cases {
+        refuses_set(set, words);
+    }
+}
+
+#[test]
+fn values_of_the_wrong_kind_are_refused() {
+    let cases: [(&str, &str, &str); 12] = [
+        (
+            "simulation=5",
+            "found `5`",
+            "expected a map with keys `duration`",
+        ),
+        (
+            "simulation=[1]",
+            "found a list",
+            "expected a map with keys `duration`",
+        ),
+        ("simulation.dt=[1]", "found a list", "expected a text"),
+        ("simulation.dt={a: 1}", "found a map", "expected a text"),
+        (
+            "simulation.dt=''",
+            "found ``",
+            "expected a number and a unit",
+        ),
+        ("stimuli=[1]", "found a list", "expected a map"),
+        (
+            "stimuli.pulse=5",
+            "found `5`",
+            "expected a map with keys `into`",
+        ),
+        (
+            "stimuli.pulse.areas=[[V1]]",
+            "found a list",
+            "expected a text",
+        ),
+        ("sources={a: b}", "found a map", "expected a list"),
+        ("record.compression=10", "found 10", "expected 0 to 9"),
+        ("record.compression=999", "found `999`", "whole number"),
+        (
+            "gradients.eta.strength=steep",
+            "found `steep`",
+            "expected a number",
+        ),
+    ];
+    for (set, found, expected) in cases {
+        refuses_set(set, &[found, expected, "--set 1:1:"]);
+    }
+    refuses_set("simulation=~", &["missing key", "expected `simulation`"]);
+    refuses_set("simulation.dt=~", &["missing key", "expected `dt`"]);
+    refuses_set(
+        "circuit.parameters.tau_E=~",
+        &["missing parameter", "`tau_E` [ms]"],
+    );
+}
+
+// --------------------------------------------------------------------------------------- configs
+
+#[test]
+fn faults_of_a_config_file_have_line_and_column() {
+    let cases: [(&str, &[&str]); 14] = [
+        (
+            "from: chaudhuri2015\nsimulation:\n  duraton: 1 s\n",
+            &[
+                "found `duraton`",
+                "mean `duration`?",
+                "own.yaml:3:3",
+                "3 |   duraton: 1 s",
+            ],
+        ),
+        (
+            "from: chaudhuri2015\nsimulation:\n  dt: 1 Hz\n",
+            &["wrong unit", "own.yaml:3:7"],
+        ),
+        (
+            "from: chaudhuri2015\nsimulation:\n  dt: 0.1\n",
+            &["without unit", "own.yaml:3:7"],
+        ),
+        (
+            "from: chaudhuri2015\nrecord:\n  areas:\n    - V1\n    - V9\n",
+            &["unknown area", "`V9`", "own.yaml:5:7"],
+        ),
+        (
+            "from: chaudhuri2015\nsimulation:\n  dt: 1 ms\n  dt: 2 ms\n",
+            &["duplicate key", "`dt` again", "own.yaml:4:3"],
+        ),
+        (
+            "from: own.yaml\n",
+            &["in a circle", "`from: own.yaml`", "own.yaml:1:7"],
+        ),
+        (
+            "from: gone.yaml\n",
+            &["no such model", "`gone.yaml`", "own.yaml:1:7"],
+        ),
+        (
+            "from: chaudhuri2016\n",
+            &["mean `chaudhuri2015`?", "own.yaml:1:7"],
+        ),
+        ("from: [a]\n", &["expected a name", "own.yaml:1:7"]),
+        ("", &["not a config", "expected a map", "own.yaml:1:1"]),
+        ("~\n", &["not a config", "own.yaml:1:1"]),
+        ("[1, 2]\n", &["not a config", "own.yaml:1:1"]),
+        (
+            "title: a\n---\ntitle: b\n",
+            &["more than one document", "own.yaml:3:1"],
+        ),
+        ("title: [a\n", &["not valid YAML", "own.yaml:"]),
+    ];
+    for (text, words) in cases {
+        refuses_text(text, words);
+    }
+}
+
+#[test]
+fn circles_of_two_files_are_found() {
+    let folder = folder();
+    fs::write(folder.path().join("a.yaml"), "from: b.yaml\n").unwrap();
+    fs::write(folder.path().join("b.yaml"), "title: b\nfrom: a.yaml\n").unwrap();
+    let said = say(program(folder.path()).args(["check", "a.yaml"]));
+    refused(&said, &["in a circle", "`from: a.yaml`", "b.yaml:2:7"]);
+}
+
+#[test]
+fn what_is_no_config_at_all_is_refused() {
+    let folder = folder();
+    let refuse = |name: &str, words: &[&str]| {
+        refused(&say(program(folder.path()).args(["check", name])), words);
+    };
+    refuse(
+        "chaudhuri2015_v1_plse",
+        &["no such config", "mean `chaudhuri2015_v1_pulse`?"],
+    );
+    refuse("gone.yaml", &["no such config", "`gone.yaml`"]);
+    refuse(".", &["no such config", "`.`"]);
+    refuse("", &["no such config"]);
+    refused(
+        &check(b"\x89HDF\r\n\x1a\n\x00\x01\xff\xfe").1,
+        &["cannot read", "UTF-8"],
+    );
+    let noise: Vec<u8> = (0..10_000_000_u64)
+        .map(|i| (i.wrapping_mul(i) >> 7) as u8)
+        .collect();
+    refused(&check(&noise).1, &["own.yaml"]);
+    refused(&check(&[0; 100]).1, &["own.yaml"]);
+}
+
+#[test]
+fn enormous_configs_are_read_or_refused_at_once() {
+    let start = Instant::now();
+    let text = |middle: String| format!("from: chaudhuri2015\ntitle: big\n{middle}\n");
+    let (_folder, said) =
+        check(text(format!("description: '{}'", "x".repeat(10_000_000))).as_bytes());
+    assert_eq!(said.code, Some(0), "{}", said.err);
+    refuses_text(
+        &text(format!("sources:\n{}", "- a\n".repeat(1_000_000))),
+        &["too large", "own.yaml:"],
+    );
+    refuses_text(
+        &format!("title: {}", "[".repeat(100_000)),
+        &["too large", "own.yaml:1:"],
+    );
+    refuses_text(
+        &text(format!("simulation: {{{}: 1}}", "x".repeat(5_000_000))),
+        &["own.yaml:3:"],
+    );
+    let laughs: String = ('b'..='k')
+        .map(|c| {
+            let below = char::from_u32(c as u32 - 1).unwrap();
+            let ten = vec![format!("*{below}"); 10].join(", ");
+            format!("{c}: &{c} [{ten}]\n")
+        })
+        .collect();
+    refuses_text(&format!("a: &a [x]\n{laughs}"), &["too large", "own.yaml:"]);
+    assert!(
+        start.elapsed() < Duration::from_secs(60),
+        "{:?}",
+        start.elapsed()
+    );
+}
+
+#[test]
+fn anchors_and_merges_mean_what_yaml_says() {
+    let text = "from: chaudhuri2015\ntitle: &t merged\ndescription: *t\n\
+                simulation: &s {duration: &d 400 ms, dt: 0.1 ms}\nrecord: {every: *d}\n";
+    let (folder, said) = check(text.as_bytes());
+    assert_eq!(said.code, Some(0), "{}", said.err);
+    let plan = done(folder.path(), &["plan", "own.yaml"]);
+    assert!(plan.contains("4000 steps of 0.1 ms = 400 ms"), "{plan}");
+    assert!(plan.contains("2 samples every 4000 step(s)"), "{plan}");
+}
+
+// ------------------------------------------------------------------------------------------ data
+
+fn own_data(edit: impl Fn(&Path)) -> (TempDir, Said) {
+    let folder = folder();
+    let data = folder.path().join("own");
+    fs::create_dir(&data).unwrap();
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("data/macaque-markov29");
+    for name in names(&source) {
+        fs::copy(source.join(&name), data.join(&name)).unwrap();
+    }
+    edit(&data);
+    let text = "from: chaudhuri2015\ntitle: own data\nconnectome: {data: own}\n";
+    fs::write(folder.path().join("own.yaml"), text).unwrap();
+    let said =
+        say(program(folder.path()).args(["run", "own.yaml", "-o", "out.h5", "-q", "--no-figure"]));
+    (folder, said)
+}
+
+/// Puts NaN in place of the first number of line 5.
+fn put_nan(path: &Path) {
+    let text = fs::read_to_string(path).unwrap();
+    let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
+    let mut cells: Vec<&str> = lines[4].split(',').collect();
+    let at = (1..cells.len())
+        .find(|&i| cells[i].parse::<f64>().is_ok_and(|x| x > 0.0))
+        .unwrap();
+    cells[at] = "NaN";
+    lines[4] = cells.join(",");
+    fs::write(path, lines.join("\n") + "\n").unwrap();
+}
+
+#[test]
+fn a_data_folder_of_ones_own_runs_and_is_kept_by_its_full_path() {
+    let (folder, said) = own_data(|_| {});
+    assert_eq!(said.code, Some(0), "{}", said.err);
+    let file = Results::open(folder.path().join("out.h5")).unwrap();
+    assert!(
+        file.attr_text("config")
+            .unwrap()
+            .contains(folder.path().join("own").to_str().unwrap())
+    );
+}
+
+#[test]
+fn broken_data_are_refused() {
+    let (folder, said) = own_data(|data| put_nan(&data.join("fln.csv")));
+    refused(
+        &said,
+        &[
+            "fln.csv:5",
+            "non-finite",
+            "found NaN",
+            "expected 0..1",
+            "wrong sha256",
+        ],
+    );
+    assert!(!folder.path().join("out.h5").exists());
+    let checked = say(program(folder.path()).args(["data", "check", "own"]));
+    assert_eq!(checked.code, Some(1));
+    assert!(
+        checked.out.contains("fln.csv:5: non-finite"),
+        "{}",
+        checked.out
+    );
+
+    let (_folder, said) = own_data(|data| {
+        let path = data.join("distance_mm.csv");
+        let text = fs::read_to_string(&path).unwrap();
+        fs::write(path, text + "\n").unwrap();
+    });
+    refused(
+        &said,
+        &[
+            "distance_mm.csv: wrong sha256: found",
+            "expected",
+            "manifest.yaml, line",
+        ],
+    );
+
+    let (_folder, said) = own_data(|data| fs::remove_file(data.join("sln.csv")).unwrap());
+    refused(&said, &["sln.csv"]);
+    let (_folder, said) = own_data(|data| fs::write(data.join("areas.csv"), b"\xff\xfe").unwrap());
+    refused(&said, &["areas.csv"]);
+    let (_folder, said) = own_data(|data| fs::write(data.join("manifest.yaml"), "- a").unwrap());
+    refused(&said, &["manifest.yaml"]);
+    refuses_set(
+        "connectome.data=macaque-markov30",
+        &["unknown data set", "macaque-markov29"],
+    );
+}
+
+// --------------------------------------------------------------------------------------- outputs
+
+#[test]
+fn outputs_that_cannot_be_are_refused_before_the_run() {
+    let folder = folder();
+    fs::write(folder.path().join("file"), "x").unwrap();
+    fs::create_dir(folder.path().join("dir")).unwrap();
+    let refuse = |output: &str, words: &[&str]| {
+        let mut command = program(folder.path());
+        refused(
+            &say(command
+                .args(["run", PULSE, "-q", "-o", output])
+                .args(sets(&SHORT))),
+            words,
+        );
+    };
+    refuse(
+        "gone/out.h5",
+        &["gone/out.h5", "folder gone does not exist"],
+    );
+    refuse("file/out.h5", &["file/out.h5"]);
+    refuse("dir", &["dir: found a folder, expected a result file"]);
+    refuse(&format!("{}.h5", "x".repeat(300)), &["name too long"]);
+    if cfg!(target_os = "linux") {
+        refuse("/proc/out.h5", &["/proc/out.h5", "failed"]);
+        let made = Process::new("mkfifo")
+            .arg(folder.path().join("pipe"))
+            .status();
+        if made.is_ok_and(|s| s.success()) {
+            refuse("pipe", &["found a device, pipe or socket"]);
+            assert!(!fs::metadata(folder.path().join("pipe")).unwrap().is_file());
+        }
+    }
+    let left: Vec<String> = names(folder.path())
+        .into_iter()
+        .filter(|n| n != "pipe")
+        .collect();
+    assert_eq!(left, ["dir", "file"]);
+}
+
+#[test]
+fn the_default_output_is_made_beside_the_person() {
+    let folder = folder();
+    let out = say(program(folder.path())
+        .args(["run", PULSE])
+        .args(sets(&SHORT)));
+    assert_eq!(out.code, Some(0), "{}", out.err);
+    assert!(
+        out.out.contains("results/chaudhuri2015_v1_pulse.h5"),
+        "{}",
+        out.out
+    );
+    let mut left = names(&folder.path().join("results"));
+    left.retain(|n| !n.ends_with(".svg") && !n.ends_with(".png"));
+    assert_eq!(left, ["chaudhuri2015_v1_pulse.h5"]);
+}
+
+/// Runs a shell script in a mount namespace of its own; `None` where that is not permitted.
+fn namespace(folder: &Path, script: &str) -> Option<Said> {
+    let probe = Process::new("unshare")
+        .args(["-m", "sh", "-c", "mount -t tmpfs -o size=4k none ."])
+        .current_dir(folder)
+        .stderr(Stdio::null())
+        .status();
+    if !probe.is_ok_and(|s| s.success()) {
+        return None;
+    }
+    let mut command = Command::new("unshare");
+    Some(say(command
+        .current_dir(folder)
+        .args(["-m", "sh", "-c", script, PROGRAM])))
+}
+
+#[test]
+fn a_full_or_read_only_disk_leaves_nothing_under_the_final_name() {
+    let folder = folder();
+    let run = format!("\"$0\" run {PULSE} --no-figure --set record.compression=0");
+    let full = format!(
+        "mkdir m && mount -t tmpfs -o size=200k none m && {run} -o m/out.h5; code=$?; ls m; exit $code"
+    );
+    let Some(said) = namespace(folder.path(), &full) else {
+        return;
+    };
+    refused(&said, &["m/out.h5", "No space left on device"]);
+    assert_eq!(said.out, "");
+
+    let read_only = format!(
+        "mount -t tmpfs none m && mount -o remount,ro m && {run} -o m/out.h5; code=$?; ls m; \
+         exit $code"
+    );
+    let said = namespace(folder.path(), &read_only).unwrap();
+    refused(&said, &["m/out.h5", "Read-only file system"]);
+    assert_eq!(said.out, "");
+
+    // Room for the results, not for the figure: whole results, no half of a figure.
+    let no_figure = format!(
+        "mount -t tmpfs -o size=120k none m && \"$0\" run {PULSE} -q -o m/out.h5 --set \
+         'record.every=10 ms'; code=$?; ls m; exit $code"
+    );
+    let said = namespace(folder.path(), &no_figure).unwrap();
+    if cfg!(feature = "plot") {
+        refused(
+            &said,
+            &[
+                "cannot write",
+                "No space left",
+                "the results are in m/out.h5",
+            ],
+        );
+    }
+    assert_eq!(said.out, "out.h5\n");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_file_size_limit_is_told_like_a_full_disk() {
+    let folder = folder();
+    let script = format!(
+        "ulimit -f 100; exec \"$0\" run {PULSE} --no-figure -o out.h5 --set record.compression=0"
+    );
+    let said = say(Command::new("sh")
+        .current_dir(folder.path())
+        .args(["-c", &script, PROGRAM]));
+    refused(&said, &["out.h5", "File too large"]);
+    assert_eq!(names(folder.path()), [""; 0]);
+}
+
+#[test]
+fn an_existing_file_is_replaced_only_by_a_complete_one() {
+    let folder = folder();
+    let path = run(folder.path(), "out.h5", &SHORT);
+    let before = fs::read(&path).unwrap();
+    let mut unstable = SHORT.to_vec();
+    unstable[0] = "simulation.duration=2 s";
+    unstable.push(UNSTABLE);
+    let mut command = program(folder.path());
+    let said = say(command
+        .args(["run", PULSE, "-q", "-o", "out.h5"])
+        .args(sets(&unstable)));
+    refused(
+        &said,
+        &[
+            "diverged",
+            "not finite at",
+            "area",
+            "simulation.dt = 0.2 ms",
+        ],
+    );
+    assert_eq!(fs::read(&path).unwrap(), before);
+    assert_eq!(names(folder.path()), ["out.h5"]);
+    let other = [&SHORT[..], &["stimuli.pulse.areas=[V2]"]].concat();
+    run(folder.path(), "out.h5", &other);
+    assert_ne!(fs::read(&path).unwrap(), before);
+    assert_eq!(names(folder.path()), ["out.h5"]);
+}
+
+#[test]
+fn an_unstable_network_is_finite_or_reported() {
+    let folder = folder();
+    let strong = "projections.long_range.to.I_E=\"60 pA/Hz\"";
+    let mut command = program(folder.path());
+    let said = say(command.args(["run", PULSE, "-o", "out.h5", "--no-figure", "--set", strong]));
+    refused(
+        &said,
+        &[
+            "unstable",
+            "found eigenvalue",
+            "expected a negative real part",
+        ],
+    );
+    assert_eq!(names(folder.path()), [""; 0]);
+    let path = run(folder.path(), "out.h5", &[strong, "analysis.timescales=~"]);
+    let values = Results::open(path).unwrap().read("nu").unwrap();
+    assert!(values.iter().all(|x| x.is_finite()));
+    assert!(values.iter().any(|x| *x > 1e6));
+}
+
+#[test]
+fn runs_too_large_are_refused_before_anything_is_allocated() {
+    let cases: [(&str, &[&str]); 5] = [
+        (
+            "simulation.duration=1e9 s",
+            &["too many steps", "expected fewer than 2^33", ":1:21"],
+        ),
+        (
+            "simulation.duration=1e6 s",
+            &["not enough memory", "GB of this machine"],
+        ),
+        (
+            "simulation.replicates=4000000000",
+            &["not enough memory", "4000000000 replicate(s)", ":1:23"],
+        ),
+        (
+            "simulation.replicates=5000000000",
+            &["found `5000000000`", ":1:23"],
+        ),
+        ("simulation.duration=1e300 ms", &["too many steps", ":1:21"]),
+    ];
+    let folder = folder();
+    for (set, words) in cases {
+        for command in ["run", "check", "plan"] {
+            let script = format!("ulimit -v 3000000; exec \"$0\" {command} {PULSE} --set '{set}'");
+            let mut shell = Command::new("sh");
+            let said = say(shell
+                .current_dir(folder.path())
+                .args(["-c", &script, PROGRAM]));
+            refused(&said, words);
+        }
+    }
+    assert_eq!(names(folder.path()), [""; 0]);
+    let both = [
+        "simulation.duration=1e6 s",
+        "simulation.replicates=4294967295",
+    ];
+    let said = say(program(folder.path())
+        .args(["check", PULSE])
+        .args(sets(&both)));
+    refused(&said, &["run too large", "4294967295 replicates"]);
+}
+
+// --------------------------------------------------------------------------------------- signals
+
+/// Starts the long run and kills it once a few chunks are on disk.
+fn interrupted(folder: &Path, signal: &str) -> (Option<i32>, String) {
+    let mut child = Process::new(PROGRAM)
+        .args(["run", PULSE, "--no-figure", "-o", "out.h5"])
+        .args(sets(&LONG))
+        .current_dir(folder)
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let partial = folder.join("out.h5.partial");
+    let size = || fs::metadata(&partial).map_or(0, |m| m.len());
+    let start = Instant::now();
+    let (mut first, mut grown) = (0, 0);
+    while grown < 3 {
+        assert!(start.elapsed() < Duration::from_secs(120), "no chunk came");
+        assert!(
+            child.try_wait().unwrap().is_none(),
+            "the run ended by itself"
+        );
+        std::thread::sleep(Duration::from_millis(20));
+        if size() > first {
+            (first, grown) = (size(), grown + 1);
+        }
+    }
+    let sent = Process::new("kill")
+        .args([signal, &child.id().to_string()])
+        .status();
+    assert!(sent.unwrap().success());
+    let output = child.wait_with_output().unwrap();
+    (
+        output.status.code(),
+        String::from_utf8_lossy(&output.stderr).into_owned(),
+    )
+}
+
+/// The part that was finished can be read by the library and by the commands.
+fn assert_readable(folder: &Path) {
+    let partial = Results::open(folder.join("out.h5.partial")).unwrap();
+    let values = partial.read("nu_E").unwrap();
+    let finite = values.iter().filter(|x| x.is_finite()).count();
+    assert!(
+        finite > 0 && finite < values.len(),
+        "{finite} of {}",
+        values.len()
+    );
+    assert!(values.iter().take(finite).all(|x| x.is_finite()), "a gap");
+    assert!(
+        values.iter().take(finite).all(|x| (0.0..30.0).contains(x)),
+        "rates off the baseline"
+    );
+    let said = say(program(folder).args(["fc", "out.h5.partial", "--json"]));
+    assert_eq!(said.code, Some(0), "{}", said.err);
+    assert!(said.err.contains("did not finish"), "{}", said.err);
+    done(folder, &["timescales", "out.h5.partial"]);
+    done(folder, &["modes", "out.h5.partial", "--count", "2"]);
+}
+
+#[cfg(unix)]
+#[test]
+fn an_interrupt_keeps_what_was_finished_and_says_where() {
+    for signal in ["-INT", "-TERM"] {
+        let folder = folder();
+        let (code, message) = interrupted(folder.path(), signal);
+        assert_eq!(code, Some(130), "{message}");
+        for word in [
+            "error: stopped at",
+            "ms of 3000000 ms",
+            "kept in out.h5.partial",
+        ] {
+            assert!(message.contains(word), "{message}");
+        }
+        assert_eq!(names(folder.path()), ["out.h5.partial"]);
+        assert_readable(folder.path());
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_kill_keeps_what_was_finished_and_blocks_nothing() {
+    let folder = folder();
+    let before = fs::read(run(folder.path(), "out.h5", &SHORT)).unwrap();
+    let (code, _) = interrupted(folder.path(), "-KILL");
+    assert_eq!(code, None);
+    assert_eq!(fs::read(folder.path().join("out.h5")).unwrap(), before);
+    assert_readable(folder.path());
+    run(folder.path(), "out.h5", &SHORT);
+    assert_eq!(names(folder.path()), ["out.h5"]);
+}
+
+#[test]
+fn a_reader_that_goes_away_is_no_failure() {
+    let folder = folder();
+    let closed = || {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        writer
+    };
+    let short = sets(&SHORT);
+    let run: Vec<&str> = ["run", PULSE, "-o", "out.h5"]
+        .into_iter()
+        .chain(short.iter().map(String::as_str))
+        .collect();
+    let commands: [&[&str]; 8] = [
+        &["data", "show", "macaque-markov29"],
+        &["data", "list"],
+        &["data", "check", "macaque-markov40"],
+        &["configs", "chaudhuri2015"],
+        &["circuits", "chaudhuri2015"],
+        &["plan", PULSE],
+        &["--help"],
+        &run,
+    ];
+    for args in commands {
+        let mut command = Process::new(PROGRAM);
+        command
+            .args(args)
+            .current_dir(folder.path())
+            .stdout(closed())
+            .stderr(Stdio::piped());
+        let output = command.output().unwrap();
+        let message = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(0), "{args:?}: {message}");
+        assert_eq!(message, "", "{args:?}");
+    }
+    // The results were complete before anything was printed.
+    assert!(Results::open(folder.path().join("out.h5")).is_ok());
+    let mut command = Process::new(PROGRAM);
+    command.args(["check", "gone"]).stderr(closed());
+    assert_eq!(command.output().unwrap().status.code(), Some(1));
+}
+
+// ------------------------------------------------------------------------------- reading results
+
+#[test]
+fn files_that_are_no_results_are_refused_by_every_command() {
+    let folder = folder();
+    let whole = fs::read(run(folder.path(), "whole.h5", &SHORT)).unwrap();
+    let write = |name: &str, bytes: &[u8]| fs::write(folder.path().join(name), bytes).unwrap();
+    write("text.h5", b"not HDF5 at all\n");
+    write("empty.h5", b"");
+    write("signature.h5", &whole[..8]);
+    write("short.h5", &whole[..whole.len() / 2]);
+    let cases = [
+        ("text.h5", "not an HDF5 file"),
+        ("empty.h5", "not an HDF5 file"),
+        ("signature.h5", "truncated or damaged"),
+        ("short.h5", "truncated or damaged"),
+        ("gone.h5", "No such file"),
+    ];
+    for command in ["rerun", "timescales", "fc", "modes"] {
+        for (name, words) in cases {
+            let said = say(program(folder.path()).args([command, name]));
+            refused(&said, &[name, words]);
+        }
+    }
+}
+
+#[test]
+fn arguments_of_the_analyses_are_checked() {
+    let folder = folder();
+    run(folder.path(), "out.h5", &SHORT);
+    let cases: [(&[&str], &[&str]); 7] = [
+        (
+            &["timescales", "out.h5", "--variable", "nu_X"],
+            &["not recorded", "`nu_X`", "nu_E, nu_I"],
+        ),
+        (
+            &["timescales", "out.h5", "--after", "1e9"],
+            &["nothing left", "less than 100 ms"],
+        ),
+        (
+            &["timescales", "out.h5", "--after", "nan"],
+            &["--after NaN", "expected a time"],
+        ),
+        (
+            &["timescales", "out.h5", "--max-lag", "nan"],
+            &["--max-lag NaN", "above 0 ms"],
+        ),
+        (
+            &["timescales", "out.h5", "--max-lag", "0"],
+            &["--max-lag 0", "above 0 ms"],
+        ),
+        (
+            &["modes", PULSE, "--variable", "nu_X"],
+            &["unknown state", "`nu_X`", "nu_E, nu_I"],
+        ),
+        (&["fc", "."], &["found a folder, expected a result file"]),
+    ];
+    for (args, words) in cases {
+        refused(&say(program(folder.path()).args(args)), words);
+    }
+    for args in [
+        ["run", PULSE, "--lanes", "3"],
+        ["run", PULSE, "--threads", "0"],
+        ["run", PULSE, "--threads", "100000"],
+    ] {
+        assert_eq!(say(program(folder.path()).args(args)).code, Some(2));
+    }
+}
+
+// ------------------------------------------------------------------------------------- identical
+
+const NOISY: [&str; 9] = [
+    "simulation.duration=100 ms",
+    "simulation.replicates=10",
+    "simulation.seed=3",
+    "stimuli=~",
+    "noise.fast={kind: white, into: drive_E, areas: all, sd: 1 Hz, bin: 0.2 ms}",
+    "noise.slow={kind: ornstein_uhlenbeck, into: drive_E, areas: [V1, 2, 9/46d], sd: 1 Hz, tau: 5 ms}",
+    // The drive of the exact method goes first.
+    "analysis.timescales=~",
+    "analysis.timescales={method: simulated, variable: nu_E, max_lag: 30 ms}",
+    "analysis.functional_connectivity={method: simulated, variable: nu_E}",
+];
+
+#[test]
+fn threads_and_lanes_never_change_a_bit() {
+    let folder = folder();
+    let first = content(&run(folder.path(), "first.h5", &NOISY));
+    assert!(first.iter().any(|(name, ..)| name == "nu"), "{first:?}");
+    for threads in ["1", "2"] {
+        for lanes in ["1", "4", "8"] {
+            for axis in ["areas", "replicates"] {
+                let mut command = program(folder.path());
+                command
+                    .args(["run", PULSE, "-q", "--no-figure", "-o", "next.h5"])
+                    .args(sets(&NOISY));
+                command.args(["--threads", threads, "--lanes", lanes, "--lane-axis", axis]);
+                let said = say(&mut command);
+                assert_eq!(said.code, Some(0), "{}", said.err);
+                let next = content(&folder.path().join("next.h5"));
+                for (a, b) in first.iter().zip(&next) {
+                    assert!(a == b, "{} with {threads} threads, {lanes} {axis}", a.0);
+                }
+                assert_eq!(first.len(), next.len());
+            }
+        }
+    }
+    let mut other = NOISY;
+    other[2] = "simulation.seed=4";
+    assert!(
+        content(&run(folder.path(), "other.h5", &other)) != first,
+        "the seed does nothing"
+    );
+}
+
+#[test]
+fn a_rerun_is_identical() {
+    let folder = folder();
+    let path = run(folder.path(), "out.h5", &NOISY);
+    let said = done(
+        folder.path(),
+        &["rerun", "out.h5", "--lanes", "1", "--threads", "1"],
+    );
+    assert!(said.contains("identical: all"), "{said}");
+    assert_eq!(content(&folder.path().join("out.rerun.h5")), content(&path));
+    let again = done(folder.path(), &["rerun", "out.rerun.h5", "-o", "third.h5"]);
+    assert!(again.contains("identical: all"), "{again}");
+}
+
+#[test]
+fn a_rerun_notices_other_data() {
+    let (folder, said) = own_data(|_| {});
+    assert_eq!(said.code, Some(0), "{}", said.err);
+    let data = folder.path().join("own");
+    let manifest = fs::read_to_string(data.join("manifest.yaml")).unwrap();
+    fs::write(
+        data.join("manifest.yaml"),
+        format!("{manifest}\n# another\n"),
+    )
+    .unwrap();
+    let said = say(program(folder.path()).args(["rerun", "out.h5"]));
+    if said.code != Some(0) {
+        refused(&said, &["data set changed", "sha256", "expected"]);
+    }
+    put_nan(&data.join("fln.csv"));
+    refused(
+        &say(program(folder.path()).args(["rerun", "out.h5"])),
+        &["fln.csv:5"],
+    );
+    fs::remove_dir_all(data).unwrap();
+    refused(
+        &say(program(folder.path()).args(["rerun", "out.h5"])),
+        &["own"],
+    );
+}
+
+// ------------------------------------------------------------------------------------ area names
+
+#[test]
+fn area_names_that_look_like_numbers_stay_names() {
+    let folder = folder();
+    let areas = |path: &Path| Results::open(path).unwrap().coord_text("area").unwrap();
+    for (list, expected) in [
+        ("[2]", vec!["2"]),
+        ("[9/46d]", vec!["9/46d"]),
+        ("[\"10\"]", vec!["10"]),
+        ("['8l', 10, 9/46v, 2]", vec!["8l", "10", "9/46v", "2"]),
+    ] {
+        let record = format!("record.areas={list}");
+        let pulse = format!("stimuli.pulse.areas={list}");
+        let path = run(
+            folder.path(),
+            "out.h5",
+            &[&SHORT[..], &[&record, &pulse]].concat(),
+        );
+        assert_eq!(areas(&path), expected);
+        let file = Results::open(&path).unwrap();
+        let again = isocortex::spec::from_text("again", &file.attr_text("config").unwrap(), &[]);
+        let again = again.unwrap();
+        assert_eq!(again.stimuli["pulse"].areas.names().unwrap(), expected);
+        // The pulse reached the areas meant: all recorded ones rise.
+        let nu = file.read("nu").unwrap();
+        for area in 0..expected.len() {
+            let peak = nu
+                .slice(ndarray::s![0, .., area, 0])
+                .fold(0.0_f64, |m, x| m.max(*x));
+            assert!(peak > 30.0, "{list}: {peak}");
+        }
+        let json = done(folder.path(), &["fc", "out.h5", "--json"]);
+        let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+        assert_eq!(json["areas"], serde_json::json!(expected));
+        done(folder.path(), &["rerun", "out.h5"]);
+    }
+}
+
+#[test]
+fn area_names_typed_in_place_stay_as_typed() {
+    let names = [
+        "010", "0x1F", "1e3", "2", "9/46d", "a.b", "no", "true", "~", "é",
+    ];
+    let typed: Vec<String> = names
+        .iter()
+        .map(|n| {
+            if ["~", "true"].contains(n) {
+                format!("'{n}'")
+            } else {
+                (*n).to_owned()
+            }
+        })
+        .collect();
+    let areas: String = typed
+        .iter()
+        .map(|n| format!("    {n}: {{hierarchy_norm: 0.1}}\n"))
+        .collect();
+    let text = format!(
+        "from: chaudhuri2015\ntitle: names\nconnectome:\n  data: ~\n  areas:\n{areas}  links: \
+         [{{to: 010, from: 1e3, weight: 0.1}}]\nsimulation: {{duration: 20 ms}}\nrecord: {{areas: \
+         [{}]}}\n",
+        typed.join(", ")
+    );
+    let (folder, said) = check(text.as_bytes());
+    assert_eq!(said.code, Some(0), "{}", said.err);
+    done(
+        folder.path(),
+        &["run", "own.yaml", "-q", "--no-figure", "-o", "out.h5"],
+    );
+    let file = Results::open(folder.path().join("out.h5")).unwrap();
+    assert_eq!(file.coord_text("area").unwrap(), names);
+    let set =
+        "stimuli.s={into: drive_E, areas: [010, 1e3], amplitude: 1 Hz, onset: 1 ms, offset: 2 ms}";
+    done(folder.path(), &["check", "own.yaml", "--set", set]);
+    done(
+        folder.path(),
+        &["check", "own.yaml", "--set", "initial.\"a.b\".nu_E=11 Hz"],
+    );
+    done(folder.path(), &["rerun", "out.h5"]);
+}
+
+// -------------------------------------------------------------------------------------- looking
+
+#[test]
+fn looking_commands_show_what_there_is() {
+    let folder = folder();
+    let shows = |args: &[&str], words: &[&str]| {
+        let out = done(folder.path(), args);
+        for word in words {
+            assert!(out.contains(word), "{args:?}: {word} in\n{out}");
+        }
+    };
+    shows(&["--version"], &["isocortex"]);
+    shows(
+        &["--help"],
+        &["run", "reproduce", "rerun", "check", "timescales", "data"],
+    );
+    shows(&["data", "list"], &["macaque-markov29", "macaque-markov40"]);
+    shows(
+        &["data", "show", "macaque-markov29"],
+        &["29 areas", "536 links", "sha256", "9/46d"],
+    );
+    shows(
+        &["data", "check", "macaque-markov29"],
+        &["macaque-markov29: 0 error(s)"],
+    );
+    shows(
+        &["data", "check", "macaque-markov40"],
+        &["macaque-markov40: 0 error(s)"],
+    );
+    shows(&["circuits"], &["chaudhuri2015", "chaudhuri2015_nonlinear"]);
+    shows(
+        &["circuits", "chaudhuri2015"],
+        &["tau_E", "nu_E", "drive_E", "doi"],
+    );
+    shows(
+        &["configs"],
+        &[
+            "chaudhuri2015_v1_pulse",
+            "configs/models/chaudhuri2015.yaml",
+        ],
+    );
+    shows(&["configs", PULSE], &["from: ../models/chaudhuri2015.yaml"]);
+    shows(
+        &["plan", PULSE],
+        &["29 areas", "12500 steps of 0.2 ms", "V1.drive_E"],
+    );
+    shows(&["check", PULSE], &["ok: Pulse to V1", "29 areas"]);
+    shows(
+        &["modes", PULSE, "--count", "1"],
+        &["mode", "timescale (ms)"],
+    );
+    let unknown: [(&[&str], &str); 4] = [
+        (&["data", "show", "markov"], "unknown data set"),
+        (&["circuits", "chaudhuri2016"], "mean `chaudhuri2015`?"),
+        (&["configs", "chaudhuri2016"], "mean `chaudhuri2015`?"),
+        (&["reproduce", "chaudhuri2016"], "mean `chaudhuri2015`?"),
+    ];
+    for (args, words) in unknown {
+        refused(&say(program(folder.path()).args(args)), &[words]);
+    }
+    assert_eq!(say(program(folder.path()).args(["nonsense"])).code, Some(2));
+    assert_eq!(names(folder.path()), [""; 0]);
+}

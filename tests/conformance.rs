@@ -1,0 +1,219 @@
+//! Every circuit of the registry, with every stepper, order of updates, lane axis and lane width,
+//! held against the reference simulator bit for bit.
+//!
+//! A new circuit is covered by its line in the registry and its `configs/models/<name>.yaml`.
+
+mod common;
+
+use common::{Experiment, all_lanes, assert_same_bits, inline_connectome, quantity, record};
+use isocortex::circuit::{CIRCUITS, CircuitKind};
+use isocortex::plan::{Axis, Matrix, Plan};
+use ndarray::s;
+
+/// Stepper, order of updates, whether it takes noise.
+const SCHEMES: [(&str, &str, bool); 4] = [
+    ("euler", "synchronous", true),
+    ("euler", "published", true),
+    ("heun", "synchronous", false),
+    ("rk4", "synchronous", false),
+];
+
+/// The model of a circuit with a pulse, recorded in full at every step.
+fn config(circuit: CircuitKind, noisy: bool) -> String {
+    let info = circuit.info();
+    let variables: Vec<&str> = info.variables.iter().map(|v| v.name).collect();
+    let mut text = format!(
+        "title: conformance\nfrom: {}\nsimulation: {{duration: 8 ms, dt: 0.2 ms, seed: 11, \
+         replicates: 3}}\nrecord: {{variables: [{}], every: 0.2 ms}}\n",
+        info.name,
+        variables.join(", ")
+    );
+    text.push_str("stimuli:\n");
+    for (i, input) in info.inputs.iter().enumerate() {
+        // Edges of the pulses neither at the start of a pair of steps nor together.
+        let (on, off) = (0.6 + 0.4 * i as f64, 3.2 + 0.6 * i as f64);
+        text.push_str(&format!(
+            "  pulse_{i}: {{into: {}, areas: all, amplitude: {}, onset: {on:.1} ms, offset: {off:.1} \
+             ms}}\n",
+            input.name,
+            quantity(20.0, input.unit),
+        ));
+    }
+    if noisy {
+        text.push_str("noise:\n");
+        for (i, input) in info.inputs.iter().enumerate() {
+            let (name, mean) = (input.name, quantity(1.5, input.unit));
+            let sd = quantity(3.0, input.unit);
+            text.push_str(&format!(
+                "  white_{i}: {{kind: white, into: {name}, mean: {mean}, sd: {sd}, bin: 1 ms}}\n  \
+                 slow_{i}: {{kind: ornstein_uhlenbeck, into: {name}, sd: {sd}, tau: 2 ms}}\n",
+            ));
+        }
+    }
+    text
+}
+
+/// Away from the fixed point, differently in every area and variable.
+fn start(plan: &Plan) -> Vec<f64> {
+    let spread = |(i, x): (usize, &f64)| x * (1.0 + 0.3 * (i as f64 * 0.7).sin());
+    plan.baseline.iter().enumerate().map(spread).collect()
+}
+
+/// All replicates with these lanes against the reference; returns how many values were compared.
+fn conform(what: &str, experiment: &Experiment, lanes: &[(Axis, usize)]) -> usize {
+    let plan = experiment.plan();
+    let start = start(&plan);
+    let expected: Vec<_> = (0..plan.replicates)
+        .map(|r| experiment.reference(&plan, &start, r))
+        .collect();
+    assert!(
+        expected[0].iter().all(|x| x.is_finite()),
+        "{what}: the reference diverged"
+    );
+    for &(axis, width) in lanes {
+        let plan = experiment.plan_with(axis, width);
+        assert_eq!((plan.lanes.axis, plan.lanes.width), (axis, width));
+        let found = record(&plan, &start, 7);
+        for (r, expected) in expected.iter().enumerate() {
+            let what = format!("{what}, {width} {axis:?} side by side, replicate {r}");
+            assert_same_bits(&what, found.slice(s![r, .., .., ..]).iter(), expected);
+        }
+    }
+    expected.iter().map(|e| e.len()).sum::<usize>() * lanes.len()
+}
+
+fn scheme_sets(stepper: &str, order: &str) -> Vec<String> {
+    vec![
+        format!("simulation.stepper={stepper}"),
+        format!("simulation.order={order}"),
+    ]
+}
+
+#[test]
+fn every_circuit_scheme_and_lane_shape() {
+    let lanes: Vec<_> = all_lanes().collect();
+    for &circuit in CIRCUITS {
+        for (stepper, order, noisy) in SCHEMES {
+            for replicates in [1, 3, 11] {
+                let mut sets = scheme_sets(stepper, order);
+                sets.push(format!("simulation.replicates={replicates}"));
+                let experiment = Experiment::new(&config(circuit, noisy), &sets);
+                let what = format!("{}, {stepper}, {order}", circuit.info().name);
+                let compared = conform(&what, &experiment, &lanes);
+                assert!(compared > 10_000);
+            }
+        }
+    }
+}
+
+/// Changes of the network; each must act, or the comparison would prove nothing.
+#[test]
+fn changed_networks() {
+    let lanes = [(Axis::Areas, 8), (Axis::Replicates, 4)];
+    for &circuit in CIRCUITS {
+        let plain = Experiment::new(&config(circuit, false), &[] as &[&str]);
+        let projections: Vec<String> = plain.spec.projections.keys().cloned().collect();
+        let gradients: Vec<String> = plain.spec.gradients.keys().cloned().collect();
+        let names = plain.network.area_names();
+        let mut changes: Vec<Vec<String>> = vec![vec![format!(
+            "lesions.areas=[\"{}\", \"{}\"]",
+            names[1], names[9]
+        )]];
+        for name in &gradients {
+            changes.push(vec![format!("gradients.{name}.strength=0.21")]);
+        }
+        for name in &projections {
+            let key = format!("projections.{name}");
+            for keep in ["none", "feedforward", "feedback"] {
+                changes.push(vec![format!("{key}.keep={keep}")]);
+            }
+            for what in ["strengths", "topology"] {
+                changes.push(vec![format!("{key}.shuffle={{what: {what}, seed: 5}}")]);
+            }
+        }
+        if !circuit.info().background.is_empty() {
+            let intact = "lesions.background=intact".to_owned();
+            changes.push(vec![changes[0][0].clone(), intact]);
+        }
+        let signature = |plan: &Plan| {
+            let weights: Vec<&Matrix> = plan.projections.iter().map(|p| &p.matrix).collect();
+            format!("{:?} {weights:?}", plan.parameters)
+        };
+        let unchanged = signature(&plain.plan());
+        for change in &changes {
+            for (stepper, order, noisy) in SCHEMES {
+                let mut sets = scheme_sets(stepper, order);
+                sets.extend(change.iter().cloned());
+                let experiment = Experiment::new(&config(circuit, noisy), &sets);
+                let what = format!("{}, {stepper}, {order}, {change:?}", circuit.info().name);
+                assert_ne!(
+                    signature(&experiment.plan()),
+                    unchanged,
+                    "{what}: no effect"
+                );
+                conform(&what, &experiment, &lanes);
+            }
+        }
+    }
+}
+
+/// More areas than a dense product serves, a number that fills no vector, areas without input.
+#[test]
+fn sparse_matrices() {
+    const N: usize = 261;
+    let lanes: Vec<_> = all_lanes().collect();
+    for &circuit in CIRCUITS {
+        let model = Experiment::new(&config(circuit, false), &[] as &[&str]);
+        let mut maps: Vec<String> = model
+            .spec
+            .gradients
+            .values()
+            .map(|g| g.map.clone())
+            .collect();
+        maps.extend(
+            model
+                .spec
+                .projections
+                .values()
+                .filter_map(|p| p.hierarchy.clone()),
+        );
+        maps.sort();
+        maps.dedup();
+        let name = |i: usize| format!("area {i}");
+        let height = |i: usize| (i * 37 % N) as f64 / N as f64;
+        let areas: Vec<_> = (0..N)
+            .map(|i| {
+                let values = maps.iter().map(|m| (m.clone(), height(i)));
+                (name(i), values.collect())
+            })
+            .collect();
+        let mut links = Vec::new();
+        for i in 0..N {
+            // From 0 links up to 6, on both parities of the source.
+            for k in 0..i % 7 {
+                let j = (i * 13 + k * k * 29 + 1 + k) % N;
+                let taken = links
+                    .iter()
+                    .any(|(to, from, _)| *to == name(i) && *from == name(j));
+                if j != i && !taken {
+                    links.push((name(i), name(j), 0.15 / (1.0 + k as f64)));
+                }
+            }
+        }
+        let connectome = inline_connectome(&areas, &links);
+        for (stepper, order, noisy) in SCHEMES {
+            let mut sets = scheme_sets(stepper, order);
+            sets.push(format!("connectome={connectome}"));
+            sets.push("simulation.duration=5 ms".to_owned());
+            sets.push("simulation.replicates=2".to_owned());
+            let experiment = Experiment::new(&config(circuit, noisy), &sets);
+            let plan = experiment.plan();
+            for p in &plan.projections {
+                assert!(matches!(p.matrix, Matrix::Sparse { .. }));
+                assert_eq!(p.matrix.links(), links.len());
+            }
+            let what = format!("{}, {stepper}, {order}, {N} areas", circuit.info().name);
+            conform(&what, &experiment, &lanes);
+        }
+    }
+}

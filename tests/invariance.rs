@@ -1,0 +1,324 @@
+//! What must not change a result: threads, lanes, chunks, the sampling interval, the order of areas,
+//! who else is simulated, and what is added without effect. Every comparison is bit for bit.
+
+mod common;
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::path::Path;
+use std::sync::atomic::AtomicBool;
+
+use common::{Experiment, all_lanes, assert_same_bits, inline_connectome, record, record_block};
+use isocortex::engine::{Conditions, Quiet, simulate};
+use isocortex::network::Network;
+use isocortex::plan::Plan;
+use isocortex::stepper::linear::start_state;
+use ndarray::{Array4, s};
+
+/// Pulse, white and coloured noise; a recording of two variables.
+const LINEAR: &str = "
+title: invariance
+from: chaudhuri2015
+stimuli:
+  pulse: {into: drive_E, areas: [V1, 24c], amplitude: 30 Hz, onset: 3 ms, offset: 17 ms}
+noise:
+  fast: {kind: white, into: drive_E, areas: all, sd: 2 Hz, bin: 1 ms}
+  slow: {kind: ornstein_uhlenbeck, into: I_I, areas: all, except: [MT], sd: 5 pA, tau: 5 ms}
+simulation: {duration: 40 ms, dt: 0.2 ms, seed: 3, replicates: 11}
+record: {every: 1 ms}
+";
+
+const NONLINEAR: &str = "
+title: invariance
+from: chaudhuri2015_nonlinear
+stimuli:
+  pulse: {into: I_E, areas: [V1], amplitude: 200 pA, onset: 3 ms, offset: 17 ms}
+noise:
+  slow: {kind: ornstein_uhlenbeck, into: I_E, areas: all, sd: 5 pA, tau: 5 ms}
+simulation: {duration: 40 ms, dt: 0.2 ms, seed: 3, replicates: 3}
+record: {every: 1 ms}
+";
+
+const NO_SETS: &[&str] = &[];
+
+fn experiment(text: &str) -> Experiment {
+    Experiment::new(text, NO_SETS)
+}
+
+fn run(experiment: &Experiment) -> Array4<f64> {
+    run_plan(&experiment.plan())
+}
+
+fn run_plan(plan: &Plan) -> Array4<f64> {
+    record(plan, &start_state(plan).unwrap(), 1000)
+}
+
+#[test]
+fn threads_and_lanes() {
+    for text in [LINEAR, NONLINEAR] {
+        let experiment = experiment(text);
+        let expected = run_plan(&experiment.plan_with(isocortex::plan::Axis::Areas, 1));
+        for (axis, width) in all_lanes() {
+            for threads in [1, 2] {
+                let conditions = Conditions {
+                    threads,
+                    stop: &AtomicBool::new(false),
+                    progress: &Quiet,
+                };
+                let plan = experiment.plan_with(axis, width);
+                let found = simulate(&plan, &conditions).unwrap();
+                for (v, values) in found.variables.iter().enumerate() {
+                    let what = format!("{threads} threads, {width} {axis:?} side by side");
+                    assert_same_bits(&what, values, expected.slice(s![.., .., .., v]).iter());
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn chunks_and_sampling() {
+    for text in [LINEAR, NONLINEAR] {
+        let base = experiment(text);
+        let expected = run(&base);
+        let plan = base.plan();
+        let start = start_state(&plan).unwrap();
+        for capacity in [1, 2, 3, 7, 40, 41] {
+            let found = record(&plan, &start, capacity);
+            assert_same_bits(&format!("chunks of {capacity}"), &found, &expected);
+        }
+        // Every step, and every fifth of them.
+        let fine = run(&Experiment::new(text, &["record.every=0.2 ms"]));
+        let same = fine.slice(s![.., ..;5, .., ..]);
+        assert_same_bits("sampling interval", same.iter(), &expected);
+        let late = run(&Experiment::new(text, &["record.start=21 ms"]));
+        let same = expected.slice(s![.., 21.., .., ..]);
+        assert_same_bits("recording later", &late, same.iter());
+        let longer = run(&Experiment::new(text, &["simulation.duration=55 ms"]));
+        let same = longer.slice(s![.., ..41, .., ..]);
+        assert_same_bits("a longer run", same.iter(), &expected);
+        let some = run(&Experiment::new(text, &["record.areas=[\"9/46d\", V1]"]));
+        let names = base.network.area_names();
+        for (at, name) in ["9/46d", "V1"].into_iter().enumerate() {
+            let area = names.iter().position(|n| *n == name).unwrap();
+            let (a, b) = (
+                some.slice(s![.., .., at, ..]),
+                expected.slice(s![.., .., area, ..]),
+            );
+            assert_same_bits("recording fewer areas", a.iter(), b.iter());
+        }
+    }
+}
+
+#[test]
+fn a_replicate_alone_is_the_one_of_the_ensemble() {
+    let base = experiment(LINEAR);
+    let expected = run(&base);
+    for (axis, width) in all_lanes() {
+        let plan = base.plan_with(axis, width);
+        let start = start_state(&plan).unwrap();
+        for r in [0, 1, 7, 10] {
+            let alone = record_block(&plan, r, 1, &start, 1000);
+            let same = expected.slice(s![r as usize, .., .., ..]);
+            assert_same_bits(&format!("replicate {r} alone"), &alone, same.iter());
+        }
+    }
+    let fewer = run(&Experiment::new(LINEAR, &["simulation.replicates=5"]));
+    assert_same_bits(
+        "fewer replicates",
+        &fewer,
+        expected.slice(s![..5, .., .., ..]).iter(),
+    );
+    // They are not all the same, nor does the seed do nothing.
+    assert_ne!(
+        expected.slice(s![0, 40, .., ..]),
+        expected.slice(s![1, 40, .., ..])
+    );
+    let other = run(&Experiment::new(LINEAR, &["simulation.seed=4"]));
+    assert_ne!(
+        expected.slice(s![0, 40, .., ..]),
+        other.slice(s![0, 40, .., ..])
+    );
+}
+
+/// Writes the areas and links of a network as a data folder, areas in another order.
+fn write_permuted(network: &Network, folder: &Path, order: &[usize]) {
+    let c = &network.connectome;
+    let maps: Vec<&str> = c.gradients.iter().map(|g| g.name.as_str()).collect();
+    let mut areas = format!("area,{}\n", maps.join(","));
+    for &i in order {
+        let values: Vec<String> = c
+            .gradients
+            .iter()
+            .map(|g| format!("{:?}", g.values[i]))
+            .collect();
+        writeln!(areas, "{},{}", c.areas[i].name, values.join(",")).unwrap();
+    }
+    let mut links: Vec<_> = c.links().collect();
+    links.reverse();
+    let mut fln = "target,source,fln\n".to_owned();
+    for (to, from, w) in links {
+        let (to, from) = (&c.areas[to.index()].name, &c.areas[from.index()].name);
+        writeln!(fln, "{to},{from},{w:?}").unwrap();
+    }
+    let gradients: Vec<String> = maps
+        .iter()
+        .map(|m| format!("  - {{name: {m}, unit: dimensionless, description: {m}}}\n"))
+        .collect();
+    let manifest = format!(
+        "layout: 1\nname: permuted\ntitle: permuted\nareas: {}\n\
+         orientation: {{rows: target, columns: source}}\n\
+         files:\n  areas: {{path: areas.csv}}\n  fln: {{path: fln.csv, unit: dimensionless}}\n\
+         gradients:\n{}",
+        order.len(),
+        gradients.concat()
+    );
+    for (file, text) in [
+        ("areas.csv", areas),
+        ("fln.csv", fln),
+        ("manifest.yaml", manifest),
+    ] {
+        std::fs::write(folder.join(file), text).unwrap();
+    }
+}
+
+#[test]
+fn order_of_areas_in_the_data() {
+    let folder = tempfile::tempdir().unwrap();
+    for text in [LINEAR, NONLINEAR] {
+        for change in [
+            "description=none",
+            "projections.long_range.shuffle={what: strengths, seed: 2}",
+            "projections.long_range.shuffle={what: topology, seed: 2}",
+            "projections.long_range.keep=feedback",
+            "lesions.areas=[V4, \"10\"]",
+        ] {
+            let intact = experiment(text);
+            let n = intact.network.n_areas();
+            // 12 and 29 have no common factor: a permutation without fixed points but one.
+            let order: Vec<usize> = (0..n).map(|i| (i * 12 + 5) % n).collect();
+            write_permuted(&intact.network, folder.path(), &order);
+            let base = Experiment::new(text, &[change]);
+            let data = format!("connectome.data={}", folder.path().display());
+            let moved = Experiment::new(text, &[change, &data]);
+            let names = moved.network.area_names();
+            assert_ne!(names, base.network.area_names());
+            let (found, expected) = (run(&moved), run(&base));
+            for (area, name) in base.network.area_names().iter().enumerate() {
+                let at = names.iter().position(|n| n == name).unwrap();
+                let a = found.slice(s![.., .., at, ..]);
+                let b = expected.slice(s![.., .., area, ..]);
+                assert_same_bits(&format!("{name}, {change}"), a.iter(), b.iter());
+            }
+        }
+    }
+}
+
+#[test]
+fn a_lesion_leaves_the_noise_of_the_others() {
+    let lesion = "lesions.areas=[V2, \"9/46d\", \"2\"]";
+    // Uncoupled areas must not notice at all.
+    for text in [LINEAR, NONLINEAR] {
+        let none = "projections.long_range.keep=none";
+        let intact = Experiment::new(text, &[none]);
+        let lesioned = Experiment::new(text, &[none, lesion]);
+        let (found, expected) = (run(&lesioned), run(&intact));
+        let names = intact.network.area_names();
+        for (at, name) in lesioned.network.area_names().iter().enumerate() {
+            let area = names.iter().position(|n| n == name).unwrap();
+            let a = found.slice(s![.., .., at, ..]);
+            let b = expected.slice(s![.., .., area, ..]);
+            assert_same_bits(&format!("{name} uncoupled"), a.iter(), b.iter());
+        }
+    }
+    // Coupled areas keep their addresses.
+    let addresses = |sets: &[&str]| {
+        let plan = Experiment::new(LINEAR, sets).plan();
+        let name = |position: usize| plan.areas[plan.order[position].index()].clone();
+        let channels = plan.channels.iter();
+        channels
+            .map(|c| ((name(c.position), c.source), c.site))
+            .collect::<BTreeMap<_, _>>()
+    };
+    let (intact, lesioned) = (addresses(NO_SETS), addresses(&[lesion]));
+    assert_eq!((intact.len(), lesioned.len()), (29 + 28, 26 + 25));
+    assert!(lesioned.iter().all(|(key, site)| intact[key] == *site));
+    let mut sites: Vec<_> = intact.values().collect();
+    sites.sort_unstable();
+    sites.dedup();
+    assert_eq!(
+        sites.len(),
+        intact.len(),
+        "two channels share their numbers"
+    );
+}
+
+#[test]
+fn what_has_no_effect_changes_nothing() {
+    for text in [LINEAR, NONLINEAR] {
+        let base = experiment(text);
+        let expected = run(&base);
+        let (sent, input) = match base.spec.circuit.name.as_str() {
+            "chaudhuri2015" => ("nu_E", "I_E: 0 pA/Hz"),
+            _ => ("s_E", "I_E: 0 pA"),
+        };
+        let stimulus = "stimuli.none={into: I_E, areas: all, amplitude: 0 pA, onset: 5 ms, offset: \
+                        9 ms}";
+        for change in [
+            format!("projections.aside={{from: {sent}, to: {{{input}}}}}"),
+            stimulus.to_owned(),
+            "gradients.flat={map: hierarchy, strength: 0, scales: [w_EE]}".to_owned(),
+            "lesions=null".to_owned(),
+        ] {
+            let found = run(&Experiment::new(text, &[&change]));
+            assert_same_bits(&change, &found, &expected);
+        }
+    }
+    // Links so weak that they add nothing, links of weight 0, links listed in another order.
+    let areas: Vec<(String, Vec<(String, f64)>)> = ["a", "b", "c", "d", "e"]
+        .iter()
+        .enumerate()
+        .map(|(i, name)| {
+            let height = vec![("hierarchy_norm".to_owned(), i as f64 / 4.0)];
+            ((*name).to_owned(), height)
+        })
+        .collect();
+    let link = |to: &str, from: &str, w: f64| (to.to_owned(), from.to_owned(), w);
+    let strong = vec![
+        link("b", "a", 0.5),
+        link("c", "b", 0.3),
+        link("a", "c", 0.2),
+        link("e", "d", 0.4),
+        link("a", "e", 0.1),
+    ];
+    let runs = |links: &[(String, String, f64)]| {
+        let sets = [
+            format!("connectome={}", inline_connectome(&areas, links)),
+            "stimuli.pulse.areas=[a]".to_owned(),
+            "noise.slow.except=[]".to_owned(),
+        ];
+        run(&Experiment::new(LINEAR, &sets))
+    };
+    let expected = runs(&strong);
+    for weight in [0.0, 1e-300] {
+        let mut more = strong.clone();
+        more.push(link("d", "a", weight));
+        more.push(link("b", "e", weight));
+        assert_same_bits(&format!("links of {weight}"), &runs(&more), &expected);
+    }
+    let mut reversed = strong.clone();
+    reversed.reverse();
+    assert_same_bits("links in another order", &runs(&reversed), &expected);
+    let mut more = strong;
+    more.push(link("d", "a", 1e-6));
+    assert_ne!(runs(&more), expected);
+}
+
+/// A source of noise keeps its numbers when another one is added before it.
+#[test]
+fn sources_of_noise_do_not_see_each_other() {
+    let silent = "noise.another={kind: white, into: drive_E, areas: all, sd: 0 Hz, bin: 1 ms}";
+    let expected = run(&experiment(LINEAR));
+    let found = run(&Experiment::new(LINEAR, &[silent]));
+    assert_same_bits("a silent source", &found, &expected);
+}
