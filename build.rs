@@ -16,12 +16,33 @@ fn commit() {
         }
     }
     println!("cargo::rerun-if-changed=build.rs");
-    let out = Command::new("git").args(["rev-parse", "HEAD"]).output();
-    let out = out.ok().filter(|o| o.status.success());
-    let commit = out.map_or("unknown".to_owned(), |o| {
-        String::from_utf8_lossy(&o.stdout).trim().to_owned()
-    });
-    println!("cargo::rustc-env=ISOCORTEX_COMMIT={commit}");
+    println!("cargo::rerun-if-changed=src");
+    println!(
+        "cargo::rustc-env=ISOCORTEX_COMMIT={}",
+        described().unwrap_or_else(|| "unknown".into())
+    );
+}
+
+/// The commit of this repository, with `-dirty` where the tree differs from it.
+fn described() -> Option<String> {
+    let git = |args: &[&str]| {
+        let out = Command::new("git").args(args).output().ok()?;
+        let text = String::from_utf8_lossy(&out.stdout).trim().to_owned();
+        (out.status.success() && !text.is_empty()).then_some(text)
+    };
+    // A copy of the sources inside another repository must not claim that one's commit.
+    let top = PathBuf::from(git(&["rev-parse", "--show-toplevel"])?);
+    let here = PathBuf::from(std::env::var("CARGO_MANIFEST_DIR").ok()?);
+    if top.canonicalize().ok()? != here.canonicalize().ok()? {
+        return None;
+    }
+    git(&[
+        "describe",
+        "--always",
+        "--dirty",
+        "--abbrev=40",
+        "--exclude=*",
+    ])
 }
 
 /// Writes a list of every `configs/*/*.yaml`, models first, for `spec::bundled` to include.

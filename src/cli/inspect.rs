@@ -8,6 +8,7 @@ use clap::Args;
 use super::show::{self, aligned, table};
 use super::{ConfigArgs, ExecutionArgs, Failure, memory};
 use crate::circuit::{CIRCUITS, CircuitKind};
+use crate::engine;
 use crate::network::Network;
 use crate::plan::{Execution, Plan};
 use crate::spec::suggest::did_you_mean;
@@ -27,6 +28,7 @@ pub(super) fn check(args: &ConfigArgs) -> Result<ExitCode, Failure> {
     let network = Network::build(&spec)?;
     let plan = Plan::compile(&network, &spec, Execution::default())?;
     memory::check(&spec, &plan)?;
+    engine::check_measures(&network, &spec)?;
     let baseline = baseline_state(&plan)?;
     for warning in &network.connectome.provenance.warnings {
         show::print(&format!("warning: {warning}"))?;
@@ -46,6 +48,7 @@ pub(super) fn plan(args: &PlanArgs) -> Result<ExitCode, Failure> {
     let network = Network::build(&spec)?;
     let plan = Plan::compile(&network, &spec, args.execution.execution())?;
     memory::check(&spec, &plan)?;
+    engine::check_measures(&network, &spec)?;
     show::print(&plan.explain())?;
     Ok(ExitCode::SUCCESS)
 }
@@ -119,7 +122,7 @@ pub(super) fn configs(name: Option<&str>) -> Result<ExitCode, Failure> {
     }
     let mut out = table(&["config", "path", "title"], &[false; 3]);
     for config in bundled::CONFIGS {
-        let title = spec::load(config.path, &[]).map_or_else(|_| String::new(), |s| s.title);
+        let title = spec::load(config.path, &[])?.title;
         out.add_row([config.name(), config.path, &title].map(|t| aligned(t, false)));
     }
     show::print(&out.to_string())?;

@@ -1,9 +1,9 @@
 //! Whether a run fits this machine, asked before anything is allocated.
 
 use super::Failure;
-use crate::engine::chunk_samples;
+use crate::engine::{chunk_samples, needs_recording};
 use crate::plan::{Axis, Plan};
-use crate::spec::{ExperimentSpec, Method};
+use crate::spec::ExperimentSpec;
 
 /// Assumed where the system does not say how much memory it has [bytes].
 const ASSUMED: u128 = 1 << 40;
@@ -39,16 +39,10 @@ fn fits(spec: &ExperimentSpec, plan: &Plan, most: u128) -> Result<(), Failure> {
 /// Bytes that a run keeps in memory: the state of all blocks, one chunk of samples, times, and the
 /// recording of the first replicate, or of all where a measure wants all.
 fn needed(spec: &ExperimentSpec, plan: &Plan) -> u128 {
-    let a = &spec.analysis;
-    let simulated = |method: Method| method == Method::Simulated;
-    let keep_all = a.timescales.as_ref().is_some_and(|t| simulated(t.method))
-        || a.functional_connectivity
-            .as_ref()
-            .is_some_and(|f| simulated(f.method));
     let replicates = u128::from(plan.replicates);
     let samples = u128::from(plan.record.samples);
     let row = 8 * (plan.record.variables.len() * plan.record.areas.len()) as u128;
-    let kept = if keep_all { replicates } else { 1 };
+    let kept = if needs_recording(spec) { replicates } else { 1 };
     let blocks = match plan.lanes.axis {
         Axis::Replicates => replicates.div_ceil(plan.lanes.width as u128),
         Axis::Areas => replicates,
@@ -88,7 +82,10 @@ mod tests {
         assert_eq!(refusal(&[], 64 << 20), None);
         assert!(refusal(&[], 1 << 16).is_some());
         let long = refusal(&["simulation.duration=1e6 s"], 64 << 30).unwrap();
-        assert!(long.contains("record") && long.contains("GB"), "{long}");
+        assert!(
+            long.contains("1000000001 samples") && long.contains("GB"),
+            "{long}"
+        );
         let many = ["simulation.replicates=4000000000"];
         assert!(refusal(&many, 64 << 30).unwrap().contains("--set 1:1:23"));
         let measured = ["simulation.replicates=200", "analysis.timescales=~"];

@@ -117,6 +117,11 @@ fn parse_width(text: &str) -> Result<usize, String> {
     }
 }
 
+/// Cores of this machine.
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
+}
+
 impl ExecutionArgs {
     fn execution(&self) -> Execution {
         let axis = self.lane_axis.map(|axis| match axis {
@@ -130,8 +135,7 @@ impl ExecutionArgs {
     }
 
     fn threads(&self) -> usize {
-        let cores = || std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-        self.threads.unwrap_or_else(cores).max(1)
+        self.threads.unwrap_or_else(cores)
     }
 }
 
@@ -164,7 +168,7 @@ pub fn main() -> ExitCode {
             let _ = writeln!(std::io::stderr(), "error: {failure}");
             let stopped = failure.downcast_ref::<EngineError>();
             match stopped {
-                Some(EngineError::Stopped { .. }) => ExitCode::from(130),
+                Some(EngineError::Stopped { .. } | EngineError::Interrupted) => ExitCode::from(130),
                 _ => ExitCode::FAILURE,
             }
         }

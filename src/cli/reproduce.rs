@@ -6,8 +6,8 @@ use std::process::ExitCode;
 use clap::Args;
 
 use super::show::{self, Bar, number};
-use super::{ExecutionArgs, Failure, stop_flag};
-use crate::engine::Progress;
+use super::{Failure, cores, parse_threads, stop_flag};
+use crate::engine::{EngineError, Progress};
 use crate::spec::suggest::did_you_mean;
 use crate::validation::{self, Score, Value, Verdict};
 
@@ -18,8 +18,9 @@ pub(super) struct ReproduceArgs {
     /// Print JSON instead of a table
     #[arg(long)]
     json: bool,
-    #[command(flatten)]
-    execution: ExecutionArgs,
+    /// Worker threads; all cores if absent
+    #[arg(long, value_name = "N", value_parser = parse_threads)]
+    threads: Option<usize>,
 }
 
 pub(super) fn reproduce(args: &ReproduceArgs) -> Result<ExitCode, Failure> {
@@ -42,12 +43,15 @@ pub(super) fn reproduce(args: &ReproduceArgs) -> Result<ExitCode, Failure> {
     let file = validation::load(&args.paper, &text)?;
     let stop = stop_flag()?;
     let bar = Bar::new(args.json, &file.paper);
-    let threads = args.execution.threads();
+    let threads = args.threads.unwrap_or_else(cores);
     let scores = validation::judge(&file, threads, &stop, |done, total, _| {
         bar.samples(done as u64, total as u64);
     });
     bar.finish();
-    let scores = scores?;
+    let scores = scores.map_err(|e| match e.is_interrupted() {
+        true => Failure::from(EngineError::Interrupted),
+        false => Failure::from(e),
+    })?;
     let count = |verdict| scores.iter().filter(|s| s.verdict == verdict).count();
     let failed = scores
         .iter()

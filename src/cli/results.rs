@@ -23,7 +23,7 @@ use crate::stepper::linear::{baseline_state, linearise};
 struct Series {
     /// Result file
     results: PathBuf,
-    /// Circuit variable, e.g. nu_E; the first recorded one if absent
+    /// Circuit variable, e.g. nu_I; the first excitatory one recorded if absent
     #[arg(long)]
     variable: Option<String>,
     /// Leave out activity before this time, ms

@@ -58,6 +58,7 @@ fn prepare(spec: ExperimentSpec, execution: &ExecutionArgs) -> Result<Prepared, 
         tracing::warn!("{remark}");
     }
     let plan = Plan::compile(&network, &spec, execution.execution())?;
+    engine::check_measures(&network, &spec)?;
     memory::check(&spec, &plan)?;
     tracing::debug!("plan\n{}", plan.explain());
     Ok(Prepared {
@@ -137,7 +138,20 @@ fn warn_of_divergence(plan: &Plan, outcome: &Outcome) {
             "replicate {replicate} diverged: {variable} of area {area} is not finite from {time} ms"
         );
     }
+    let peaks = outcome.measures.peaks.iter();
+    let largest = peaks
+        .map(|p| p.value.abs())
+        .filter(|v| v.is_finite())
+        .fold(0.0, f64::max);
+    if largest > IMPLAUSIBLE {
+        tracing::warn!(
+            "activity reached {largest:.1e}: finite, but the network is unstable for these parameters"
+        );
+    }
 }
+
+/// No rate, gate or current of a cortical area comes near this in Hz, pA or as a fraction.
+const IMPLAUSIBLE: f64 = 1e6;
 
 /// Recorded areas from low to high in the hierarchy, as indices into the recorded areas.
 fn hierarchical_order(prepared: &Prepared) -> (Vec<usize>, Option<Vec<f64>>) {

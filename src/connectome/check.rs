@@ -7,7 +7,8 @@ use std::fmt;
 use serde::Serialize;
 
 use super::manifest::{FileEntry, GradientEntry, Manifest, line_of};
-use super::{Area, Gradient, suggest};
+use super::{Area, Gradient};
+use crate::spec::suggest;
 
 /// Slack of the rule that FLN rows sum to at most 1, for sums of decimal fractions.
 const ROW_SUM_SLACK: f64 = 1e-9;
@@ -203,7 +204,7 @@ impl Table {
                     shown(name),
                     at.map(|line| format!(" in line {line}"))
                         .unwrap_or_default(),
-                    suggest::did_you_mean(&close)
+                    suggest::hint(&close)
                 ),
             );
         }
@@ -276,7 +277,7 @@ impl AreaIndex {
                     "unknown area: found {}, expected one of the {} areas{}",
                     shown(name),
                     self.len(),
-                    suggest::did_you_mean(&close)
+                    suggest::hint(&close)
                 ),
             );
         }

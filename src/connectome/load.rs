@@ -11,7 +11,8 @@ use sprs::CsMat;
 use super::bundled::{self, bundled};
 use super::check::{self, AreaIndex, Entries, Finding, Kind, Pairs, Report, Table, shown};
 use super::manifest::{End, FileEntry, LAYOUT, Manifest, line_of};
-use super::{Area, Connectome, FileHash, Gradient, Provenance, Publication, sha256_hex, suggest};
+use super::{Area, Connectome, FileHash, Gradient, Provenance, Publication};
+use crate::spec::{sha256_hex, suggest};
 
 /// Name of the manifest in every folder.
 const MANIFEST: &str = "manifest.yaml";
@@ -107,7 +108,7 @@ pub enum ConnectomeError {
         "unknown data set: found `{text}`, expected a bundled name [{}] or a folder that holds \
          manifest.yaml{}",
         .bundled.join(", "),
-        suggest::did_you_mean(.close)
+        suggest::hint(.close)
     )]
     UnknownSource {
         /// What was typed.

@@ -23,16 +23,15 @@ mod check;
 mod load;
 mod manifest;
 mod spectral;
-mod suggest;
 #[cfg(test)]
 mod tests;
 
 use ndarray::Array2;
 use serde::Serialize;
-use sha2::{Digest, Sha256};
 use sprs::CsMat;
 
 use crate::ids::AreaId;
+use crate::spec::{sha256_hex, suggest};
 
 pub use bundled::{Bundled, bundled};
 pub use check::{Finding, Report};
@@ -119,19 +118,11 @@ impl Provenance {
     }
 }
 
-/// SHA-256 of some bytes as lower-case hexadecimal.
-fn sha256_hex(bytes: &[u8]) -> String {
-    Sha256::digest(bytes)
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
-}
-
 /// No area of this name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
     "unknown area: found `{name}`, expected one of the {n_areas} areas of {connectome}{}",
-    suggest::did_you_mean(.close)
+    suggest::hint(.close)
 )]
 pub struct UnknownArea {
     /// Name asked for.
@@ -149,7 +140,7 @@ pub struct UnknownArea {
 #[error(
     "unknown gradient: found `{name}`, expected one of [{}] of {connectome}{}",
     .available.join(", "),
-    suggest::did_you_mean(.close)
+    suggest::hint(.close)
 )]
 pub struct UnknownGradient {
     /// Name asked for.

@@ -157,7 +157,7 @@ fn names_are_text_and_mistakes_get_suggestions() {
     );
     let error = c.gradient("hierachy").unwrap_err();
     assert!(
-        error.to_string().ends_with("(did you mean `hierarchy`?)"),
+        error.to_string().ends_with("; did you mean `hierarchy`?"),
         "{error}"
     );
     let error = Source::parse("macaque-markov28").unwrap_err();
@@ -336,7 +336,7 @@ fn refuses_unknown_area() {
         "fln.csv",
         "10,V1,0.1",
         "10,v1,0.1",
-        "fln.csv:4: unknown area: found `v1`, expected one of the 4 areas (did you mean `V1`?)",
+        "fln.csv:4: unknown area: found `v1`, expected one of the 4 areas; did you mean `V1`?",
     );
 }
 
@@ -543,7 +543,7 @@ fn refuses_missing_file_and_column() {
         "area,hierarchy",
         "area,hierarcy",
         "areas.csv:1: missing column: found none called `hierarchy`, which manifest.yaml names in \
-         line 16 (did you mean `hierarcy`?)",
+         line 16; did you mean `hierarcy`?",
     );
     let listed = "path: fln.csv\n    columns: [{name: weight}]";
     refused(

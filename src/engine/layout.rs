@@ -59,11 +59,10 @@ pub fn datasets(plan: &Plan) -> Vec<Dataset> {
     out
 }
 
-/// Populations of the recorded variables, in the order of the circuit's table.
+/// Populations of the recorded variables, sorted by name: E before I.
 fn populations(plan: &Plan) -> Vec<&'static str> {
     let info = plan.circuit.info();
     let mut out: Vec<&'static str> = Vec::new();
-    // Excitatory before inhibitory as the tables list them by quantity: sorted by name.
     for &v in &plan.record.variables {
         if !out.contains(&info.variables[v].population) {
             out.push(info.variables[v].population);

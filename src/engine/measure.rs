@@ -16,6 +16,7 @@ use crate::noise::{Memory, Noise};
 use crate::plan::Plan;
 use crate::spec::{ExperimentSpec, FcSpec, Method, SpecError, TimescalesSpec};
 use crate::stepper::linear::linearise;
+use crate::stimulus::nearest_step;
 
 /// Spacing of the lags at which an exact autocorrelation is evaluated, ms. Part of the estimator:
 /// the fit weighs every lag alike.
@@ -83,12 +84,15 @@ pub struct ModeTable {
     pub imag: Vec<f64>,
     /// -1 / real part, ms.
     pub timescale_ms: Vec<f64>,
-    /// Participation ratio over the areas' components of the chosen variable; NaN where it has none.
+    /// Inverse participation ratio over the areas' components of the chosen variable; NaN where it has none.
     pub participation: Vec<f64>,
 }
 
 /// Refuses measures that the experiment cannot give, before the first step.
-pub(super) fn check(network: &Network, spec: &ExperimentSpec) -> Result<(), SpecError> {
+///
+/// # Errors
+/// What is unknown, not recorded, or driven by nothing, with its place in the config.
+pub fn check(network: &Network, spec: &ExperimentSpec) -> Result<(), SpecError> {
     let analysis = &spec.analysis;
     if let Some(t) = &analysis.timescales {
         variable(network, spec, "analysis.timescales", &t.variable, t.method)?;
@@ -127,7 +131,8 @@ pub(super) fn check(network: &Network, spec: &ExperimentSpec) -> Result<(), Spec
 }
 
 /// Whether a measure needs the activity of all replicates.
-pub(super) fn needs_recording(spec: &ExperimentSpec) -> bool {
+#[must_use]
+pub fn needs_recording(spec: &ExperimentSpec) -> bool {
     let a = &spec.analysis;
     a.timescales
         .as_ref()
@@ -317,7 +322,7 @@ pub fn timescales_of(
                 return Err(spec.config.error(path, message).into());
             };
             let dt = plan.record.every as f64 * plan.dt_ms;
-            let first = recording.time_ms.partition_point(|t| *t < wanted.after_ms);
+            let first = first_sample(plan, wanted.after_ms);
             let series = recording.variables[k].slice(s![.., first.., ..]);
             simulated_timescales(series, dt, &options).map_err(failed)
         }
@@ -354,8 +359,33 @@ fn fitted(lags: &[f64], acf: &[f64], options: &FitOptions) -> Result<TimescaleRo
     })
 }
 
+fn none_finite() -> AnalysisError {
+    AnalysisError::TooFew {
+        what: "replicates that stayed finite",
+        found: 0,
+        expected: 1,
+    }
+}
+
+/// First sample that does not lie before a time.
+fn first_sample(plan: &Plan, after_ms: f64) -> usize {
+    let step = nearest_step(after_ms, plan.dt_ms);
+    let sample = step
+        .saturating_sub(plan.record.first)
+        .div_ceil(plan.record.every);
+    sample.min(plan.record.samples) as usize
+}
+
+/// The replicates that stayed finite.
+fn finite(series: ArrayView3<'_, f64>) -> Vec<usize> {
+    let all = series.outer_iter().enumerate();
+    all.filter(|(_, r)| r.iter().all(|x| x.is_finite()))
+        .map(|(k, _)| k)
+        .collect()
+}
+
 /// Timescales of recorded activity, [replicate, time, area] sampled every `dt_ms`: the
-/// autocorrelation of each area is averaged over replicates and fitted.
+/// autocorrelation of each area is averaged over the replicates that stayed finite, and fitted.
 ///
 /// # Errors
 /// Fewer samples than two, values that are not finite.
@@ -364,7 +394,11 @@ pub fn simulated_timescales(
     dt_ms: f64,
     options: &FitOptions,
 ) -> Result<Vec<TimescaleRow>, AnalysisError> {
-    let (replicates, samples, areas) = series.dim();
+    let (_, samples, areas) = series.dim();
+    let replicates = finite(series);
+    if replicates.is_empty() {
+        return Err(none_finite());
+    }
     // The estimate at lags near the length of the series rests on a handful of products.
     let max_lag =
         ((options.max_lag_ms / dt_ms).floor() as usize).min(samples.saturating_sub(1) / 2);
@@ -373,7 +407,7 @@ pub fn simulated_timescales(
         .into_par_iter()
         .map(|area| {
             let mut mean = vec![0.0; lags.len()];
-            for replicate in 0..replicates {
+            for &replicate in &replicates {
                 let x = series.slice(s![replicate, .., area]).to_vec();
                 let acf = match autocorrelation(&x, max_lag) {
                     Err(AnalysisError::Constant { .. }) => return Ok(NO_TIMESCALE),
@@ -381,7 +415,7 @@ pub fn simulated_timescales(
                 };
                 mean.iter_mut()
                     .zip(&acf)
-                    .for_each(|(m, a)| *m += a / replicates as f64);
+                    .for_each(|(m, a)| *m += a / replicates.len() as f64);
             }
             mean[0] = 1.0; // every term is 1 there; the sum of 1/n is so only to round-off
             fitted(&lags, &mean, options)
@@ -425,7 +459,7 @@ pub fn connectivity_of(
                 let message = format!("not recorded: found `{}`", wanted.variable);
                 return Err(spec.config.error(path, message).into());
             };
-            let first = recording.time_ms.partition_point(|t| *t < wanted.after_ms);
+            let first = first_sample(plan, wanted.after_ms);
             simulated_connectivity(recording.variables[k].slice(s![.., first.., ..]))
                 .map_err(failed)?
         }
@@ -437,15 +471,21 @@ pub fn connectivity_of(
     Ok(Connectivity { correlation })
 }
 
-/// Correlation matrix of recorded activity, [replicate, time, area], averaged over replicates.
+/// Correlation matrix of recorded activity, [replicate, time, area], averaged over the replicates that
+/// stayed finite.
 ///
 /// # Errors
 /// Fewer than two samples, an area that does not vary.
 pub fn simulated_connectivity(series: ArrayView3<'_, f64>) -> Result<Array2<f64>, AnalysisError> {
-    let (replicates, _, areas) = series.dim();
+    let areas = series.dim().2;
+    let replicates = finite(series);
+    if replicates.is_empty() {
+        return Err(none_finite());
+    }
     let mut mean = Array2::zeros((areas, areas));
-    for replicate in series.outer_iter() {
-        mean = mean + fc::correlation(replicate)? / replicates as f64;
+    for &replicate in &replicates {
+        let one = fc::correlation(series.slice(s![replicate, .., ..]))?;
+        mean = mean + one / replicates.len() as f64;
     }
     mean.diag_mut().fill(1.0);
     Ok(mean)

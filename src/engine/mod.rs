@@ -18,14 +18,14 @@ use crate::network::Network;
 use crate::plan::Plan;
 use crate::record::{RecordError, Writer};
 use crate::spec::{ExperimentSpec, SpecError};
-use crate::stepper::linear::{NoFixedPoint, baseline_state, start_state};
+use crate::stepper::linear::{NoFixedPoint, baseline_state, start_from, start_state};
 use crate::stepper::{Divergence, Samples, Simulation};
 
 pub use layout::{Dataset, datasets};
 pub use measure::{
-    Connectivity, LinearNetwork, Measures, ModeTable, Peak, TimescaleRow, connectivity_of,
-    exact_covariance, linear_network, measure_network, measure_recording, modes, peaks,
-    simulated_connectivity, simulated_timescales, timescales_of,
+    Connectivity, LinearNetwork, Measures, ModeTable, Peak, TimescaleRow, check as check_measures,
+    connectivity_of, exact_covariance, linear_network, measure_network, measure_recording, modes,
+    needs_recording, peaks, simulated_connectivity, simulated_timescales, timescales_of,
 };
 
 /// Why a run did not finish.
@@ -78,6 +78,17 @@ pub enum EngineError {
         duration_ms: f64,
         /// Where it is kept.
         partial: PathBuf,
+    },
+    /// The person asked to stop before anything that could be kept was finished.
+    #[error("stopped before it was finished; nothing was written")]
+    Interrupted,
+    /// The run is complete but a measure of it could not be taken.
+    #[error("{source}; the activity is complete in {}, without this measure", .path.display())]
+    Unmeasured {
+        /// The result file.
+        path: PathBuf,
+        /// What happened.
+        source: Box<EngineError>,
     },
     /// Threads could not be started.
     #[error("cannot start {threads} threads: {reason}")]
@@ -169,13 +180,7 @@ pub fn drive(
     mut sink: impl FnMut(usize, u32, usize, ArrayView2<'_, f64>) -> Result<(), EngineError>,
     mut chunk_done: impl FnMut() -> Result<(), EngineError>,
 ) -> Result<(Vec<Option<Divergence>>, u64), EngineError> {
-    let pool = rayon::ThreadPoolBuilder::new()
-        .num_threads(conditions.threads.max(1))
-        .build();
-    let pool = pool.map_err(|e| EngineError::Threads {
-        threads: conditions.threads,
-        reason: e.to_string(),
-    })?;
+    let pool = pool(conditions.threads)?;
     let capacity = chunk_samples(plan);
     let mut blocks: Vec<(u32, Simulation<'_>, Samples)> = plan
         .blocks()
@@ -187,14 +192,25 @@ pub fn drive(
         .collect();
     let areas = plan.record.areas.len();
     let mut done = 0_u64;
+    let mut reached = 0_u64;
+    let work = (plan.n_areas() as u64 * u64::from(plan.replicates)).max(1);
+    let budget = (CHUNK_AREA_STEPS / work).max(1);
     while done < plan.record.samples && !conditions.stop.load(Ordering::Relaxed) {
+        let until = reached + budget;
         pool.install(|| {
             blocks.par_iter_mut().for_each(|(_, simulation, samples)| {
                 samples.clear();
-                simulation.advance(samples);
+                simulation.advance_until(samples, until);
             });
         });
+        // All blocks stop at the same step: they have the same schedule and the same room.
         let written = blocks.first().map_or(0, |(_, _, samples)| samples.written);
+        reached = blocks
+            .first()
+            .map_or(until, |(_, simulation, _)| simulation.step());
+        if written == 0 {
+            continue;
+        }
         for (first, simulation, samples) in &blocks {
             let replicates = simulation.replicates();
             for v in 0..plan.record.variables.len() {
@@ -222,6 +238,15 @@ pub fn drive(
         .flat_map(|(_, _, samples)| samples.diverged)
         .collect();
     Ok((diverged, done))
+}
+
+/// Worker threads of a run and of its measures.
+fn pool(threads: usize) -> Result<rayon::ThreadPool, EngineError> {
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads.max(1));
+    pool.build().map_err(|e| EngineError::Threads {
+        threads,
+        reason: e.to_string(),
+    })
 }
 
 /// The error of a run in which every replicate diverged.
@@ -268,6 +293,9 @@ pub fn simulate(plan: &Plan, conditions: &Conditions<'_>) -> Result<Recording, E
     if let Some(error) = all_diverged(plan, &diverged) {
         return Err(error);
     }
+    if done < plan.record.samples {
+        return Err(EngineError::Interrupted);
+    }
     let time_ms = (0..done).map(|k| plan.sample_ms(k)).collect();
     Ok(Recording {
         variables,
@@ -289,15 +317,16 @@ pub fn run(
     output: &Path,
     conditions: &Conditions<'_>,
 ) -> Result<Outcome, EngineError> {
-    let start = start_state(plan)?;
+    check_measures(network, spec)?;
     let baseline = baseline_state(plan)?;
-    measure::check(network, spec)?;
-    let mut measures = measure_network(network, plan, spec, &baseline)?;
+    let start = start_from(plan, &baseline);
+    let pool = pool(conditions.threads)?;
+    let mut measures = pool.install(|| measure_network(network, plan, spec, &baseline))?;
     let datasets = datasets(plan);
     let layout = layout::layout(network, plan, spec, &datasets, chunk_samples(plan));
     let mut writer = Writer::create(output, &layout)?;
     let record = &plan.record;
-    let keep_all = measure::needs_recording(spec);
+    let keep_all = needs_recording(spec);
     let kept = if keep_all {
         plan.replicates as usize
     } else {
@@ -345,7 +374,11 @@ pub fn run(
     if done < record.samples {
         let partial = writer.partial().to_owned();
         let duration_ms = plan.steps as f64 * plan.dt_ms;
-        let time_ms = plan.sample_ms(done.saturating_sub(1));
+        if done == 0 {
+            writer.discard();
+            return Err(EngineError::Interrupted);
+        }
+        let time_ms = plan.sample_ms(done - 1);
         drop(writer);
         return Err(EngineError::Stopped {
             time_ms,
@@ -359,13 +392,17 @@ pub fn run(
         time_ms,
         diverged: diverged.clone(),
     };
-    let finished = measure_recording(network, plan, spec, &baseline, &recording, &mut measures)
-        .and_then(|()| layout::write_measures(&mut writer, plan, &baseline, &measures));
-    if let Err(error) = finished {
+    let measured = pool
+        .install(|| measure_recording(network, plan, spec, &baseline, &recording, &mut measures));
+    if let Err(error) = layout::write_measures(&mut writer, plan, &baseline, &measures) {
         writer.discard();
         return Err(error);
     }
     let path = writer.finish()?;
+    if let Err(error) = measured {
+        let source = Box::new(error);
+        return Err(EngineError::Unmeasured { path, source });
+    }
     for variable in &mut recording.variables {
         *variable = variable.slice(s![..1, .., ..]).to_owned();
     }

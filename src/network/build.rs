@@ -139,8 +139,20 @@ fn area(
     path: &str,
     name: &str,
 ) -> Result<AreaId, SpecError> {
-    c.area_id(name)
-        .map_err(|e| spec.config.error(path, e.to_string()))
+    c.area_id(name).map_err(|e| {
+        if is_lesioned(spec, name) && path != "lesions.areas" {
+            let message =
+                format!("area is lesioned: found `{name}`, which `lesions.areas` removes");
+            return spec.config.error(path, message);
+        }
+        spec.config.error(path, e.to_string())
+    })
+}
+
+/// Whether the experiment removes an area.
+fn is_lesioned(spec: &ExperimentSpec, name: &str) -> bool {
+    let lesions = spec.lesions.as_ref();
+    lesions.is_some_and(|l| l.areas.iter().any(|a| a == name))
 }
 
 fn area_list(
@@ -517,7 +529,14 @@ pub(super) fn noise(
         let input = input(spec, info, &format!("{path}.into"), &s.into)?;
         let wanted = dimension(info.inputs[input].unit);
         let mut targets = areas(spec, connectome, &format!("{path}.areas"), &s.areas)?;
-        let except = area_list(spec, connectome, &format!("{path}.except"), &s.except)?;
+        // What is lesioned needs no exception: one noise serves the intact and the lesioned network.
+        let except: Vec<String> = s
+            .except
+            .iter()
+            .filter(|name| !is_lesioned(spec, name))
+            .cloned()
+            .collect();
+        let except = area_list(spec, connectome, &format!("{path}.except"), &except)?;
         targets.retain(|a| !except.contains(a));
         let mean = match s.mean {
             Some(q) => in_unit(spec, &format!("{path}.mean"), q, wanted)?,

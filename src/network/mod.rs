@@ -39,7 +39,7 @@ pub struct Network {
     pub noise: Vec<Noise>,
     /// The baseline, or the guess from which it is found, [area, variable].
     pub baseline: Array2<f64>,
-    /// Whether the baseline is to be found by Newton's method from the guess.
+    /// Whether the baseline is where the network comes to rest from the guess.
     pub find_fixed_point: bool,
     /// Start values that differ from the baseline: (area, variable, value).
     pub initial: Vec<(AreaId, usize, f64)>,

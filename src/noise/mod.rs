@@ -11,6 +11,7 @@
 //!   value' = value e^{-dt/tau} + sd sqrt(1 - e^{-2 dt/tau}) N, started from its stationary law.
 
 use crate::ids::AreaId;
+use crate::lanes::Lanes;
 use crate::rng::Site;
 
 /// A noise source.
@@ -64,8 +65,8 @@ impl Noise {
                 amplitude: self.sd * (bin_ms / dt_ms).sqrt(),
             },
             Memory::Ou { tau_ms } => Update {
-                decay: (-dt_ms / tau_ms).exp(),
-                amplitude: self.sd * (-(-2.0 * dt_ms / tau_ms).exp_m1()).sqrt(),
+                decay: Lanes::exp(-dt_ms / tau_ms),
+                amplitude: self.sd * (-Lanes::exp_m1(-2.0 * dt_ms / tau_ms)).sqrt(),
             },
         }
     }

@@ -477,25 +477,30 @@ fn check_size(network: &Network, spec: &ExperimentSpec, steps: u64) -> Result<()
 /// Refuses a step that the fastest time constant of the circuit cannot bear.
 fn check_step_length(network: &Network, spec: &ExperimentSpec) -> Result<(), SpecError> {
     let info = network.info();
-    let dt = spec.run.dt_ms;
-    for (k, p) in info.parameters.iter().enumerate() {
-        if !p.name.starts_with("tau") {
-            continue;
-        }
-        for (area, &tau) in network.parameters.column(k).iter().enumerate() {
-            if dt > LARGEST_DT_PER_TAU * tau {
-                let message = format!(
-                    "time step too long: found {dt} ms, expected at most {} ms, half of {} = {tau} \
-                     ms in area {}",
-                    LARGEST_DT_PER_TAU * tau,
-                    p.name,
-                    network.connectome.areas[area].name
-                );
-                return Err(spec.config.error("simulation.dt", message));
-            }
-        }
+    let constants = info.parameters.iter().enumerate();
+    let constants = constants.filter(|(_, p)| p.name.starts_with("tau"));
+    let fastest = constants
+        .flat_map(|(k, p)| {
+            let column = network.parameters.column(k).to_vec();
+            column
+                .into_iter()
+                .enumerate()
+                .map(move |(area, tau)| (tau, area, p.name))
+        })
+        .min_by(|a, b| a.0.total_cmp(&b.0));
+    let Some((tau, area, name)) = fastest else {
+        return Ok(());
+    };
+    let (dt, limit) = (spec.run.dt_ms, LARGEST_DT_PER_TAU * tau);
+    if dt <= limit {
+        return Ok(());
     }
-    Ok(())
+    let message = format!(
+        "time step too long: found {dt} ms, expected at most {limit} ms, half of {name} = {tau} ms \
+         in area {}",
+        network.connectome.areas[area].name
+    );
+    Err(spec.config.error("simulation.dt", message))
 }
 
 /// Refuses combinations of stepper, order and noise that would not have their declared order.

@@ -13,7 +13,9 @@ pub enum RecordError {
     #[error("the layout of a result file is wrong: {0}")]
     Layout(String),
     /// The folder that should hold the file does not exist.
-    #[error("{path}: the folder {folder} does not exist; create it first or choose another path")]
+    #[error(
+        "{path}: cannot write there: found no folder {folder}, expected one that exists; create it first or choose another path"
+    )]
     NoFolder {
         /// The result file asked for.
         path: PathBuf,

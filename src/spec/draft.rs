@@ -198,7 +198,7 @@ pub struct BaselineDraft {
 pub enum SolveDraft {
     /// Background currents: `state` itself becomes the fixed point.
     Background,
-    /// The state: the fixed point that Newton's method reaches from `state`.
+    /// The state: the fixed point at which the network comes to rest from `state`.
     FixedPoint,
     /// Nothing: `state` is where the run starts.
     #[default]

@@ -171,6 +171,8 @@ pub struct FcSpec {
 
 /// Longest lag when none is typed, ms: the default of the timescale estimator.
 const DEFAULT_MAX_LAG_MS: f64 = 6000.0;
+/// Longest lag that may be asked for, ms: no timescale of the cortex needs more than 1000 s of lags.
+const LARGEST_MAX_LAG_MS: f64 = 1e6;
 
 /// Resolves a draft. Errors name the key path, which the caller turns into a line and column.
 pub(super) fn resolve(draft: Draft, config: Config) -> Result<ExperimentSpec, SpecError> {
@@ -315,8 +317,12 @@ fn resolve_noise(
             .map_err(|e| config.error(&format!("{path}.{key}"), e.to_string()))?;
         if ms <= 0.0 || n.sd.value < 0.0 {
             let found = if ms <= 0.0 { q } else { n.sd };
-            let key = if ms <= 0.0 { key } else { "sd" };
-            let message = format!("out of range: found {found}, expected {key} above 0");
+            let (key, least) = if ms <= 0.0 {
+                (key, "above 0")
+            } else {
+                ("sd", "of 0 or more")
+            };
+            let message = format!("out of range: found {found}, expected {key} {least}");
             return Err(config.error(&format!("{path}.{key}"), message));
         }
         let memory = match n.kind {
@@ -370,7 +376,15 @@ fn resolve_analysis(config: &Config, draft: AnalysisDraft) -> Result<AnalysisSpe
             max_lag,
             after,
         }) => {
-            let max_lag_ms = time("analysis.timescales.max_lag", max_lag, DEFAULT_MAX_LAG_MS)?;
+            let path = "analysis.timescales.max_lag";
+            let max_lag_ms = time(path, max_lag, DEFAULT_MAX_LAG_MS)?;
+            if !(max_lag_ms > 0.0 && max_lag_ms <= LARGEST_MAX_LAG_MS) {
+                let message = format!(
+                    "out of range: found {max_lag_ms} ms, expected above 0 and at most \
+                     {LARGEST_MAX_LAG_MS} ms"
+                );
+                return Err(config.error(path, message));
+            }
             Some(TimescalesSpec {
                 method,
                 variable,

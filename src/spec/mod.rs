@@ -101,14 +101,15 @@ impl Config {
     /// SHA-256 of the canonical text, as hexadecimal.
     #[must_use]
     pub fn digest(&self) -> String {
-        hex(&Sha256::digest(self.canonical().as_bytes()))
+        sha256_hex(self.canonical().as_bytes())
     }
 }
 
-/// Bytes as lower-case hexadecimal.
+/// SHA-256 of some bytes as lower-case hexadecimal.
 #[must_use]
-pub fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|b| format!("{b:02x}")).collect()
+pub fn sha256_hex(bytes: &[u8]) -> String {
+    let digest = Sha256::digest(bytes);
+    digest.iter().map(|b| format!("{b:02x}")).collect()
 }
 
 /// Reads an experiment from a path or a bundled name and lays `sets` (`path=value`) on top.
@@ -370,7 +371,7 @@ fn merge_layers(mut layers: Vec<Node>) -> Result<Node, SpecError> {
             definition = Some((i, presets));
         }
         if let Some(preset) = layer.take("preset") {
-            chosen = Some(preset);
+            chosen = (preset.value != Value::Null).then_some(preset);
         }
     }
     if let Some(choice) = &chosen {
@@ -418,8 +419,9 @@ fn merge_layers(mut layers: Vec<Node>) -> Result<Node, SpecError> {
         );
         layers.insert(i + 1, patch);
     }
-    let mut layers = layers.into_iter();
-    let mut tree = layers.next().expect("a config has at least one layer");
+    // From an empty map, so that a null means the same in the lowest layer as in any other.
+    let top = layers.last().expect("a config has at least one layer");
+    let mut tree = Node::empty_map(top.at.clone());
     for layer in layers {
         tree.merge(layer);
     }

@@ -1,9 +1,12 @@
-//! "Did you mean": the nearest of the names that exist.
+//! "Did you mean": names close to a mistyped one.
 
-/// Edits (insert, delete, replace, swap of neighbours) that turn `a` into `b`, ignoring case.
-fn distance(a: &str, b: &str) -> usize {
-    let a: Vec<char> = a.to_lowercase().chars().collect();
-    let b: Vec<char> = b.to_lowercase().chars().collect();
+/// Longest name, in characters, for which suggestions are sought.
+const LONGEST: usize = 64;
+/// Most suggestions given.
+const MOST: usize = 3;
+
+/// Edits (insert, delete, replace, swap of neighbours) that turn `a` into `b`.
+fn distance(a: &[char], b: &[char]) -> usize {
     let mut rows = vec![(0..=b.len()).collect::<Vec<_>>()];
     for i in 1..=a.len() {
         let mut row = vec![i; b.len() + 1];
@@ -19,22 +22,47 @@ fn distance(a: &str, b: &str) -> usize {
     rows[a.len()][b.len()]
 }
 
-/// The known name nearest to `found`, if it is near enough to be meant.
+/// Up to three of the known names near enough to `found` to be meant, the nearest first; names that
+/// differ in the case of letters only come before all others.
 #[must_use]
-pub fn nearest<'a>(found: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let limit = (found.chars().count() / 3).max(1);
-    known
+pub fn close_names<'a>(found: &str, known: impl IntoIterator<Item = &'a str>) -> Vec<String> {
+    let wanted: Vec<char> = found.to_lowercase().chars().collect();
+    if wanted.len() > LONGEST {
+        return Vec::new();
+    }
+    let limit = (wanted.len() / 3).max(1);
+    let mut near: Vec<(usize, &str)> = known
         .into_iter()
-        .map(|name| (distance(found, name), name))
-        .filter(|(d, _)| *d <= limit)
-        .min_by_key(|(d, _)| *d)
-        .map(|(_, name)| name)
+        .filter_map(|name| {
+            let other: Vec<char> = name.to_lowercase().chars().collect();
+            if other.len().abs_diff(wanted.len()) > limit {
+                return None;
+            }
+            let edits = distance(&wanted, &other);
+            (edits <= limit).then_some((edits, name))
+        })
+        .collect();
+    near.sort_unstable();
+    near.into_iter()
+        .take(MOST)
+        .map(|(_, name)| name.to_owned())
+        .collect()
 }
 
-/// `; did you mean `x`?` or nothing: the end of an error message.
+/// `; did you mean `x` or `y`?` or nothing: the end of an error message.
+#[must_use]
+pub fn hint(close: &[String]) -> String {
+    if close.is_empty() {
+        return String::new();
+    }
+    let quoted: Vec<String> = close.iter().map(|name| format!("`{name}`")).collect();
+    format!("; did you mean {}?", quoted.join(" or "))
+}
+
+/// [`hint`] of [`close_names`].
 #[must_use]
 pub fn did_you_mean<'a>(found: &str, known: impl IntoIterator<Item = &'a str>) -> String {
-    nearest(found, known).map_or(String::new(), |name| format!("; did you mean `{name}`?"))
+    hint(&close_names(found, known))
 }
 
 #[cfg(test)]
@@ -44,10 +72,13 @@ mod tests {
     #[test]
     fn near_names_are_offered_and_far_ones_not() {
         let keys = ["duration", "dt", "stepper", "seed"];
-        assert_eq!(nearest("duraton", keys), Some("duration"));
-        assert_eq!(nearest("sede", keys), Some("seed"));
-        assert_eq!(nearest("Stepper", keys), Some("stepper"));
-        assert_eq!(nearest("amplitude", keys), None);
-        assert_eq!(nearest("8L", ["8l", "8m"]), Some("8l"));
+        assert_eq!(close_names("duraton", keys), ["duration"]);
+        assert_eq!(close_names("sede", keys), ["seed"]);
+        assert_eq!(close_names("Stepper", keys), ["stepper"]);
+        assert!(close_names("amplitude", keys).is_empty());
+        assert_eq!(close_names("8L", ["8m", "8l"])[0], "8l");
+        assert!(close_names(&"x".repeat(5000), keys).is_empty());
+        assert_eq!(did_you_mean("sed", keys), "; did you mean `seed`?");
+        assert_eq!(did_you_mean("amplitude", keys), "");
     }
 }

@@ -124,7 +124,7 @@ impl<L: Lanes> Constants<L> {
     }
 }
 
-/// Lanes beyond the last area repeat it, so that they stay as finite as it does; nothing reads them.
+/// Lanes beyond the last area repeat its numbers; nothing reads what becomes of them.
 fn spread<L: Lanes>(
     values: &[f64],
     fields: usize,

@@ -176,12 +176,13 @@ macro_rules! for_isa {
 }
 
 for_isa! {
-    /// Runs until the samples are full or the last step is done.
+    /// Runs until the samples are full, the step `until` is reached, or the last step is done.
     run<C: LocalCircuit, L: NoisyLanes>(
         plan: &Plan,
         c: &Constants<L>,
         state: &mut State<L>,
         samples: &mut Samples,
+        until: u64,
     ) = advance
 }
 
@@ -202,6 +203,7 @@ fn advance<C: LocalCircuit, L: NoisyLanes>(
     c: &Constants<L>,
     state: &mut State<L>,
     samples: &mut Samples,
+    until: u64,
 ) {
     let published = plan.update_order == Order::Published;
     let algebraic = C::INFO.variables.len() > C::INFO.states;
@@ -226,7 +228,7 @@ fn advance<C: LocalCircuit, L: NoisyLanes>(
             }
             sample(plan, c, state, samples);
         }
-        if state.step == plan.steps {
+        if state.step >= plan.steps.min(until) {
             return;
         }
         match (plan.stepper, plan.update_order) {

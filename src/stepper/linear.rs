@@ -115,12 +115,18 @@ fn state_slots(plan: &Plan) -> Vec<usize> {
 /// # Errors
 /// [`NoFixedPoint`] when one is asked for and not found.
 pub fn start_state(plan: &Plan) -> Result<Vec<f64>, NoFixedPoint> {
-    let mut x = baseline_state(plan)?;
+    Ok(start_from(plan, &baseline_state(plan)?))
+}
+
+/// The baseline ([position][variable]) with the start values given for single areas.
+#[must_use]
+pub fn start_from(plan: &Plan, baseline: &[f64]) -> Vec<f64> {
+    let mut x = baseline.to_vec();
     let variables = plan.circuit.info().variables.len();
     for &(position, variable, value) in &plan.initial {
         x[position * variables + variable] = value;
     }
-    Ok(x)
+    x
 }
 
 /// The baseline, [position][variable]: as given, or where the network comes to rest from it.

@@ -94,7 +94,8 @@ impl Samples {
 }
 
 trait Block: Send {
-    fn advance(&mut self, samples: &mut Samples);
+    fn advance(&mut self, samples: &mut Samples, until: u64);
+    fn step(&self) -> u64;
 }
 
 struct Runner<'a, C, L> {
@@ -105,9 +106,20 @@ struct Runner<'a, C, L> {
 }
 
 impl<C: LocalCircuit, L: NoisyLanes> Block for Runner<'_, C, L> {
-    fn advance(&mut self, samples: &mut Samples) {
+    fn step(&self) -> u64 {
+        self.state.step
+    }
+
+    fn advance(&mut self, samples: &mut Samples, until: u64) {
         let isa = self.constants.isa;
-        kernel::run::<C, L>(isa, self.plan, &self.constants, &mut self.state, samples);
+        kernel::run::<C, L>(
+            isa,
+            self.plan,
+            &self.constants,
+            &mut self.state,
+            samples,
+            until,
+        );
     }
 }
 
@@ -171,6 +183,17 @@ impl<'a> Simulation<'a> {
 
     /// Runs until the samples are full or the last step is done.
     pub fn advance(&mut self, samples: &mut Samples) {
-        self.block.advance(samples);
+        self.block.advance(samples, u64::MAX);
+    }
+
+    /// Runs until the samples are full, the step `until` is reached, or the last step is done.
+    pub fn advance_until(&mut self, samples: &mut Samples, until: u64) {
+        self.block.advance(samples, until);
+    }
+
+    /// The next step.
+    #[must_use]
+    pub fn step(&self) -> u64 {
+        self.block.step()
     }
 }

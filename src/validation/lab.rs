@@ -1,7 +1,7 @@
 //! One experiment, run as far as the measures need it.
 
 use std::fmt;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use ndarray::Array2;
 use rayon::prelude::*;
@@ -17,7 +17,7 @@ use crate::ids::AreaId;
 use crate::network::{Network, NetworkError};
 use crate::plan::{Execution, Plan};
 use crate::spec::{
-    self, ExperimentSpec, LesionBackground, LesionSpec, ShuffleKind, ShuffleSpec, SpecError,
+    self, Areas, ExperimentSpec, LesionBackground, LesionSpec, ShuffleKind, ShuffleSpec, SpecError,
 };
 use crate::stepper::linear::{NoFixedPoint, baseline_state, fixed_point, linearise};
 
@@ -72,6 +72,16 @@ pub enum LabError {
 }
 
 impl LabError {
+    /// Whether the person asked to stop.
+    #[must_use]
+    pub fn is_interrupted(&self) -> bool {
+        match self {
+            LabError::Engine(EngineError::Interrupted) => true,
+            LabError::Target { source, .. } => source.is_interrupted(),
+            _ => false,
+        }
+    }
+
     pub(super) fn of(self, id: &str) -> LabError {
         LabError::Target {
             id: id.to_owned(),
@@ -343,7 +353,7 @@ impl Lab {
                 shuffles,
                 quantile,
             } => {
-                let slowest = self.shuffled_slowest(projection, what, *shuffles)?;
+                let slowest = self.shuffled_slowest(projection, what, *shuffles, stop)?;
                 quantile_of(slowest.into_iter().flatten().collect(), *quantile)?
             }
             M::ShuffledUnstable {
@@ -351,7 +361,7 @@ impl Lab {
                 what,
                 shuffles,
             } => {
-                let slowest = self.shuffled_slowest(projection, what, *shuffles)?;
+                let slowest = self.shuffled_slowest(projection, what, *shuffles, stop)?;
                 slowest.iter().filter(|s| s.is_none()).count() as f64
             }
             M::ShuffledDecayHierarchyR2 {
@@ -364,7 +374,7 @@ impl Lab {
                 if *shuffles == 0 {
                     r2(self)?.ok_or_else(|| misfit("the network is unstable"))?
                 } else {
-                    let all = self.shuffled(projection, what, *shuffles, r2)?;
+                    let all = self.shuffled(projection, what, *shuffles, stop, r2)?;
                     quantile_of(all.into_iter().flatten().collect(), 0.5)?
                 }
             }
@@ -521,16 +531,15 @@ impl Lab {
 
     /// For every area l: |C_l - C| / |C| over the areas that are left, C_l without area l.
     fn lesion_hierarchy_r2(&mut self) -> Result<f64, LabError> {
-        let intact = self.connectivity()?;
-        let n = self.network.n_areas();
+        let mut spec = self.spec.clone();
+        spec.run.areas = Areas::All;
+        let mut whole = Lab::from_spec(spec, self.threads)?;
+        let intact = whole.connectivity()?;
+        let n = whole.network.n_areas();
         let mut impact = Vec::new();
         for l in 0..n {
-            let mut spec = self.spec.clone();
-            let areas = vec![self.plan.areas[l].clone()];
-            spec.lesions = Some(LesionSpec {
-                areas,
-                background: LesionBackground::Lesioned,
-            });
+            let mut spec = whole.spec.clone();
+            remove_areas(&mut spec, vec![whole.plan.areas[l].clone()]);
             let lesioned = Lab::from_spec(spec, self.threads)?.connectivity()?;
             let keep: Vec<usize> = (0..n).filter(|&a| a != l).collect();
             let before = intact
@@ -539,7 +548,7 @@ impl Lab {
             let norm = |m: &Array2<f64>| m.iter().map(|x| x * x).sum::<f64>().sqrt();
             impact.push(norm(&(&lesioned - &before)) / norm(&before));
         }
-        Ok(stats::linear_fit(&self.hierarchy()?, &impact)?.r2)
+        Ok(stats::linear_fit(&whole.hierarchy()?, &impact)?.r2)
     }
 
     /// Slowest timescale of every shuffled network; none for an unstable one.
@@ -548,12 +557,13 @@ impl Lab {
         projection: &str,
         what: &str,
         shuffles: u64,
+        stop: &AtomicBool,
     ) -> Result<Vec<Option<f64>>, LabError> {
         let key = (projection.to_owned(), what.to_owned(), shuffles);
         if let Some((_, known)) = self.shuffles.iter().find(|(k, _)| *k == key) {
             return Ok(known.clone());
         }
-        let slowest = self.shuffled(projection, what, shuffles, |lab| {
+        let slowest = self.shuffled(projection, what, shuffles, stop, |lab| {
             let modes = lab.modes()?;
             let slowest = nth(&modes.timescales_ms(), 0)?;
             Ok(modes.is_stable().then_some(slowest))
@@ -568,6 +578,7 @@ impl Lab {
         projection: &str,
         what: &str,
         shuffles: u64,
+        stop: &AtomicBool,
         measure: impl Fn(&mut Lab) -> Result<T, LabError> + Sync,
     ) -> Result<Vec<T>, LabError> {
         let what = match what {
@@ -579,6 +590,9 @@ impl Lab {
             return Err(misfit(format!("no projection {projection}")));
         }
         let one = |seed: u64| {
+            if stop.load(Ordering::Relaxed) {
+                return Err(EngineError::Interrupted.into());
+            }
             let mut spec = self.spec.clone();
             if let Some(shuffled) = spec.projections.get_mut(projection) {
                 shuffled.shuffle = Some(ShuffleSpec { what, seed });
@@ -675,6 +689,10 @@ impl Lab {
             let points = lab.fixed_points()?;
             Ok((lab, points))
         };
+        if !(from > 0.0 && from < to && g.strength != 0.0) {
+            let message = format!("bifurcation: found {from} to {to}, expected 0 < from < to");
+            return Err(misfit(message));
+        }
         let (mut low, mut high) = (from, to);
         let at_low = points_at(low)?.1.len();
         let at_high = points_at(high)?.1.len();
@@ -707,6 +725,15 @@ impl Lab {
     }
 }
 
+/// Removes areas on top of those that the experiment removes already.
+fn remove_areas(spec: &mut ExperimentSpec, areas: Vec<String>) {
+    let lesions = spec.lesions.get_or_insert_with(|| LesionSpec {
+        areas: Vec::new(),
+        background: LesionBackground::Lesioned,
+    });
+    lesions.areas.extend(areas);
+}
+
 /// Leaves one area of an experiment.
 fn isolate_area(spec: &mut ExperimentSpec, whole: &Network, name: &str) -> Result<(), LabError> {
     whole
@@ -722,11 +749,10 @@ fn isolate_area(spec: &mut ExperimentSpec, whole: &Network, name: &str) -> Resul
     spec.stimuli.clear();
     spec.noise.clear();
     spec.analysis = spec::AnalysisSpec::default();
-    spec.run.areas = spec::Areas::All;
-    spec.lesions = Some(LesionSpec {
-        areas: others,
-        background: LesionBackground::Lesioned,
-    });
+    spec.run.areas = Areas::All;
+    spec.initial
+        .retain(|place, _| place == "all" || place == name);
+    remove_areas(spec, others);
     Ok(())
 }
 

@@ -7,7 +7,9 @@
 mod lab;
 mod targets;
 
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use crate::engine::EngineError;
 
 pub use lab::{Lab, LabError, Value};
 pub use targets::{Case, Measure, Target, TargetFile, bundled, load};
@@ -83,6 +85,9 @@ pub fn judge(
         };
         for case in &target.cases {
             progress(scores.len(), total, &target.id);
+            if stop.load(Ordering::Relaxed) {
+                return Err(EngineError::Interrupted.into());
+            }
             let found = labs[at]
                 .1
                 .measure(&case.measure, stop)

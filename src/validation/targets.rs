@@ -251,6 +251,15 @@ pub enum Measure {
 }
 
 impl Measure {
+    /// Whether the measure gives names of areas and not a number.
+    #[must_use]
+    pub fn gives_names(&self) -> bool {
+        matches!(
+            self,
+            Measure::AreasByTimescale { .. } | Measure::BistableAreas
+        )
+    }
+
     /// A short name with its place: `peak V1`.
     #[must_use]
     pub fn label(&self) -> String {
@@ -321,6 +330,26 @@ pub fn load(name: &str, text: &str) -> Result<TargetFile, SpecError> {
                                `at_most`, `names`";
                 let path = format!("targets[{i}].cases[{k}]");
                 return Err(config.error(&path, message.to_owned()));
+            }
+            let tolerances = [
+                case.relative,
+                case.absolute,
+                target.relative,
+                target.absolute,
+            ];
+            if let Some(t) = tolerances.into_iter().flatten().find(|t| !(*t >= 0.0)) {
+                let message = format!("tolerance below 0: found {t}, expected 0 or more");
+                return Err(config.error(&format!("targets[{i}].cases[{k}]"), message));
+            }
+            if case.measure.gives_names() != !case.names.is_empty() {
+                let (found, expected) = match case.measure.gives_names() {
+                    true => ("a number", "`names`"),
+                    false => ("`names`", "a number"),
+                };
+                let message = format!(
+                    "what is compared does not fit the measure: found {found}, expected {expected}"
+                );
+                return Err(config.error(&format!("targets[{i}].cases[{k}]"), message));
             }
         }
     }
