@@ -374,8 +374,8 @@ fn times_lie_on_the_grid_and_inside_the_run() {
             &[
                 "time step too long",
                 "found 12.5 ms",
-                "at most 10 ms",
-                "tau_E",
+                "at most 5 ms",
+                "tau_I",
             ],
         ),
         (
@@ -730,10 +730,7 @@ fn outputs_that_cannot_be_are_refused_before_the_run() {
             words,
         );
     };
-    refuse(
-        "gone/out.h5",
-        &["gone/out.h5", "folder gone does not exist"],
-    );
+    refuse("gone/out.h5", &["gone/out.h5", "found no folder gone"]);
     refuse("file/out.h5", &["file/out.h5"]);
     refuse("dir", &["dir: found a folder, expected a result file"]);
     refuse(&format!("{}.h5", "x".repeat(300)), &["name too long"]);

@@ -92,7 +92,7 @@ mod tests {
         assert_eq!(refusal(&measured, 128 << 20), None);
         let all = [
             "simulation.replicates=200",
-            "analysis.timescales={method: simulated, variable: nu_E}",
+            "analysis.timescales={method: simulated, variable: nu_E, drive: ~}",
         ];
         assert!(refusal(&all, 128 << 20).is_some());
     }

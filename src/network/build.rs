@@ -140,7 +140,7 @@ fn area(
     name: &str,
 ) -> Result<AreaId, SpecError> {
     c.area_id(name).map_err(|e| {
-        if is_lesioned(spec, name) && path != "lesions.areas" {
+        if is_lesioned(spec, name) && !path.starts_with("lesions.areas") {
             let message =
                 format!("area is lesioned: found `{name}`, which `lesions.areas` removes");
             return spec.config.error(path, message);

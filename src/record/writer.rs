@@ -67,6 +67,14 @@ impl Writer {
     pub fn create(path: &Path, layout: &Layout) -> Result<Self, RecordError> {
         layout.check(&[])?;
         let (partial, lock) = claim(path)?;
+        // A new file, not the old one truncated: somebody may be reading what a dead writer left,
+        // and HDF5 would refuse to truncate under a reader.
+        match fs::remove_file(&partial) {
+            Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
+                return Err(RecordError::os(path, "replacing the unfinished file", e));
+            }
+            _ => {}
+        }
         // netCDF-4 readers list dimensions and variables in the order of creation, and an object
         // header that tracks it is of the version that takes attributes of any number. Space on
         // disk that a grown, compressed chunk has left is not used again: until the next flush,

@@ -22,8 +22,8 @@ fn distance(a: &[char], b: &[char]) -> usize {
     rows[a.len()][b.len()]
 }
 
-/// Up to three of the known names near enough to `found` to be meant, the nearest first; names that
-/// differ in the case of letters only come before all others.
+/// The known names nearest to `found`, if they are near enough to be meant: one, or up to three that
+/// are equally near. The case of letters does not count.
 #[must_use]
 pub fn close_names<'a>(found: &str, known: impl IntoIterator<Item = &'a str>) -> Vec<String> {
     let wanted: Vec<char> = found.to_lowercase().chars().collect();
@@ -43,7 +43,9 @@ pub fn close_names<'a>(found: &str, known: impl IntoIterator<Item = &'a str>) ->
         })
         .collect();
     near.sort_unstable();
+    let nearest = near.first().map_or(0, |(edits, _)| *edits);
     near.into_iter()
+        .take_while(|(edits, _)| *edits == nearest)
         .take(MOST)
         .map(|(_, name)| name.to_owned())
         .collect()
@@ -76,7 +78,8 @@ mod tests {
         assert_eq!(close_names("sede", keys), ["seed"]);
         assert_eq!(close_names("Stepper", keys), ["stepper"]);
         assert!(close_names("amplitude", keys).is_empty());
-        assert_eq!(close_names("8L", ["8m", "8l"])[0], "8l");
+        assert_eq!(close_names("8L", ["8m", "8l"]), ["8l"]);
+        assert_eq!(close_names("8I", ["8m", "8l", "46d"]), ["8l", "8m"]);
         assert!(close_names(&"x".repeat(5000), keys).is_empty());
         assert_eq!(did_you_mean("sed", keys), "; did you mean `seed`?");
         assert_eq!(did_you_mean("amplitude", keys), "");
