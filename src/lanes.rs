@@ -48,7 +48,7 @@ pub trait Lanes:
     /// Square root.
     fn sqrt(self) -> Self;
 
-    /// [x]_+ = max(x, 0): threshold-linear rectification. NaN is kept.
+    /// `[x]_+ = max(x, 0)`: threshold-linear rectification. NaN is kept.
     #[inline(always)]
     fn rectify(self) -> Self {
         let zero = Self::splat(0.0);

@@ -1,7 +1,7 @@
 //! Local circuits: one file each, and the registry. Nothing here knows areas, noise or time loops.
 //!
 //! A circuit is a table (parameters, variables, inputs, each with unit and meaning) and an
-//! equation written once over [`Lanes`]. The macro [`local_circuit!`] makes from the table the
+//! equation written once over [`Lanes`]. The macro `local_circuit!` makes from the table the
 //! structs whose fields the equation reads, so that `x.nu_E` in the code is `nu_E` in the paper.
 
 use crate::lanes::Lanes;

@@ -205,7 +205,7 @@ pub struct LinearNetwork {
     pub intensity: Array2<f64>,
 }
 
-/// The network linearised at its baseline ([position][variable]) and driven by `noise`. Means of the
+/// The network linearised at its baseline (`[position][variable]`) and driven by `noise`. Means of the
 /// noise do not move the point of linearisation.
 ///
 /// White noise of intensity S in input u adds g gᵀ S, with g the gain from u to the states; an
@@ -493,7 +493,7 @@ pub fn simulated_connectivity(series: ArrayView3<'_, f64>) -> Result<Array2<f64>
 
 /// The measures that need no activity: modes, and what is asked for by the exact method. Taken
 /// before a run, so that an unstable network is refused at the start. `baseline` is
-/// [position][variable].
+/// `[position][variable]`.
 ///
 /// # Errors
 /// As [`timescales_of`].
@@ -578,7 +578,7 @@ pub fn peaks(plan: &Plan, baseline: &[f64], recording: &Recording) -> Vec<Peak> 
 }
 
 /// Eigenmodes of the network linearised at its baseline, with inverse participation ratios over the areas'
-/// components of state variable `v`. `baseline` is [position][variable].
+/// components of state variable `v`. `baseline` is `[position][variable]`.
 ///
 /// # Errors
 /// A Jacobian that is not finite.

@@ -139,7 +139,7 @@ pub struct Recording {
 pub struct Outcome {
     /// The result file.
     pub path: PathBuf,
-    /// The baseline, [position][variable].
+    /// The baseline, `[position][variable]`.
     pub baseline: Vec<f64>,
     /// What was measured.
     pub measures: Measures,

@@ -76,7 +76,7 @@ pub struct PlanProjection {
 pub struct Epoch {
     /// First step that no longer belongs to it.
     pub end: u64,
-    /// Held input, [position][input].
+    /// Held input, `[position][input]`.
     pub input: Vec<f64>,
 }
 
@@ -129,7 +129,7 @@ pub struct Plan {
     pub order: Vec<AreaId>,
     /// Position of each area.
     pub position: Vec<usize>,
-    /// Parameters, [position][parameter].
+    /// Parameters, `[position][parameter]`.
     pub parameters: Vec<f64>,
     /// Projections.
     pub projections: Vec<PlanProjection>,
@@ -137,7 +137,7 @@ pub struct Plan {
     pub epochs: Vec<Epoch>,
     /// Noise, sorted by source and position.
     pub channels: Vec<Channel>,
-    /// Baseline or its guess, [position][variable].
+    /// Baseline or its guess, `[position][variable]`.
     pub baseline: Vec<f64>,
     /// Whether the baseline is to be found from the guess.
     pub find_fixed_point: bool,

@@ -110,7 +110,7 @@ impl Dim {
         }
     }
 
-    /// A dimension with real coordinates [units].
+    /// A dimension with real coordinates, unit `units`.
     #[must_use]
     pub fn float(name: &str, values: Vec<f64>, units: &str, long_name: &str) -> Self {
         let (len, units, long_name) = (values.len(), units.to_owned(), long_name.to_owned());
@@ -127,7 +127,7 @@ impl Dim {
         }
     }
 
-    /// A dimension with whole-number coordinates [units].
+    /// A dimension with whole-number coordinates, unit `units`.
     #[must_use]
     pub fn int(name: &str, values: Vec<i64>, units: &str, long_name: &str) -> Self {
         let (len, units, long_name) = (values.len(), units.to_owned(), long_name.to_owned());

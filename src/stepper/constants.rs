@@ -18,11 +18,11 @@ pub(crate) struct Constants<L> {
     pub over_areas: bool,
     /// Instruction set of this machine.
     pub isa: Isa,
-    /// [cell][parameter].
+    /// `[cell][parameter]`.
     pub parameters: Vec<L>,
     /// Projections.
     pub projections: Vec<ProjectionOf<L>>,
-    /// Held input of each epoch, [cell][input].
+    /// Held input of each epoch, `[cell][input]`.
     pub epochs: Vec<Vec<L>>,
     /// Noise.
     pub noise: Vec<NoiseRow<L>>,

@@ -26,7 +26,7 @@ pub(crate) struct State<L> {
     epoch: usize,
     /// Whether the held input already belongs to `step`.
     prepared: bool,
-    /// [cell][variable].
+    /// `[cell][variable]`.
     x: Vec<L>,
     /// Value of coloured noise.
     memory: Vec<L>,

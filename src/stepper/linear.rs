@@ -50,7 +50,7 @@ const TOLERANCE: f64 = 1e-12;
 const NEWTON_STEPS: usize = 100;
 const FLOW_STEPS: usize = 2000;
 
-/// Derivative of every state without stimuli or noise, at `x` ([position][variable]), once per seed.
+/// Derivative of every state without stimuli or noise, at `x` (`[position][variable]`), once per seed.
 struct Evaluate<'a> {
     plan: &'a Plan,
     x: &'a [f64],
@@ -109,7 +109,7 @@ fn state_slots(plan: &Plan) -> Vec<usize> {
     (0..plan.n_areas()).flat_map(slots).collect()
 }
 
-/// The state from which a run starts, [position][variable]: the baseline or the fixed point found
+/// The state from which a run starts, `[position][variable]`: the baseline or the fixed point found
 /// from it, then the start values given for single areas.
 ///
 /// # Errors
@@ -118,7 +118,7 @@ pub fn start_state(plan: &Plan) -> Result<Vec<f64>, NoFixedPoint> {
     Ok(start_from(plan, &baseline_state(plan)?))
 }
 
-/// The baseline ([position][variable]) with the start values given for single areas.
+/// The baseline (`[position][variable]`) with the start values given for single areas.
 #[must_use]
 pub fn start_from(plan: &Plan, baseline: &[f64]) -> Vec<f64> {
     let mut x = baseline.to_vec();
@@ -129,7 +129,7 @@ pub fn start_from(plan: &Plan, baseline: &[f64]) -> Vec<f64> {
     x
 }
 
-/// The baseline, [position][variable]: as given, or where the network comes to rest from it.
+/// The baseline, `[position][variable]`: as given, or where the network comes to rest from it.
 /// Algebraic variables are those of the baseline without stimuli or noise.
 ///
 /// # Errors
@@ -144,7 +144,7 @@ pub fn baseline_state(plan: &Plan) -> Result<Vec<f64>, NoFixedPoint> {
 }
 
 /// The fixed point without stimuli or noise that damped Newton steps reach from `guess`
-/// ([position][variable]): one that is near, stable or not.
+/// (`[position][variable]`): one that is near, stable or not.
 ///
 /// # Errors
 /// [`NoFixedPoint`] when the derivative stays above 1e-12 of the variable's size per ms.
@@ -309,7 +309,7 @@ fn norm(r: &[f64]) -> f64 {
     r.iter().map(|v| v * v).sum::<f64>().sqrt()
 }
 
-/// Largest absolute derivative of any state at `x` ([position][variable]), per ms: 0 at a fixed
+/// Largest absolute derivative of any state at `x` (`[position][variable]`), per ms: 0 at a fixed
 /// point.
 #[must_use]
 pub fn largest_derivative(plan: &Plan, x: &[f64]) -> f64 {
@@ -320,7 +320,7 @@ pub fn largest_derivative(plan: &Plan, x: &[f64]) -> f64 {
         .fold(0.0, f64::max)
 }
 
-/// Linearises the network at `x` ([position][variable]), without stimuli or noise.
+/// Linearises the network at `x` (`[position][variable]`), without stimuli or noise.
 #[must_use]
 pub fn linearise(plan: &Plan, x: &[f64]) -> Linearised {
     let info = plan.circuit.info();

@@ -130,7 +130,7 @@ pub struct Simulation<'a> {
 }
 
 impl<'a> Simulation<'a> {
-    /// A block of `replicates` from `first` on, that starts from `start`, [position][variable].
+    /// A block of `replicates` from `first` on, that starts from `start`, `[position][variable]`.
     #[must_use]
     pub fn new(plan: &'a Plan, first: u32, replicates: u32, start: &[f64]) -> Self {
         struct Make<'a, 's> {
@@ -195,5 +195,78 @@ impl<'a> Simulation<'a> {
     #[must_use]
     pub fn step(&self) -> u64 {
         self.block.step()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::constants::Constants;
+    use super::kernel::{self, Isa, State};
+    use super::*;
+    use crate::network::Network;
+    use crate::plan::Execution;
+    use crate::spec;
+
+    /// Bits of a noisy run with the hot code compiled for one instruction set.
+    struct Run<'a> {
+        plan: &'a Plan,
+        isa: Isa,
+    }
+
+    impl Run<'_> {
+        fn bits<C: LocalCircuit, L: NoisyLanes>(&self) -> Vec<u64> {
+            let mut constants = Constants::<L>::new(self.plan, self.plan.lanes.axis);
+            constants.isa = self.isa;
+            let start = linear::start_state(self.plan).unwrap();
+            let replicates = vec![Replicate(0); 1];
+            let mut state = State::new(self.plan, &constants, &start, replicates);
+            let mut samples = Samples::new(self.plan, 1, self.plan.record.samples as usize);
+            kernel::run::<C, L>(
+                self.isa,
+                self.plan,
+                &constants,
+                &mut state,
+                &mut samples,
+                u64::MAX,
+            );
+            samples.data.iter().map(|x| x.to_bits()).collect()
+        }
+    }
+
+    impl CircuitVisitor for Run<'_> {
+        type Output = Vec<u64>;
+
+        fn visit<C: LocalCircuit>(self) -> Vec<u64> {
+            match self.plan.lanes.width {
+                8 => self.bits::<C, Pack<8>>(),
+                _ => self.bits::<C, f64>(),
+            }
+        }
+    }
+
+    #[test]
+    fn every_instruction_set_of_this_machine_gives_the_same_bits() {
+        let noise = "noise={a: {kind: white, into: I_E, sd: 0.5 pA, bin: 0.2 ms}, \
+                     b: {kind: ornstein_uhlenbeck, into: I_E, sd: 0.5 pA, tau: 5 ms}}";
+        for model in ["chaudhuri2015", "chaudhuri2015_nonlinear"] {
+            let sets = [noise, "simulation.duration=40 ms"].map(str::to_owned);
+            let spec = spec::load(model, &sets).unwrap();
+            let network = Network::build(&spec).unwrap();
+            for width in [1, 8] {
+                let execution = Execution {
+                    width: Some(width),
+                    axis: Some(crate::plan::Axis::Areas),
+                };
+                let plan = Plan::compile(&network, &spec, execution).unwrap();
+                let run = |isa| plan.circuit.visit(Run { plan: &plan, isa });
+                let base = run(Isa::Base);
+                // In the order of inclusion: a machine has all sets up to its widest.
+                for isa in [Isa::Avx2, Isa::Avx512] {
+                    if isa == Isa::detect() || Isa::detect() == Isa::Avx512 {
+                        assert!(run(isa) == base, "{model}, {width} lanes, {isa:?}");
+                    }
+                }
+            }
+        }
     }
 }

@@ -337,11 +337,15 @@ pub fn load(name: &str, text: &str) -> Result<TargetFile, SpecError> {
                 target.relative,
                 target.absolute,
             ];
-            if let Some(t) = tolerances.into_iter().flatten().find(|t| !(*t >= 0.0)) {
+            if let Some(t) = tolerances
+                .into_iter()
+                .flatten()
+                .find(|t| t.is_nan() || *t < 0.0)
+            {
                 let message = format!("tolerance below 0: found {t}, expected 0 or more");
                 return Err(config.error(&format!("targets[{i}].cases[{k}]"), message));
             }
-            if case.measure.gives_names() != !case.names.is_empty() {
+            if case.measure.gives_names() == case.names.is_empty() {
                 let (found, expected) = match case.measure.gives_names() {
                     true => ("a number", "`names`"),
                     false => ("`names`", "a number"),
