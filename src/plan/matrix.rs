@@ -7,7 +7,9 @@ use crate::ids::AreaId;
 /// Rows = targets, columns = sources, both as positions in canonical order.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Matrix {
-    /// Every pair, row-major `[target * n + source]`.
+    /// Every pair, row-major `[target * n + source]`. Pairs without link are multiplied by zero, which
+    /// changes no bit of a finite sum; once a replicate has diverged, 0 × NaN spreads to areas that
+    /// the sparse form would leave finite a little longer.
     Dense {
         /// Number of positions.
         n: usize,
