@@ -50,8 +50,8 @@ fn configs() {
     println!("cargo::rerun-if-changed=configs");
     let root = PathBuf::from(std::env::var("CARGO_MANIFEST_DIR").expect("cargo sets it"));
     let mut paths = Vec::new();
-    for folder in folders(&root.join("configs")) {
-        for file in folders(&folder) {
+    for folder in entries(&root.join("configs")) {
+        for file in entries(&folder) {
             if file.extension().is_some_and(|e| e == "yaml") {
                 let path = file.strip_prefix(&root).expect("it lies below the root");
                 paths.push(path.to_string_lossy().replace('\\', "/"));
@@ -70,9 +70,9 @@ fn configs() {
 }
 
 /// What a folder holds, sorted by name.
-fn folders(path: &Path) -> Vec<PathBuf> {
-    let entries = std::fs::read_dir(path).map(|e| e.flatten().map(|e| e.path()).collect());
-    let mut paths: Vec<PathBuf> = entries.unwrap_or_default();
+fn entries(path: &Path) -> Vec<PathBuf> {
+    let found = std::fs::read_dir(path).map(|e| e.flatten().map(|e| e.path()).collect());
+    let mut paths: Vec<PathBuf> = found.unwrap_or_default();
     paths.sort();
     paths
 }

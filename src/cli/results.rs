@@ -16,7 +16,7 @@ use crate::plan::{Execution, Plan};
 use crate::record::Results;
 use crate::spec;
 use crate::spec::suggest::did_you_mean;
-use crate::stepper::linear::{baseline_state, linearise};
+use crate::stepper::linear::baseline_state;
 
 /// Which recorded activity.
 #[derive(Debug, Args)]
@@ -277,8 +277,8 @@ pub(super) fn modes(args: &ModeArgs) -> Result<ExitCode, Failure> {
             format!("unknown state: found `{wanted}`, expected one of {known}{hint}").into(),
         );
     };
-    let modes = engine::modes(&plan, &baseline, v)?;
-    let eigen = crate::analysis::modes::eigenmodes(linearise(&plan, &baseline).jacobian.view())?;
+    let eigen = engine::modes(&plan, &baseline)?;
+    let modes = engine::mode_table(&plan, &eigen, v);
     let count = args.count.min(modes.real.len());
     let strongest = |k: usize| -> Vec<(String, f64)> {
         let size = eigen.magnitudes(k).unwrap_or_default();

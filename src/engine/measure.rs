@@ -8,7 +8,7 @@ use super::{EngineError, Recording};
 use crate::analysis::AnalysisError;
 use crate::analysis::fc;
 use crate::analysis::lyapunov::{self, Lyapunov};
-use crate::analysis::modes::eigenmodes;
+use crate::analysis::modes::{Modes, eigenmodes};
 use crate::analysis::peaks;
 use crate::analysis::timescale::{FitKind, FitOptions, autocorrelation, fit_decay};
 use crate::network::Network;
@@ -96,7 +96,7 @@ pub fn check(network: &Network, spec: &ExperimentSpec) -> Result<(), SpecError> 
     let analysis = &spec.analysis;
     if let Some(t) = &analysis.timescales {
         variable(network, spec, "analysis.timescales", &t.variable, t.method)?;
-        drive(
+        driving_noise(
             network,
             spec,
             "analysis.timescales",
@@ -107,7 +107,7 @@ pub fn check(network: &Network, spec: &ExperimentSpec) -> Result<(), SpecError> 
     if let Some(f) = &analysis.functional_connectivity {
         let path = "analysis.functional_connectivity";
         variable(network, spec, path, &f.variable, f.method)?;
-        drive(network, spec, path, f.method, f.drive.as_ref())?;
+        driving_noise(network, spec, path, f.method, f.drive.as_ref())?;
     }
     if let Some(name) = &analysis.modes {
         variable(network, spec, "analysis.modes", name, Method::Exact)?;
@@ -174,8 +174,12 @@ fn variable(
     })
 }
 
-/// The noise that drives an exact measure.
-fn drive(
+/// The noise that drives an exact measure: its own, or that of the experiment. `path` is the key path
+/// of the measure.
+///
+/// # Errors
+/// What is unknown in the measure's own noise; an exact measure that nothing drives.
+pub fn driving_noise(
     network: &Network,
     spec: &ExperimentSpec,
     path: &str,
@@ -288,7 +292,7 @@ pub fn timescales_of(
     };
     match (wanted.method, recording) {
         (Method::Exact, _) => {
-            let noise = drive(network, spec, path, wanted.method, wanted.drive.as_ref())?;
+            let noise = driving_noise(network, spec, path, wanted.method, wanted.drive.as_ref())?;
             let linear = linear_network(plan, baseline, &noise);
             let covariance = exact_covariance(&linear).map_err(failed)?.covariance;
             let states = plan.circuit.info().states;
@@ -359,14 +363,6 @@ fn fitted(lags: &[f64], acf: &[f64], options: &FitOptions) -> Result<TimescaleRo
     })
 }
 
-fn none_finite() -> AnalysisError {
-    AnalysisError::TooFew {
-        what: "replicates that stayed finite",
-        found: 0,
-        expected: 1,
-    }
-}
-
 /// First sample that does not lie before a time.
 fn first_sample(plan: &Plan, after_ms: f64) -> usize {
     let step = nearest_step(after_ms, plan.dt_ms);
@@ -376,12 +372,21 @@ fn first_sample(plan: &Plan, after_ms: f64) -> usize {
     sample.min(plan.record.samples) as usize
 }
 
-/// The replicates that stayed finite.
-fn finite(series: ArrayView3<'_, f64>) -> Vec<usize> {
+/// The replicates that stayed finite: at least one.
+fn finite(series: ArrayView3<'_, f64>) -> Result<Vec<usize>, AnalysisError> {
     let all = series.outer_iter().enumerate();
-    all.filter(|(_, r)| r.iter().all(|x| x.is_finite()))
+    let kept: Vec<usize> = all
+        .filter(|(_, r)| r.iter().all(|x| x.is_finite()))
         .map(|(k, _)| k)
-        .collect()
+        .collect();
+    if kept.is_empty() {
+        return Err(AnalysisError::TooFew {
+            what: "replicates that stayed finite",
+            found: 0,
+            expected: 1,
+        });
+    }
+    Ok(kept)
 }
 
 /// Timescales of recorded activity, [replicate, time, area] sampled every `dt_ms`: the
@@ -395,10 +400,7 @@ pub fn simulated_timescales(
     options: &FitOptions,
 ) -> Result<Vec<TimescaleRow>, AnalysisError> {
     let (_, samples, areas) = series.dim();
-    let replicates = finite(series);
-    if replicates.is_empty() {
-        return Err(none_finite());
-    }
+    let replicates = finite(series)?;
     // The estimate at lags near the length of the series rests on a handful of products.
     let max_lag =
         ((options.max_lag_ms / dt_ms).floor() as usize).min(samples.saturating_sub(1) / 2);
@@ -444,7 +446,7 @@ pub fn connectivity_of(
     let areas = &plan.record.areas;
     let correlation = match (wanted.method, recording) {
         (Method::Exact, _) => {
-            let noise = drive(network, spec, path, wanted.method, wanted.drive.as_ref())?;
+            let noise = driving_noise(network, spec, path, wanted.method, wanted.drive.as_ref())?;
             let linear = linear_network(plan, baseline, &noise);
             let covariance = exact_covariance(&linear).map_err(failed)?.covariance;
             let states = plan.circuit.info().states;
@@ -478,10 +480,7 @@ pub fn connectivity_of(
 /// Fewer than two samples, an area that does not vary.
 pub fn simulated_connectivity(series: ArrayView3<'_, f64>) -> Result<Array2<f64>, AnalysisError> {
     let areas = series.dim().2;
-    let replicates = finite(series);
-    if replicates.is_empty() {
-        return Err(none_finite());
-    }
+    let replicates = finite(series)?;
     let mut mean = Array2::zeros((areas, areas));
     for &replicate in &replicates {
         let one = fc::correlation(series.slice(s![replicate, .., ..]))?;
@@ -518,7 +517,11 @@ pub fn measure_network(
     }
     if let Some(name) = &analysis.modes {
         let v = variable(network, spec, "analysis.modes", name, Method::Exact)?;
-        out.modes = Some(modes(plan, baseline, v)?);
+        let modes = modes(plan, baseline).map_err(|source| EngineError::Analysis {
+            measure: "modes".to_owned(),
+            source,
+        })?;
+        out.modes = Some(mode_table(plan, &modes, v));
     }
     Ok(out)
 }
@@ -577,18 +580,18 @@ pub fn peaks(plan: &Plan, baseline: &[f64], recording: &Recording) -> Vec<Peak> 
     plan.record.areas.iter().enumerate().map(peak).collect()
 }
 
-/// Eigenmodes of the network linearised at its baseline, with inverse participation ratios over the areas'
-/// components of state variable `v`. `baseline` is `[position][variable]`.
+/// Eigenmodes of the network linearised at its baseline (`[position][variable]`), slowest first.
 ///
 /// # Errors
 /// A Jacobian that is not finite.
-pub fn modes(plan: &Plan, baseline: &[f64], v: usize) -> Result<ModeTable, EngineError> {
-    let failed = |source| EngineError::Analysis {
-        measure: "modes".to_owned(),
-        source,
-    };
-    let linear = linearise(plan, baseline);
-    let modes = eigenmodes(linear.jacobian.view()).map_err(failed)?;
+pub fn modes(plan: &Plan, baseline: &[f64]) -> Result<Modes, AnalysisError> {
+    eigenmodes(linearise(plan, baseline).jacobian.view())
+}
+
+/// Eigenvalues, timescales and inverse participation ratios over the areas' components of state
+/// variable `v`.
+#[must_use]
+pub fn mode_table(plan: &Plan, modes: &Modes, v: usize) -> ModeTable {
     let states = plan.circuit.info().states;
     let indices: Vec<usize> = (0..plan.n_areas()).map(|a| a * states + v).collect();
     let ratio = |k| {
@@ -596,10 +599,10 @@ pub fn modes(plan: &Plan, baseline: &[f64], v: usize) -> Result<ModeTable, Engin
             .inverse_participation_ratio(k, &indices)
             .unwrap_or(f64::NAN)
     };
-    Ok(ModeTable {
+    ModeTable {
         real: modes.re().to_vec(),
         imag: modes.im().to_vec(),
         timescale_ms: modes.timescales_ms(),
         participation: (0..modes.len()).map(ratio).collect(),
-    })
+    }
 }

@@ -24,8 +24,9 @@ use crate::stepper::{Divergence, Samples, Simulation};
 pub use layout::{Dataset, datasets};
 pub use measure::{
     Connectivity, LinearNetwork, Measures, ModeTable, Peak, TimescaleRow, check as check_measures,
-    connectivity_of, exact_covariance, linear_network, measure_network, measure_recording, modes,
-    needs_recording, peaks, simulated_connectivity, simulated_timescales, timescales_of,
+    connectivity_of, driving_noise, exact_covariance, linear_network, measure_network,
+    measure_recording, mode_table, modes, needs_recording, peaks, simulated_connectivity,
+    simulated_timescales, timescales_of,
 };
 
 /// Why a run did not finish.
@@ -169,18 +170,18 @@ pub fn chunk_samples(plan: &Plan) -> usize {
 
 /// Runs all replicates from `start` and hands every chunk to `sink`: (variable, replicate, first
 /// sample, values [time, area]). Returns the first value of each replicate that was not finite, and
-/// whether the run came to its end.
+/// how many samples were finished.
 ///
 /// # Errors
-/// What the sink returns; too few resources for the threads.
-pub fn drive(
+/// What the sink and `chunk_done` return.
+fn drive(
     plan: &Plan,
     start: &[f64],
+    pool: &rayon::ThreadPool,
     conditions: &Conditions<'_>,
     mut sink: impl FnMut(usize, u32, usize, ArrayView2<'_, f64>) -> Result<(), EngineError>,
     mut chunk_done: impl FnMut() -> Result<(), EngineError>,
 ) -> Result<(Vec<Option<Divergence>>, u64), EngineError> {
-    let pool = pool(conditions.threads)?;
     let capacity = chunk_samples(plan);
     let mut blocks: Vec<(u32, Simulation<'_>, Samples)> = plan
         .blocks()
@@ -196,7 +197,11 @@ pub fn drive(
     let work = (plan.n_areas() as u64 * u64::from(plan.replicates)).max(1);
     let budget = (CHUNK_AREA_STEPS / work).max(1);
     while done < plan.record.samples && !conditions.stop.load(Ordering::Relaxed) {
-        let until = reached + budget;
+        // The steps before the first sample end before it: chunks then start at samples.
+        let until = match plan.record.first.checked_sub(reached + 1) {
+            Some(before) if before > 0 => reached + budget.min(before),
+            _ => reached + budget,
+        };
         pool.install(|| {
             blocks.par_iter_mut().for_each(|(_, simulation, samples)| {
                 samples.clear();
@@ -280,6 +285,7 @@ pub fn simulate(plan: &Plan, conditions: &Conditions<'_>) -> Result<Recording, E
     let (diverged, done) = drive(
         plan,
         &start,
+        &pool(conditions.threads)?,
         conditions,
         |v, replicate, first, values| {
             let span = first..first + values.nrows();
@@ -339,6 +345,7 @@ pub fn run(
         drive(
             plan,
             &start,
+            &pool,
             conditions,
             |v, replicate, first, values| {
                 if (replicate as usize) < kept {

@@ -249,8 +249,7 @@ impl Lab {
     fn modes(&mut self) -> Result<&Modes, LabError> {
         if self.modes.is_none() {
             let baseline = self.baseline()?.to_vec();
-            let linear = linearise(&self.plan, &baseline);
-            self.modes = Some(eigenmodes(linear.jacobian.view())?);
+            self.modes = Some(engine::modes(&self.plan, &baseline)?);
         }
         self.modes.as_ref().ok_or_else(|| misfit("no modes"))
     }
@@ -386,8 +385,7 @@ impl Lab {
             }
             M::FixedPointEigenvalue { which } => {
                 let point = self.nth_fixed_point(*which)?;
-                let linear = linearise(&self.plan, &point);
-                nth(eigenmodes(linear.jacobian.view())?.re(), 0)? * 1e3
+                nth(engine::modes(&self.plan, &point)?.re(), 0)? * 1e3
             }
             M::BistableAreas => return self.bistable_areas(),
             M::BifurcationFactor {
@@ -457,33 +455,23 @@ impl Lab {
         Ok(Some(stats::linear_fit(&self.hierarchy()?, &times)?.r2))
     }
 
-    /// The linear network under the noise that drives timescales, or connectivity.
-    fn driven(&mut self, for_connectivity: bool) -> Result<LinearNetwork, LabError> {
-        let analysis = &self.spec.analysis;
-        let (path, own) = if for_connectivity {
-            let wanted = analysis.functional_connectivity.as_ref();
-            (
-                "analysis.functional_connectivity.drive",
-                wanted.and_then(|f| f.drive.as_ref()),
-            )
-        } else {
-            let wanted = analysis.timescales.as_ref();
-            (
-                "analysis.timescales.drive",
-                wanted.and_then(|t| t.drive.as_ref()),
-            )
-        };
-        let noise = match own {
-            Some(sources) => self.network.resolve_noise(&self.spec, path, sources)?,
-            None => self.network.noise.clone(),
-        };
+    /// The linear network under the noise that drives its timescales.
+    fn driven(&mut self) -> Result<LinearNetwork, LabError> {
+        let wanted = self.spec.analysis.timescales.as_ref();
+        let noise = engine::driving_noise(
+            &self.network,
+            &self.spec,
+            "analysis.timescales",
+            spec::Method::Exact,
+            wanted.and_then(|t| t.drive.as_ref()),
+        )?;
         self.baseline()?;
         let baseline = self.baseline.as_deref().unwrap_or_default();
         Ok(engine::linear_network(&self.plan, baseline, &noise))
     }
 
     fn sd_ratio(&mut self, lobe: &str, to: &str) -> Result<f64, LabError> {
-        let covariance = engine::exact_covariance(&self.driven(false)?)?.covariance;
+        let covariance = engine::exact_covariance(&self.driven()?)?.covariance;
         let states = self.network.info().states;
         let v = self.plan.record.variables[0];
         if v >= states {
@@ -658,8 +646,7 @@ impl Lab {
             let mut lab = Lab::from_spec(spec, self.threads)?;
             let mut stable = 0;
             for point in lab.fixed_points()? {
-                let linear = linearise(&lab.plan, &point);
-                stable += usize::from(eigenmodes(linear.jacobian.view())?.is_stable());
+                stable += usize::from(engine::modes(&lab.plan, &point)?.is_stable());
             }
             if stable > 1 {
                 names.push(name);
