@@ -5,34 +5,57 @@
 //! block of 128 bits gives two normal numbers, which serve an even step and the odd step after it.
 //! Threads, lanes, batches, resume and the order of areas cannot change what an address holds.
 
+use std::array;
+
 use crate::ids::Replicate;
 use crate::lanes::{Pack, box_muller};
 
-const MULTIPLIER: [u32; 2] = [0xD251_1F53, 0xCD9E_8D57];
+const MULTIPLIER: [u64; 2] = [0xD251_1F53, 0xCD9E_8D57];
 const WEYL: [u32; 2] = [0x9E37_79B9, 0xBB67_AE85];
+const ROUNDS: usize = 10;
+const LOW: u64 = 0xFFFF_FFFF;
 
-/// Ten rounds of Philox4x32 on one 128-bit counter.
+/// The key of every round, from a seed.
+#[derive(Debug, Clone, Copy)]
+pub struct Keys([[u64; 2]; ROUNDS]);
+
+impl Keys {
+    /// The round keys of a seed.
+    #[must_use]
+    pub fn new(seed: u64) -> Self {
+        let mut key = [seed as u32, (seed >> 32) as u32];
+        Keys(array::from_fn(|_| {
+            let round = key.map(u64::from);
+            key = [key[0].wrapping_add(WEYL[0]), key[1].wrapping_add(WEYL[1])];
+            round
+        }))
+    }
+}
+
+/// Ten rounds of Philox4x32 on `N` counters side by side.
+///
+/// Words of 32 bits travel in the lower halves of 64-bit lanes, where vector units multiply them in
+/// full; what stands in the upper halves is left there and masked where it would matter.
 #[inline(always)]
+fn philox<const N: usize>(mut c: [[u64; N]; 4], keys: &Keys) -> [[u64; N]; 4] {
+    for key in &keys.0 {
+        let p0: [u64; N] = array::from_fn(|i| (c[0][i] & LOW) * MULTIPLIER[0]);
+        let p1: [u64; N] = array::from_fn(|i| (c[2][i] & LOW) * MULTIPLIER[1]);
+        c = [
+            array::from_fn(|i| (p1[i] >> 32) ^ c[1][i] ^ key[0]),
+            p1,
+            array::from_fn(|i| (p0[i] >> 32) ^ c[3][i] ^ key[1]),
+            p0,
+        ];
+    }
+    c
+}
+
+/// Philox4x32-10 of one 128-bit counter.
 #[must_use]
 pub fn philox4x32(counter: [u32; 4], key: [u32; 2]) -> [u32; 4] {
-    let [mut c0, mut c1, mut c2, mut c3] = counter;
-    let [mut k0, mut k1] = key;
-    let mut round = 0;
-    while round < 10 {
-        let p0 = u64::from(MULTIPLIER[0]) * u64::from(c0);
-        let p1 = u64::from(MULTIPLIER[1]) * u64::from(c2);
-        let next = [
-            (p1 >> 32) as u32 ^ c1 ^ k0,
-            p1 as u32,
-            (p0 >> 32) as u32 ^ c3 ^ k1,
-            p0 as u32,
-        ];
-        [c0, c1, c2, c3] = next;
-        k0 = k0.wrapping_add(WEYL[0]);
-        k1 = k1.wrapping_add(WEYL[1]);
-        round += 1;
-    }
-    [c0, c1, c2, c3]
+    let keys = Keys::new(u64::from(key[1]) << 32 | u64::from(key[0]));
+    philox::<1>(counter.map(|word| [u64::from(word)]), &keys).map(|[word]| word as u32)
 }
 
 /// Where noise enters: a 64-bit name made of text, so that it does not move when areas are
@@ -58,38 +81,47 @@ impl Site {
     }
 }
 
-/// Two 32-bit words to a uniform number in (0, 1], 53 bits.
+/// The upper 52 of 64 bits, as a number in [1, 2).
 #[inline(always)]
-fn unit(high: u32, low: u32) -> f64 {
-    let bits = (u64::from(high) << 21) ^ (u64::from(low) >> 11);
-    // `bits` has 53 bits; the cast to i64 is exact and has a vector form.
-    ((bits as i64) + 1) as f64 * (1.0 / 9_007_199_254_740_992.0)
+fn one_to_two(high: u64, low: u64) -> f64 {
+    let bits = (high << 32) | (low & LOW);
+    f64::from_bits((bits >> 12) | 0x3FF0_0000_0000_0000)
 }
 
-/// The two normal numbers of a step pair: for step `2 * pair` and for step `2 * pair + 1`.
+/// Two uniform numbers, in (0, 1] and in [0, 1), for a step pair at `N` addresses.
 #[inline(always)]
 #[must_use]
-pub fn normal_pair(seed: u64, pair: u32, site: Site, replicate: Replicate) -> (f64, f64) {
-    let counter = [pair, site.0 as u32, (site.0 >> 32) as u32, replicate.0];
-    let [a, b, c, d] = philox4x32(counter, [seed as u32, (seed >> 32) as u32]);
-    box_muller(unit(a, b), unit(c, d))
+pub fn uniform_pairs<const N: usize>(
+    keys: &Keys,
+    pair: u32,
+    sites: &[u64; N],
+    replicates: &[u64; N],
+) -> (Pack<N>, Pack<N>) {
+    let counters = [
+        [u64::from(pair); N],
+        *sites,
+        array::from_fn(|i| sites[i] >> 32),
+        *replicates,
+    ];
+    let [a, b, c, d] = philox(counters, keys);
+    // 2 - x is in (0, 1], where a logarithm exists.
+    let u1 = Pack(array::from_fn(|i| 2.0 - one_to_two(a[i], b[i])));
+    let u2 = Pack(array::from_fn(|i| one_to_two(c[i], d[i]) - 1.0));
+    (u1, u2)
 }
 
-/// [`normal_pair`] for `N` addresses at once, bit for bit the same numbers.
+/// The two normal numbers of a step pair, for step `2 * pair` and for step `2 * pair + 1`, at `N`
+/// addresses.
 #[inline(always)]
 #[must_use]
 pub fn normal_pairs<const N: usize>(
-    seed: u64,
+    keys: &Keys,
     pair: u32,
-    sites: &[Site; N],
-    replicates: &[Replicate; N],
+    sites: &[u64; N],
+    replicates: &[u64; N],
 ) -> (Pack<N>, Pack<N>) {
-    let mut even = Pack([0.0; N]);
-    let mut odd = Pack([0.0; N]);
-    for i in 0..N {
-        (even.0[i], odd.0[i]) = normal_pair(seed, pair, sites[i], replicates[i]);
-    }
-    (even, odd)
+    let (u1, u2) = uniform_pairs(keys, pair, sites, replicates);
+    box_muller(u1, u2)
 }
 
 /// The normal number at one address.
@@ -97,8 +129,13 @@ pub fn normal_pairs<const N: usize>(
 pub fn normal(seed: u64, step: u64, site: Site, replicate: Replicate) -> f64 {
     let pair =
         u32::try_from(step / 2).expect("a run has fewer than 2^33 steps; the plan checks it");
-    let (even, odd) = normal_pair(seed, pair, site, replicate);
-    if step.is_multiple_of(2) { even } else { odd }
+    let replicate = [u64::from(replicate.0)];
+    let (even, odd) = normal_pairs(&Keys::new(seed), pair, &[site.0], &replicate);
+    if step.is_multiple_of(2) {
+        even.0[0]
+    } else {
+        odd.0[0]
+    }
 }
 
 /// A uniform integer below `bound > 0` at an address: for shuffles, which need few and exact draws.
@@ -137,9 +174,11 @@ mod tests {
 
     #[test]
     fn vector_and_scalar_addresses_agree() {
-        let sites: [Site; 8] = std::array::from_fn(|i| Site::new("n", &format!("a{i}"), "drive"));
-        let replicates: [Replicate; 8] = std::array::from_fn(|i| Replicate(i as u32 * 3));
-        let (even, odd) = normal_pairs(42, 7, &sites, &replicates);
+        let sites: [Site; 8] = array::from_fn(|i| Site::new("n", &format!("a{i}"), "drive"));
+        let replicates: [Replicate; 8] = array::from_fn(|i| Replicate(i as u32 * 3));
+        let keys = Keys::new(42);
+        let words = (sites.map(|s| s.0), replicates.map(|r| u64::from(r.0)));
+        let (even, odd) = normal_pairs(&keys, 7, &words.0, &words.1);
         for i in 0..8 {
             assert_eq!(
                 even.0[i].to_bits(),
@@ -157,14 +196,12 @@ mod tests {
         let site = Site::new("noise", "V1", "drive_E");
         let n = 400_000_u32;
         let (mut m1, mut m2, mut m3, mut m4) = (0.0, 0.0, 0.0, 0.0);
-        for pair in 0..n / 2 {
-            let (a, b) = normal_pair(1, pair, site, Replicate(0));
-            for x in [a, b] {
-                m1 += x;
-                m2 += x * x;
-                m3 += x.powi(3);
-                m4 += x.powi(4);
-            }
+        for step in 0..n {
+            let x = normal(1, u64::from(step), site, Replicate(0));
+            m1 += x;
+            m2 += x * x;
+            m3 += x.powi(3);
+            m4 += x.powi(4);
         }
         let n = f64::from(n);
         // Five standard errors of each moment: 1, sqrt 2, sqrt 15, sqrt 96 over sqrt n.

@@ -79,6 +79,7 @@ fn a_step_allocates_nothing() {
         for (stepper, order) in [
             ("euler", "synchronous"),
             ("euler", "published"),
+            ("exponential_euler", "synchronous"),
             ("heun", "synchronous"),
             ("rk4", "synchronous"),
         ] {
@@ -89,13 +90,19 @@ fn a_step_allocates_nothing() {
                 "simulation.replicates=9".to_owned(),
                 pulse.clone(),
             ];
-            if stepper == "euler" {
-                sets.push(source("white", "bin"));
-                sets.push(source("ornstein_uhlenbeck", "tau"));
-            }
+            sets.push(source("white", "bin"));
+            sets.push(source("ornstein_uhlenbeck", "tau"));
             let text = format!("title: allocation\nfrom: {}\n", info.name);
-            let experiment = Experiment::new(&text, &sets);
+            let delay = "projections.long_range.delay={kind: distance, velocity: 3.5 m/s}";
             for (axis, width) in all_lanes() {
+                // Delays that look ahead in blocks, and shorter ones that cannot.
+                for latency in ["none", "0 ms", "2 ms"] {
+                let mut sets = sets.clone();
+                if latency != "none" {
+                    sets.push(delay.to_owned());
+                    sets.push(format!("projections.long_range.delay.latency={latency}"));
+                }
+                let experiment = Experiment::new(&text, &sets);
                 let plan = experiment.plan_with(axis, width);
                 let start = start_state(&plan).unwrap();
                 let (first, replicates) = plan.blocks()[0];
@@ -117,6 +124,7 @@ fn a_step_allocates_nothing() {
                 assert_eq!(written as u64, plan.record.samples - 3);
                 let what = format!("{} {stepper} {order}, {width} {axis:?}", info.name);
                 assert_eq!(found, 0, "{what}: requests of memory");
+                }
             }
         }
     }

@@ -5,7 +5,7 @@ mod common;
 
 use common::{Experiment, assert_same_bits, largest_difference, record, typed_copy};
 use isocortex::engine::{exact_covariance, linear_network};
-use isocortex::noise::Memory;
+use isocortex::noise::{Memory, Target};
 use isocortex::stepper::linear::{linearise, start_state};
 use ndarray::{Array2, Array4, Axis, s};
 
@@ -244,11 +244,12 @@ fn covariance_of_the_recursion(experiment: &Experiment) -> Array2<f64> {
     let mut c = Array2::<f64>::zeros((n + coloured, n + coloured));
     let mut next = n;
     for source in sources {
-        let update = source.update(dt);
+        let update = source.update(dt, 1);
         for (area, _) in &source.areas {
-            let gain = linear
-                .input_gain
-                .column(area.index() * inputs + source.input);
+            let Target::Input(input) = source.target else {
+                panic!("{} enters a derivative", source.name)
+            };
+            let gain = linear.input_gain.column(area.index() * inputs + input);
             if matches!(source.memory, Memory::Ou { .. }) {
                 a.slice_mut(s![..n, next]).scaled_add(dt, &gain);
                 a[[next, next]] = update.decay;

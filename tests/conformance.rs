@@ -10,12 +10,23 @@ use isocortex::circuit::{CIRCUITS, CircuitKind};
 use isocortex::plan::{Axis, Matrix, Plan};
 use ndarray::s;
 
-/// Stepper, order of updates, whether it takes noise.
-const SCHEMES: [(&str, &str, bool); 4] = [
-    ("euler", "synchronous", true),
-    ("euler", "published", true),
-    ("heun", "synchronous", false),
-    ("rk4", "synchronous", false),
+/// Stepper, order of updates.
+const SCHEMES: [(&str, &str); 5] = [
+    ("euler", "synchronous"),
+    ("euler", "published"),
+    ("exponential_euler", "synchronous"),
+    ("heun", "synchronous"),
+    ("rk4", "synchronous"),
+];
+
+/// Delays of 0.2 ms steps and more: shorter than one step, some of them zero; a few steps; longer
+/// than any block of steps that is summed ahead.
+const DELAYS: [&str; 5] = [
+    "{kind: distance, velocity: 300 m/s}",
+    "{kind: distance, velocity: 30 m/s}",
+    "{kind: distance, velocity: 3.5 m/s}",
+    "{kind: distance, velocity: 10 m/s, latency: 3 ms}",
+    "{kind: constant, value: 0.7 ms}",
 ];
 
 /// The model of a circuit with a pulse, recorded in full at every step.
@@ -47,6 +58,27 @@ fn config(circuit: CircuitKind, noisy: bool) -> String {
             text.push_str(&format!(
                 "  white_{i}: {{kind: white, into: {name}, mean: {mean}, sd: {sd}, bin: 1 ms}}\n  \
                  slow_{i}: {{kind: ornstein_uhlenbeck, into: {name}, sd: {sd}, tau: 2 ms}}\n",
+            ));
+        }
+        let per_ms = |value: f64, unit: &str| match unit {
+            "1" => format!("{value:?} 1/ms"),
+            unit => format!("{value:?} {unit}/ms"),
+        };
+        for (v, state) in info.variables[..info.states].iter().enumerate() {
+            let (name, sd) = (state.name, per_ms(0.03, state.unit));
+            let times = info.variables[(v + 1) % info.states].name;
+            // A derivative divided by the variable that multiplies: 1/ms where both have one unit.
+            let ratio = info.variables[(v + 1) % info.states].unit;
+            let factor = match (state.unit, ratio) {
+                (a, b) if a == b => "0.001 1/ms".to_owned(),
+                (a, "1") => format!("0.001 {a}/ms"),
+                ("1", b) => format!("0.001 1/{b}/ms"),
+                (a, b) => format!("0.001 {a}/{b}/ms"),
+            };
+            text.push_str(&format!(
+                "  drift_{v}: {{kind: white, into: {name}, sd: {sd}, mean: {sd}, bin: 1 ms}}\n  \
+                 factor_{v}: {{kind: ornstein_uhlenbeck, into: {name}, times: {times}, sd: {factor}, \
+                 tau: 3 ms}}\n",
             ));
         }
     }
@@ -93,16 +125,53 @@ fn scheme_sets(stepper: &str, order: &str) -> Vec<String> {
 fn every_circuit_scheme_and_lane_shape() {
     let lanes: Vec<_> = all_lanes().collect();
     for &circuit in CIRCUITS {
-        for (stepper, order, noisy) in SCHEMES {
+        for (stepper, order) in SCHEMES {
             for replicates in [1, 3, 11] {
                 let mut sets = scheme_sets(stepper, order);
                 sets.push(format!("simulation.replicates={replicates}"));
-                let experiment = Experiment::new(&config(circuit, noisy), &sets);
+                let experiment = Experiment::new(&config(circuit, true), &sets);
                 let what = format!("{}, {stepper}, {order}", circuit.info().name);
                 let compared = conform(&what, &experiment, &lanes);
                 assert!(compared > 10_000);
             }
         }
+    }
+}
+
+/// Delays of every length, rounded and interpolated, with every scheme and lane shape.
+#[test]
+fn delays() {
+    let lanes = [(Axis::Areas, 1), (Axis::Areas, 8), (Axis::Replicates, 4), (Axis::Replicates, 8)];
+    for &circuit in CIRCUITS {
+        for (stepper, order) in SCHEMES {
+            for delay in DELAYS {
+                for grid in ["rounded", "interpolated"] {
+                    let mut sets = scheme_sets(stepper, order);
+                    sets.push(format!("projections.long_range.delay={delay}"));
+                    sets.push(format!("simulation.delays={grid}"));
+                    let experiment = Experiment::new(&config(circuit, true), &sets);
+                    let what = format!("{}, {stepper}, {order}, {delay}, {grid}", circuit.info().name);
+                    conform(&what, &experiment, &lanes);
+                }
+            }
+        }
+    }
+}
+
+/// A run long enough that the past slides and what is negligible is set to zero, with noise looked up
+/// several times a step.
+#[test]
+fn long_runs() {
+    let lanes = [(Axis::Areas, 8), (Axis::Replicates, 4), (Axis::Replicates, 16)];
+    for (stepper, delay) in [("euler", DELAYS[0]), ("heun", DELAYS[2]), ("rk4", DELAYS[3])] {
+        let mut sets = scheme_sets(stepper, "synchronous");
+        sets.push(format!("projections.long_range.delay={delay}"));
+        sets.push("simulation.duration=70 ms".to_owned());
+        sets.push("simulation.noise_grid=0.04 ms".to_owned());
+        // Nothing drives these areas: they decay to nothing.
+        sets.push("circuit.areas={V1: {tau_E: 0.5 ms, tau_I: 0.5 ms, I_0E: -1e9 pA, I_0I: -1e9 pA}}".to_owned());
+        let experiment = Experiment::new(&config(CIRCUITS[0], true), &sets);
+        conform(&format!("{stepper}, {delay}"), &experiment, &lanes);
     }
 }
 
@@ -141,10 +210,10 @@ fn changed_networks() {
         };
         let unchanged = signature(&plain.plan());
         for change in &changes {
-            for (stepper, order, noisy) in SCHEMES {
+            for (stepper, order) in SCHEMES {
                 let mut sets = scheme_sets(stepper, order);
                 sets.extend(change.iter().cloned());
-                let experiment = Experiment::new(&config(circuit, noisy), &sets);
+                let experiment = Experiment::new(&config(circuit, true), &sets);
                 let what = format!("{}, {stepper}, {order}, {change:?}", circuit.info().name);
                 assert_ne!(
                     signature(&experiment.plan()),
@@ -201,12 +270,12 @@ fn sparse_matrices() {
             }
         }
         let connectome = inline_connectome(&areas, &links);
-        for (stepper, order, noisy) in SCHEMES {
+        for (stepper, order) in SCHEMES {
             let mut sets = scheme_sets(stepper, order);
             sets.push(format!("connectome={connectome}"));
             sets.push("simulation.duration=5 ms".to_owned());
             sets.push("simulation.replicates=2".to_owned());
-            let experiment = Experiment::new(&config(circuit, noisy), &sets);
+            let experiment = Experiment::new(&config(circuit, true), &sets);
             let plan = experiment.plan();
             for p in &plan.projections {
                 assert!(matches!(p.matrix, Matrix::Sparse { .. }));

@@ -24,9 +24,11 @@ local_circuit! {
         published_order: [["nu_E", "nu_I"]],
         background: ["I_0E", "I_0I"],
     }
+    time_constants {
+        tau_E => "time constant of the excitatory population";
+        tau_I => "time constant of the inhibitory population";
+    }
     parameters {
-        tau_E: "ms" => "time constant of the excitatory population";
-        tau_I: "ms" => "time constant of the inhibitory population";
         beta_E: "Hz/pA" => "slope of the excitatory f-I curve";
         beta_I: "Hz/pA" => "slope of the inhibitory f-I curve";
         w_EE: "pA/Hz" => "local coupling E to E";
@@ -65,6 +67,13 @@ impl LocalCircuit for Chaudhuri2015 {
         }
     }
 
+    fn leak<L: Lanes>(p: &Parameters<L>) -> Variables<L> {
+        Variables {
+            nu_E: p.tau_E.rate(),
+            nu_I: p.tau_I.rate(),
+        }
+    }
+
     /// beta I_0 = nu - beta (recurrent + long-range current): both populations stay where they are.
     fn background(p: &mut Parameters<f64>, x: &Variables<f64>, i: &Inputs<f64>) {
         p.I_0E = (x.nu_E - i.drive_E) / p.beta_E - (p.w_EE * x.nu_E + i.I_E - p.w_EI * x.nu_I);
@@ -75,13 +84,13 @@ impl LocalCircuit for Chaudhuri2015 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::lanes::Dual;
+    use crate::lanes::{Dual, Tau};
 
     fn printed<L: Lanes>(scale: f64) -> Parameters<L> {
         let s = L::splat;
         Parameters {
-            tau_E: s(20.0),
-            tau_I: s(10.0),
+            tau_E: Tau::new(s(20.0)),
+            tau_I: Tau::new(s(10.0)),
             beta_E: s(0.066),
             beta_I: s(0.351),
             w_EE: s(24.3 * scale),

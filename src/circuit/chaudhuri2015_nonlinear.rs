@@ -24,9 +24,11 @@ local_circuit! {
         published_order: [["s_E"], ["nu_E", "nu_I"]],
         background: [],
     }
+    time_constants {
+        tau_N => "decay time constant of the NMDA gate";
+        tau_I => "time constant of the inhibitory population";
+    }
     parameters {
-        tau_N: "ms" => "decay time constant of the NMDA gate";
-        tau_I: "ms" => "time constant of the inhibitory population";
         gamma: "1" => "gate opened per excitatory spike";
         a: "Hz/pA" => "gain of the excitatory rate function";
         b: "Hz" => "threshold of the excitatory rate function";
@@ -78,11 +80,20 @@ impl LocalCircuit for Chaudhuri2015Nonlinear {
             nu_E: zero,
         }
     }
+
+    fn leak<L: Lanes>(p: &Parameters<L>) -> Variables<L> {
+        Variables {
+            s_E: p.tau_N.rate(),
+            nu_I: p.tau_I.rate(),
+            nu_E: L::splat(0.0),
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::lanes::Tau;
 
     /// Isolated areas (M1.20, M1.22): the published fixed points do not move.
     #[test]
@@ -94,8 +105,8 @@ mod tests {
             (4.4, 0.597_92, 38.665, f64::NAN),
         ] {
             let p = Parameters {
-                tau_N: 60.0,
-                tau_I: 10.0,
+                tau_N: Tau::new(60.0),
+                tau_I: Tau::new(10.0),
                 gamma: 0.641,
                 a: 0.27,
                 b: 108.0,

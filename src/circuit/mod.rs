@@ -58,8 +58,10 @@ pub struct CircuitInfo {
     pub citation: &'static str,
     /// DOI of the publication.
     pub doi: &'static str,
-    /// Parameters, in the order of the struct.
+    /// Parameters, in the order of the struct: first the time constants, then the others.
     pub parameters: &'static [Parameter],
+    /// How many of the parameters are time constants, [ms].
+    pub time_constants: usize,
     /// Variables: first the states, then the algebraic ones.
     pub variables: &'static [Variable],
     /// How many of the variables are states.
@@ -107,12 +109,25 @@ pub trait Fields<L: Lanes>: Copy {
     fn write(&self, slice: &mut [L]);
 }
 
+/// Parameters as a struct of lanes. Time constants are [`Tau`]s, which divide at the price of a
+/// product.
+pub trait ParameterFields<L: Lanes>: Copy {
+    /// Reads the parameters from a slice in the order of the table, time constants in ms.
+    fn from_values(values: &[L]) -> Self;
+
+    /// The same from a function of the index in the table, time constants as rates in 1/ms.
+    fn from_rates(get: impl Fn(usize) -> L) -> Self;
+
+    /// Writes the parameters to a slice in the order of the table, time constants in ms.
+    fn write_values(&self, values: &mut [L]);
+}
+
 /// The equation of a local circuit.
 pub trait LocalCircuit: Copy + Default + Send + Sync + 'static {
     /// The table.
     const INFO: CircuitInfo;
     /// Parameters as a struct.
-    type Parameters<L: Lanes>: Fields<L>;
+    type Parameters<L: Lanes>: ParameterFields<L>;
     /// Variables as a struct: states, then algebraic variables.
     type Variables<L: Lanes>: Fields<L>;
     /// Inputs as a struct.
@@ -136,6 +151,15 @@ pub trait LocalCircuit: Copy + Default + Send + Sync + 'static {
         i: &Self::Inputs<L>,
     ) -> Self::Variables<L>;
 
+    /// Rate of the linear decay of each state, [1/ms], which the exponential Euler stepper takes
+    /// exactly: the drift is -leak x + what does not decay. 0 for a state without such a term.
+    ///
+    /// Algebraic fields are ignored. Without a definition every rate is 0, and the exponential
+    /// stepper is Euler's.
+    fn leak<L: Lanes>(_p: &Self::Parameters<L>) -> Self::Variables<L> {
+        Self::Variables::read(&vec![L::splat(0.0); Self::INFO.variables.len()])
+    }
+
     /// Sets the background parameters so that `x` is a fixed point under the inputs `i`.
     ///
     /// Only called when [`CircuitInfo::background`] is not empty.
@@ -154,10 +178,11 @@ pub trait LocalCircuit: Copy + Default + Send + Sync + 'static {
 ///     /// Paper, equations.
 ///     Name { name: "…", title: "…", citation: "…", doi: "…",
 ///            sent: ["nu_E"], published_order: [["nu_E", "nu_I"]], background: ["I_0E"] }
-///     parameters Parameters { tau_E: "ms" => "meaning"; … }
-///     states Variables { nu_E: "Hz", "nu" of "E", 0.0..INFINITY => "meaning"; … }
+///     time_constants { tau_E => "meaning"; … }
+///     parameters { w_EE: "pA/Hz" => "meaning"; … }
+///     states { nu_E: "Hz", "nu" of "E", 0.0..INFINITY => "meaning"; … }
 ///     algebraic { … }
-///     inputs Inputs { I_E: "pA" => "meaning"; … }
+///     inputs { I_E: "pA" => "meaning"; … }
 /// }
 /// ```
 macro_rules! local_circuit {
@@ -172,6 +197,7 @@ macro_rules! local_circuit {
             published_order: [$([$($stage:literal),*]),*],
             background: [$($background:literal),*] $(,)?
         }
+        time_constants { $($t:ident => $t_doc:literal;)* }
         parameters { $($p:ident: $p_unit:literal => $p_doc:literal;)* }
         states { $($x:ident: $x_unit:literal, $x_q:literal of $x_pop:literal, $x_min:literal..$x_max:expr => $x_doc:literal;)* }
         algebraic { $($y:ident: $y_unit:literal, $y_q:literal of $y_pop:literal, $y_min:literal..$y_max:expr => $y_doc:literal;)* }
@@ -181,7 +207,7 @@ macro_rules! local_circuit {
         #[derive(Debug, Clone, Copy, Default)]
         pub struct $circuit;
 
-        $crate::circuit::fields!("Parameters of the circuit." Parameters { $($p: $p_unit, $p_doc;)* });
+        $crate::circuit::parameters!({ $($t: $t_doc;)* } { $($p: $p_unit, $p_doc;)* });
         $crate::circuit::fields!("Variables of the circuit: states, then algebraic ones." Variables { $($x: $x_unit, $x_doc;)* $($y: $y_unit, $y_doc;)* });
         $crate::circuit::fields!("Inputs of the circuit." Inputs { $($i: $i_unit, $i_doc;)* });
 
@@ -192,7 +218,11 @@ macro_rules! local_circuit {
                 title: $title,
                 citation: $citation,
                 doi: $doi,
-                parameters: &[$($crate::circuit::Parameter { name: stringify!($p), unit: $p_unit, doc: $p_doc }),*],
+                parameters: &[
+                    $($crate::circuit::Parameter { name: stringify!($t), unit: "ms", doc: $t_doc },)*
+                    $($crate::circuit::Parameter { name: stringify!($p), unit: $p_unit, doc: $p_doc },)*
+                ],
+                time_constants: [$(stringify!($t)),*].len(),
                 variables: &[
                     $($crate::circuit::Variable { name: stringify!($x), unit: $x_unit, doc: $x_doc, quantity: $x_q, population: $x_pop, min: $x_min, max: $x_max },)*
                     $($crate::circuit::Variable { name: stringify!($y), unit: $y_unit, doc: $y_doc, quantity: $y_q, population: $y_pop, min: $y_min, max: $y_max },)*
@@ -206,6 +236,48 @@ macro_rules! local_circuit {
         }
     };
 }
+
+/// The struct of the parameters.
+macro_rules! parameters {
+    ({ $($t:ident: $t_doc:literal;)* } { $($p:ident: $p_unit:literal, $p_doc:literal;)* }) => {
+        /// Parameters of the circuit.
+        #[derive(Debug, Clone, Copy)]
+        pub struct Parameters<L> {
+            $(#[doc = concat!($t_doc, " [ms]")] pub $t: $crate::lanes::Tau<L>,)*
+            $(#[doc = concat!($p_doc, " [", $p_unit, "]")] pub $p: L,)*
+        }
+
+        impl<L: $crate::lanes::Lanes> $crate::circuit::ParameterFields<L> for Parameters<L> {
+            fn from_values(values: &[L]) -> Self {
+                let mut next = values.iter().copied();
+                let mut value = || next.next().expect("a slice with one value a parameter");
+                Parameters {
+                    $($t: $crate::lanes::Tau::new(value()),)*
+                    $($p: value(),)*
+                }
+            }
+
+            #[inline(always)]
+            fn from_rates(get: impl Fn(usize) -> L) -> Self {
+                let mut at = 0;
+                let mut value = || {
+                    at += 1;
+                    get(at - 1)
+                };
+                Parameters {
+                    $($t: $crate::lanes::Tau::from_rate(value()),)*
+                    $($p: value(),)*
+                }
+            }
+
+            fn write_values(&self, values: &mut [L]) {
+                let all = [$(L::splat(1.0) / self.$t.rate(),)* $(self.$p),*];
+                values.copy_from_slice(&all);
+            }
+        }
+    };
+}
+use parameters;
 
 /// A struct of lanes with its slice layout.
 macro_rules! fields {
@@ -282,6 +354,7 @@ pub trait CircuitVisitor {
 registry! {
     chaudhuri2015::Chaudhuri2015,
     chaudhuri2015_nonlinear::Chaudhuri2015Nonlinear,
+    wilson_cowan::WilsonCowan,
 }
 
 impl CircuitKind {
@@ -336,7 +409,12 @@ mod tests {
                 let times = staged.iter().filter(|s| **s == v.name).count();
                 assert_eq!(times, 1, "{}: {} in the published order", info.name, v.name);
             }
-            assert!(info.sent.iter().all(|s| info.variable(s).is_some()));
+            let states = &info.variables[..info.states];
+            assert!(info.sent.iter().all(|s| states.iter().any(|v| v.name == *s)));
+            let taus = info.parameters[..info.time_constants].iter();
+            assert!(taus.clone().all(|p| p.name.starts_with("tau")));
+            // Stimuli and noise name inputs and variables in one breath.
+            assert!(info.inputs.iter().all(|i| info.variable(i.name).is_none()));
             assert!(info.background.iter().all(|b| info.parameter(b).is_some()));
         }
     }

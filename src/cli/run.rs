@@ -130,12 +130,14 @@ pub(super) fn run(args: &RunArgs) -> Result<ExitCode, Failure> {
 }
 
 fn warn_of_divergence(plan: &Plan, outcome: &Outcome) {
-    for (replicate, divergence) in outcome.diverged.iter().enumerate() {
-        let Some(d) = divergence else { continue };
-        let variable = plan.circuit.info().variables[d.variable].name;
-        let (area, time) = (&plan.areas[d.area], plan.sample_ms(d.sample));
+    for (replicate, stop) in outcome.stops.iter().enumerate() {
+        let Some(stop) = stop else { continue };
+        let variable = plan.circuit.info().variables[stop.variable].name;
+        let (area, time) = (&plan.areas[stop.area], stop.step as f64 * plan.dt_ms);
         tracing::warn!(
-            "replicate {replicate} diverged: {variable} of area {area} is not finite from {time} ms"
+            "replicate {replicate} was stopped at {time} ms: {variable} of area {area} is {:e}; \
+             what follows of it is NaN",
+            stop.value
         );
     }
     let peaks = outcome.measures.peaks.iter();

@@ -271,6 +271,7 @@ fn examine(source: &Source) -> Result<(Option<Connectome>, Report), ConnectomeEr
         fln: csr(n, &links),
         sln: sln_entries.map(|entries| csr(n, &entries)),
         distance_mm: distances.map(|entries| dense(n, &entries)),
+        delay_ms: None,
         gradients: areas.gradients,
         provenance: Provenance {
             source: source.to_string(),
@@ -486,6 +487,7 @@ pub fn inline(
         fln: csr(index.len(), &entries),
         sln: None,
         distance_mm: None,
+        delay_ms: None,
         gradients: names
             .iter()
             .map(|gradient| Gradient {

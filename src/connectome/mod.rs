@@ -184,6 +184,9 @@ pub struct Connectome {
     pub sln: Option<CsMat<f64>>,
     /// Distance, `[target, source]` \[mm\]; NaN where not given, diagonal 0.
     pub distance_mm: Option<Array2<f64>>,
+    /// Delay of each link, `[target, source]` \[ms\]; NaN where not given. Only networks typed in
+    /// place give delays themselves.
+    pub delay_ms: Option<Array2<f64>>,
     /// Gradients, in the order of the manifest.
     pub gradients: Vec<Gradient>,
     /// Where all this comes from.
@@ -373,14 +376,16 @@ impl Connectome {
                 .collect();
             load::csr(old.len(), &entries)
         };
+        let dense = |full: &Array2<f64>| {
+            Array2::from_shape_fn((old.len(), old.len()), |(i, j)| full[[old[i], old[j]]])
+        };
         Self {
             name: self.name.clone(),
             areas: old.iter().map(|&i| self.areas[i].clone()).collect(),
             fln: matrix(&self.fln),
             sln: self.sln.as_ref().map(matrix),
-            distance_mm: self.distance_mm.as_ref().map(|full| {
-                Array2::from_shape_fn((old.len(), old.len()), |(i, j)| full[[old[i], old[j]]])
-            }),
+            distance_mm: self.distance_mm.as_ref().map(dense),
+            delay_ms: self.delay_ms.as_ref().map(dense),
             gradients: self
                 .gradients
                 .iter()

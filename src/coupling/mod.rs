@@ -1,8 +1,9 @@
 //! Long-range rules: how connection weights turn variables sent by source areas into inputs
 //! received by target areas.
 //!
-//! A projection is `input_i = gain_i * sum_j W_ij x_j`, row = target i, column = source j. W is
-//! dimensionless; the gain carries the unit and the gradient of the target area.
+//! A projection is `input_i(t) = gain_i * sum_j W_ij x_j(t - d_ij)`, row = target i, column = source
+//! j. W is dimensionless; the gain carries the unit and the gradient of the target area. Before the
+//! start of a run every variable has always been what it is at the start.
 
 use sprs::{CsMat, TriMat};
 
@@ -15,6 +16,8 @@ pub struct Projection {
     pub name: String,
     /// Weights, [target, source], dimensionless.
     pub weights: CsMat<f64>,
+    /// Delay of every stored entry of `weights`, in its order, ms; none if nothing is delayed.
+    pub delays_ms: Option<Vec<f64>>,
     /// Index of the circuit variable that source areas send.
     pub sent: usize,
     /// Inputs that target areas receive.
@@ -28,6 +31,40 @@ pub struct Received {
     pub input: usize,
     /// Gain of each target area, [unit of the input / unit of the sent variable].
     pub gain: Vec<f64>,
+}
+
+/// A delay on the grid on which what was sent is kept.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Delay {
+    /// Whole entries of the grid to look back.
+    pub entries: u32,
+    /// Fraction of one more, 0 <= fraction < 1, over which is interpolated. Kept in single precision
+    /// to save memory: a delay is known to far fewer digits.
+    pub fraction: f32,
+}
+
+impl Delay {
+    /// A delay rounded to whole steps, halves up.
+    #[must_use]
+    pub fn rounded(ms: f64, dt_ms: f64, entries_per_step: u32) -> Self {
+        Delay {
+            entries: (ms / dt_ms).round() as u32 * entries_per_step,
+            fraction: 0.0,
+        }
+    }
+
+    /// A delay kept to single precision of an entry.
+    #[must_use]
+    pub fn interpolated(ms: f64, dt_ms: f64, entries_per_step: u32) -> Self {
+        let exact = ms / dt_ms * f64::from(entries_per_step);
+        // What is on the grid but for round-off stays there.
+        let whole = (exact + 1e-9).floor();
+        let fraction = (exact - whole).max(0.0) as f32;
+        Delay {
+            entries: whole as u32 + u32::from(fraction >= 1.0),
+            fraction: if fraction >= 1.0 { 0.0 } else { fraction },
+        }
+    }
 }
 
 /// Keeps the links for which `keep(target, source)` holds.

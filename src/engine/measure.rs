@@ -1,7 +1,7 @@
 //! Measures computed inside a run: from the recorded activity, or exactly from the linearised
 //! network.
 
-use ndarray::{Array2, ArrayView3, s};
+use ndarray::{Array1, Array2, ArrayView3, s};
 use rayon::prelude::*;
 
 use super::{EngineError, Recording};
@@ -12,7 +12,7 @@ use crate::analysis::modes::{Modes, eigenmodes};
 use crate::analysis::peaks;
 use crate::analysis::timescale::{FitKind, FitOptions, autocorrelation, fit_decay};
 use crate::network::Network;
-use crate::noise::{Memory, Noise};
+use crate::noise::{Memory, Noise, Target};
 use crate::plan::Plan;
 use crate::spec::{ExperimentSpec, FcSpec, Method, SpecError, TimescalesSpec};
 use crate::stepper::linear::linearise;
@@ -94,6 +94,19 @@ pub struct ModeTable {
 /// What is unknown, not recorded, or driven by nothing, with its place in the config.
 pub fn check(network: &Network, spec: &ExperimentSpec) -> Result<(), SpecError> {
     let analysis = &spec.analysis;
+    let exact = [
+        ("analysis.timescales", analysis.timescales.as_ref().map(|t| t.method)),
+        (
+            "analysis.functional_connectivity",
+            analysis.functional_connectivity.as_ref().map(|f| f.method),
+        ),
+        ("analysis.modes", analysis.modes.as_ref().map(|_| Method::Exact)),
+    ];
+    for (path, method) in exact {
+        if method == Some(Method::Exact) {
+            refuse_delays(network, spec, path)?;
+        }
+    }
     if let Some(t) = &analysis.timescales {
         variable(network, spec, "analysis.timescales", &t.variable, t.method)?;
         driving_noise(
@@ -196,7 +209,27 @@ pub fn driving_noise(
             .to_owned();
         return Err(spec.config.error(path, message));
     }
+    if method == Method::Exact
+        && let Some(source) = noise.iter().find(|n| n.times.is_some())
+    {
+        let message = format!(
+            "no exact route: found noise `{}`, which a variable multiplies, expected noise that enters \
+             linearly, or `method: simulated`",
+            source.name
+        );
+        return Err(spec.config.error(path, message));
+    }
     Ok(noise)
+}
+
+/// Refuses exact measures of a network with delays: its linearisation has infinitely many modes.
+fn refuse_delays(network: &Network, spec: &ExperimentSpec, path: &str) -> Result<(), SpecError> {
+    if !network.is_delayed() {
+        return Ok(());
+    }
+    let message = "no exact route with delays: found projections with `delay`, expected none, or \
+                   `method: simulated`";
+    Err(spec.config.error(path, message.to_owned()))
 }
 
 /// A linear stochastic system dz = J z dt + dW with intensity Q: the network's states, then one
@@ -218,7 +251,8 @@ pub struct LinearNetwork {
 #[must_use]
 pub fn linear_network(plan: &Plan, baseline: &[f64], noise: &[Noise]) -> LinearNetwork {
     let linear = linearise(plan, baseline);
-    let inputs = plan.circuit.info().inputs.len();
+    let info = plan.circuit.info();
+    let (inputs, states) = (info.inputs.len(), info.states);
     let n = linear.jacobian.nrows();
     let coloured: usize = noise
         .iter()
@@ -232,9 +266,14 @@ pub fn linear_network(plan: &Plan, baseline: &[f64], noise: &[Noise]) -> LinearN
     let mut next = n;
     for source in noise {
         for (area, _) in &source.areas {
-            let gain = linear
-                .input_gain
-                .column(area.index() * inputs + source.input);
+            let gain = match source.target {
+                Target::Input(i) => linear.input_gain.column(area.index() * inputs + i).to_owned(),
+                Target::State(v) => {
+                    let mut unit = Array1::zeros(n);
+                    unit[area.index() * states + v] = 1.0;
+                    unit
+                }
+            };
             match source.memory {
                 Memory::White { bin_ms } => {
                     let strength = source.sd * source.sd * bin_ms;

@@ -1,14 +1,16 @@
 //! The loop: blocks of lanes advanced in parallel, chunk by chunk, each chunk handed to a sink.
 //!
-//! Rayon runs over blocks of an ensemble, never over the areas of one run. Blocks do not see each
-//! other, chunks only cut the recording, and every number is looked up by address: no result
-//! depends on threads, lanes or chunk length.
+//! Rayon runs over blocks of an ensemble, or over the parts of one large network. Blocks do not see
+//! each other, chunks only cut the recording, and every number is looked up by address: no result
+//! depends on threads, lanes or chunk length. A thread of its own hands finished chunks on, to a
+//! file or to memory, while the next one is computed.
 
 mod layout;
 mod measure;
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::sync_channel;
 
 use ndarray::{Array3, ArrayView2, s};
 use rayon::prelude::*;
@@ -19,7 +21,7 @@ use crate::plan::Plan;
 use crate::record::{RecordError, Writer};
 use crate::spec::{ExperimentSpec, SpecError};
 use crate::stepper::linear::{NoFixedPoint, baseline_state, start_from, start_state};
-use crate::stepper::{Divergence, Samples, Simulation};
+use crate::stepper::{Samples, Simulation, Stop, bounds};
 
 pub use layout::{Dataset, datasets};
 pub use measure::{
@@ -49,18 +51,22 @@ pub enum EngineError {
     /// A measure asks for something that the experiment does not have.
     #[error(transparent)]
     Spec(#[from] SpecError),
-    /// Every replicate left the finite numbers.
+    /// Every replicate left its bounds.
     #[error(
-        "the model diverged: {variable} of area {area} is not finite at {time_ms} ms (replicate \
-         {replicate}); expected finite values, so the network is unstable for these parameters or \
-         simulation.dt = {dt_ms} ms is too long"
+        "the model diverged: {variable} of area {area} is {value:e} at {time_ms} ms (replicate \
+         {replicate}); expected a finite value up to {limit:e}, so the network is unstable for these \
+         parameters or simulation.dt = {dt_ms} ms is too long"
     )]
     Diverged {
         /// Variable.
         variable: &'static str,
         /// Area.
         area: String,
-        /// Time of the first sample that is not finite.
+        /// What was found.
+        value: f64,
+        /// Largest value accepted.
+        limit: f64,
+        /// Time at which it was noticed.
         time_ms: f64,
         /// Replicate.
         replicate: u32,
@@ -131,8 +137,8 @@ pub struct Recording {
     pub variables: Vec<Array3<f64>>,
     /// Time of each sample, ms.
     pub time_ms: Vec<f64>,
-    /// First value of each replicate that was not finite.
-    pub diverged: Vec<Option<Divergence>>,
+    /// Where each replicate left its bounds, if it did; its samples from there on are NaN.
+    pub stops: Vec<Option<Stop>>,
 }
 
 /// A finished run.
@@ -146,12 +152,14 @@ pub struct Outcome {
     pub measures: Measures,
     /// The first replicate's activity, [time, area] per recorded variable, for tables and figures.
     pub first: Recording,
-    /// Replicates that left the finite numbers; their samples from there on are as they came.
-    pub diverged: Vec<Option<Divergence>>,
+    /// Where each replicate left its bounds, if it did; its samples from there on are NaN.
+    pub stops: Vec<Option<Stop>>,
 }
 
-/// Buffered samples of all blocks may take this much memory before a chunk is handed on.
-const CHUNK_BYTES: usize = 16 << 20;
+/// Samples of all blocks in one chunk may take this much memory.
+const CHUNK_BYTES: usize = 8 << 20;
+/// Chunks that exist at a time: one is computed, one is handed on, one waits.
+const CHUNKS: usize = 3;
 /// A chunk ends at the latest after this many steps times areas over all replicates, so that
 /// progress moves and a request to stop is heard within a fraction of a second.
 const CHUNK_AREA_STEPS: u64 = 20_000_000;
@@ -168,81 +176,165 @@ pub fn chunk_samples(plan: &Plan) -> usize {
     by_memory.min(by_time).clamp(1, record.samples.max(1)) as usize
 }
 
-/// Runs all replicates from `start` and hands every chunk to `sink`: (variable, replicate, first
-/// sample, values [time, area]). Returns the first value of each replicate that was not finite, and
-/// how many samples were finished.
-///
-/// # Errors
-/// What the sink and `chunk_done` return.
-fn drive(
-    plan: &Plan,
-    start: &[f64],
-    pool: &rayon::ThreadPool,
-    conditions: &Conditions<'_>,
-    mut sink: impl FnMut(usize, u32, usize, ArrayView2<'_, f64>) -> Result<(), EngineError>,
-    mut chunk_done: impl FnMut() -> Result<(), EngineError>,
-) -> Result<(Vec<Option<Divergence>>, u64), EngineError> {
-    let capacity = chunk_samples(plan);
-    let mut blocks: Vec<(u32, Simulation<'_>, Samples)> = plan
-        .blocks()
-        .into_iter()
-        .map(|(first, count)| {
-            let samples = Samples::new(plan, count as usize, capacity);
-            (first, Simulation::new(plan, first, count, start), samples)
-        })
-        .collect();
-    let areas = plan.record.areas.len();
-    let mut done = 0_u64;
-    let mut reached = 0_u64;
-    let work = (plan.n_areas() as u64 * u64::from(plan.replicates)).max(1);
-    let budget = (CHUNK_AREA_STEPS / work).max(1);
-    while done < plan.record.samples && !conditions.stop.load(Ordering::Relaxed) {
-        // The steps before the first sample end before it: chunks then start at samples.
-        let until = match plan.record.first.checked_sub(reached + 1) {
-            Some(before) if before > 0 => reached + budget.min(before),
-            _ => reached + budget,
-        };
-        pool.install(|| {
-            blocks.par_iter_mut().for_each(|(_, simulation, samples)| {
-                samples.clear();
-                simulation.advance_until(samples, until);
-            });
-        });
-        // All blocks stop at the same step: they have the same schedule and the same room.
-        let written = blocks.first().map_or(0, |(_, _, samples)| samples.written);
-        reached = blocks
-            .first()
-            .map_or(until, |(_, simulation, _)| simulation.step());
-        if written == 0 {
-            continue;
-        }
-        for (first, simulation, samples) in &blocks {
-            let replicates = simulation.replicates();
-            for v in 0..plan.record.variables.len() {
-                for r in 0..replicates {
-                    let row = (v * replicates + r) * capacity * areas;
-                    let values = &samples.data[row..][..written * areas];
-                    let view = ArrayView2::from_shape((written, areas), values)
-                        .expect("samples are stored [time][area]");
-                    sink(v, first + r as u32, done as usize, view)?;
+/// A piece of what was recorded, as it is handed on.
+pub enum Piece<'a> {
+    /// Consecutive samples of one variable of one run.
+    Values {
+        /// Index among the recorded variables.
+        variable: usize,
+        /// The run.
+        run: u32,
+        /// Number of the first sample.
+        first: usize,
+        /// Values, [time, area].
+        values: ArrayView2<'a, f64>,
+    },
+    /// All runs and variables have been handed on up to this many samples.
+    Finished(u64),
+}
+
+/// Samples of all blocks over one stretch of time.
+struct Chunk {
+    /// First sample.
+    first: u64,
+    /// Number of samples.
+    written: usize,
+    /// First run, number of runs, samples of each block.
+    blocks: Vec<(u32, usize, Samples)>,
+}
+
+impl Chunk {
+    fn hand_on(
+        &self,
+        plan: &Plan,
+        sink: &mut impl FnMut(Piece<'_>) -> Result<(), EngineError>,
+    ) -> Result<(), EngineError> {
+        let areas = plan.record.areas.len();
+        for (first_run, runs, samples) in &self.blocks {
+            for variable in 0..plan.record.variables.len() {
+                for r in 0..*runs {
+                    let row = (variable * runs + r) * samples.capacity * areas;
+                    let values = &samples.data[row..][..self.written * areas];
+                    sink(Piece::Values {
+                        variable,
+                        run: first_run + r as u32,
+                        first: self.first as usize,
+                        values: ArrayView2::from_shape((self.written, areas), values)
+                            .expect("samples are stored [time][area]"),
+                    })?;
                 }
             }
         }
-        done += written as u64;
-        chunk_done()?;
-        conditions.progress.samples(done, plan.record.samples);
-        if blocks
-            .iter()
-            .all(|(_, _, samples)| samples.diverged.iter().all(Option::is_some))
-        {
-            break;
-        }
+        sink(Piece::Finished(self.first + self.written as u64))
     }
-    let diverged = blocks
-        .into_iter()
-        .flat_map(|(_, _, samples)| samples.diverged)
-        .collect();
-    Ok((diverged, done))
+}
+
+/// Runs all members of a plan, each from the start of its condition (`[position][variable]`), and
+/// hands everything recorded to `sink`, which works in a thread of its own. Returns where runs left
+/// their bounds, and how many samples were finished.
+///
+/// # Errors
+/// What the sink returns; threads that cannot be started.
+pub fn stream(
+    plan: &Plan,
+    starts: &[&[f64]],
+    conditions: &Conditions<'_>,
+    sink: impl FnMut(Piece<'_>) -> Result<(), EngineError> + Send,
+) -> Result<(Vec<Option<Stop>>, u64), EngineError> {
+    drive(plan, starts, &pool(conditions.threads)?, conditions, sink)
+}
+
+fn drive(
+    plan: &Plan,
+    starts: &[&[f64]],
+    pool: &rayon::ThreadPool,
+    conditions: &Conditions<'_>,
+    mut sink: impl FnMut(Piece<'_>) -> Result<(), EngineError> + Send,
+) -> Result<(Vec<Option<Stop>>, u64), EngineError> {
+    let capacity = chunk_samples(plan);
+    let blocks = plan.blocks();
+    let mut simulations: Vec<Simulation<'_>> = pool.install(|| {
+        blocks
+            .par_iter()
+            .map(|&(first, runs)| Simulation::of_conditions(plan, first, runs, starts))
+            .collect()
+    });
+    let room = || -> Vec<(u32, usize, Samples)> {
+        let of = |&(first, runs): &(u32, u32)| {
+            (first, runs as usize, Samples::new(plan, runs as usize, capacity))
+        };
+        blocks.iter().map(of).collect()
+    };
+    let work = (plan.n_areas() as u64 * u64::from(plan.replicates)).max(1);
+    let budget = (CHUNK_AREA_STEPS / work).max(1);
+    let (to_sink, from_loop) = sync_channel::<Chunk>(CHUNKS);
+    let (to_loop, from_sink) = sync_channel::<Vec<(u32, usize, Samples)>>(CHUNKS);
+    let finished = std::thread::scope(|scope| {
+        let handing_on = scope.spawn(move || -> Result<u64, EngineError> {
+            let mut done = 0;
+            while let Ok(chunk) = from_loop.recv() {
+                chunk.hand_on(plan, &mut sink)?;
+                done = chunk.first + chunk.written as u64;
+                conditions.progress.samples(done, plan.record.samples);
+                // The loop may have ended already.
+                let _ = to_loop.send(chunk.blocks);
+            }
+            Ok(done)
+        });
+        let mut rooms = 0;
+        let mut chunk_room: Option<Vec<(u32, usize, Samples)>> = None;
+        let (mut sampled, mut reached) = (0_u64, 0_u64);
+        while sampled < plan.record.samples && !conditions.stop.load(Ordering::Relaxed) {
+            let mut chunk = match chunk_room.take() {
+                Some(room) => room,
+                None if rooms < CHUNKS => {
+                    rooms += 1;
+                    room()
+                }
+                // An error of the sink closes the channel.
+                None => match from_sink.recv() {
+                    Ok(room) => room,
+                    Err(_) => break,
+                },
+            };
+            // The steps before the first sample end before it: chunks then start at samples.
+            let until = match plan.record.first.checked_sub(reached + 1) {
+                Some(before) if before > 0 => reached + budget.min(before),
+                _ => reached + budget,
+            };
+            pool.install(|| {
+                let both = simulations.par_iter_mut().zip(&mut chunk);
+                both.for_each(|(simulation, (_, _, samples))| {
+                    samples.clear();
+                    simulation.advance_until(samples, until);
+                });
+            });
+            // All blocks stop at the same step: they have the same schedule and the same room.
+            let written = chunk.first().map_or(0, |(_, _, samples)| samples.written);
+            reached = simulations.first().map_or(until, Simulation::step);
+            if written == 0 {
+                chunk_room = Some(chunk);
+                continue;
+            }
+            let full = Chunk {
+                first: sampled,
+                written,
+                blocks: chunk,
+            };
+            sampled += written as u64;
+            if to_sink.send(full).is_err() {
+                break;
+            }
+            let stops = simulations.iter().flat_map(|s| s.stops());
+            if stops.into_iter().all(Option::is_some) {
+                break;
+            }
+        }
+        drop(to_sink);
+        handing_on.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    })?;
+    let stops = simulations.iter().flat_map(|s| s.stops().to_vec());
+    Ok((stops.collect(), finished))
 }
 
 /// Worker threads of a run and of its measures.
@@ -255,16 +347,19 @@ fn pool(threads: usize) -> Result<rayon::ThreadPool, EngineError> {
 }
 
 /// The error of a run in which every replicate diverged.
-fn all_diverged(plan: &Plan, diverged: &[Option<Divergence>]) -> Option<EngineError> {
-    let all: Option<Vec<Divergence>> = diverged.iter().copied().collect();
+fn all_diverged(plan: &Plan, stops: &[Option<Stop>]) -> Option<EngineError> {
+    let all: Option<Vec<Stop>> = stops.iter().copied().collect();
     let (replicate, first) = all?
         .into_iter()
         .enumerate()
-        .min_by_key(|(replicate, d)| (d.sample, *replicate))?;
+        .min_by_key(|(replicate, s)| (s.step, *replicate))?;
+    let variable = &plan.circuit.info().variables[first.variable];
     Some(EngineError::Diverged {
-        variable: plan.circuit.info().variables[first.variable].name,
+        variable: variable.name,
         area: plan.areas[first.area].clone(),
-        time_ms: plan.sample_ms(first.sample),
+        value: first.value,
+        limit: bounds(variable).1,
+        time_ms: first.step as f64 * plan.dt_ms,
         replicate: replicate as u32,
         dt_ms: plan.dt_ms,
     })
@@ -282,21 +377,22 @@ pub fn simulate(plan: &Plan, conditions: &Conditions<'_>) -> Result<Recording, E
         plan.record.areas.len(),
     );
     let mut variables = vec![Array3::zeros(shape); plan.record.variables.len()];
-    let (diverged, done) = drive(
-        plan,
-        &start,
-        &pool(conditions.threads)?,
-        conditions,
-        |v, replicate, first, values| {
+    let (stops, done) = stream(plan, &[&start], conditions, |piece| {
+        if let Piece::Values {
+            variable,
+            run,
+            first,
+            values,
+        } = piece
+        {
             let span = first..first + values.nrows();
-            variables[v]
-                .slice_mut(s![replicate as usize, span, ..])
+            variables[variable]
+                .slice_mut(s![run as usize, span, ..])
                 .assign(&values);
-            Ok(())
-        },
-        || Ok(()),
-    )?;
-    if let Some(error) = all_diverged(plan, &diverged) {
+        }
+        Ok(())
+    })?;
+    if let Some(error) = all_diverged(plan, &stops) {
         return Err(error);
     }
     if done < plan.record.samples {
@@ -306,7 +402,7 @@ pub fn simulate(plan: &Plan, conditions: &Conditions<'_>) -> Result<Recording, E
     Ok(Recording {
         variables,
         time_ms,
-        diverged,
+        stops,
     })
 }
 
@@ -341,40 +437,36 @@ pub fn run(
     let shape = (kept, record.samples as usize, record.areas.len());
     let mut memory = vec![Array3::zeros(shape); record.variables.len()];
     let outcome = {
-        let writer = std::cell::RefCell::new(&mut writer);
-        drive(
-            plan,
-            &start,
-            &pool,
-            conditions,
-            |v, replicate, first, values| {
-                if (replicate as usize) < kept {
-                    let span = first..first + values.nrows();
-                    memory[v]
-                        .slice_mut(s![replicate as usize, span, ..])
-                        .assign(&values);
-                }
-                layout::write(
-                    &mut writer.borrow_mut(),
-                    &datasets,
-                    v,
-                    replicate,
+        let (writer, memory, datasets) = (&mut writer, &mut memory, &datasets);
+        drive(plan, &[&start], &pool, conditions, move |piece| {
+            match piece {
+                Piece::Values {
+                    variable,
+                    run,
                     first,
                     values,
-                )?;
-                Ok(())
-            },
-            || Ok(writer.borrow_mut().flush()?),
-        )
+                } => {
+                    if (run as usize) < kept {
+                        let span = first..first + values.nrows();
+                        memory[variable]
+                            .slice_mut(s![run as usize, span, ..])
+                            .assign(&values);
+                    }
+                    layout::write(writer, datasets, variable, run, first, values)?;
+                }
+                Piece::Finished(_) => writer.flush()?,
+            }
+            Ok(())
+        })
     };
-    let (diverged, done) = match outcome {
+    let (stops, done) = match outcome {
         Ok(ended) => ended,
         Err(error) => {
             writer.discard();
             return Err(error);
         }
     };
-    if let Some(error) = all_diverged(plan, &diverged) {
+    if let Some(error) = all_diverged(plan, &stops) {
         writer.discard();
         return Err(error);
     }
@@ -397,7 +489,7 @@ pub fn run(
     let mut recording = Recording {
         variables: memory,
         time_ms,
-        diverged: diverged.clone(),
+        stops: stops.clone(),
     };
     let measured = pool
         .install(|| measure_recording(network, plan, spec, &baseline, &recording, &mut measures));
@@ -418,6 +510,6 @@ pub fn run(
         baseline,
         measures,
         first: recording,
-        diverged,
+        stops,
     })
 }

@@ -8,16 +8,16 @@ use ndarray::Array2;
 use sprs::CsMat;
 
 use super::{Network, NetworkError};
-use crate::circuit::{CIRCUITS, CircuitInfo, CircuitKind, CircuitVisitor, Fields, LocalCircuit};
+use crate::circuit::{CIRCUITS, CircuitInfo, CircuitKind, CircuitVisitor, Fields, LocalCircuit, ParameterFields};
 use crate::connectome::{self, Connectome, Source};
 use crate::coupling::{Projection, Received, filter, shuffle_strengths, shuffle_topology};
 use crate::ids::AreaId;
-use crate::noise::{Memory, Noise};
+use crate::noise::{Memory, Noise, Target};
 use crate::rng::Site;
 use crate::spec::node::path_segment;
 use crate::spec::suggest::did_you_mean;
 use crate::spec::{
-    Areas, ExperimentSpec, Keep, LesionBackground, Named, NoiseMemory, NoiseSpec, ShuffleKind,
+    Areas, DelayKind, DelaySpec, ExperimentSpec, Keep, LesionBackground, LinkSpec, Named, NoiseMemory, NoiseSpec, ShuffleKind,
     Solve, SpecError,
 };
 use crate::stimulus::Stimulus;
@@ -109,7 +109,10 @@ fn load_connectome(spec: &ExperimentSpec) -> Result<Connectome, NetworkError> {
                 .iter()
                 .map(|l| (l.to.clone(), l.from.clone(), l.weight))
                 .collect();
-            connectome::inline("inline", areas, links)?
+            let mut typed = connectome::inline("inline", areas, links)?;
+            typed.distance_mm = of_links(spec, &typed, "distance", Dimension::LENGTH, |l| l.distance)?;
+            typed.delay_ms = of_links(spec, &typed, "delay", Dimension::TIME, |l| l.delay)?;
+            typed
         }
         (data, _) => {
             let found = if data.is_some() { "both" } else { "neither" };
@@ -131,6 +134,35 @@ fn load_connectome(spec: &ExperimentSpec) -> Result<Connectome, NetworkError> {
         }
     }
     Ok(connectome)
+}
+
+/// A quantity given with the links of a network typed in place, [target, source], NaN where it is
+/// not given; `None` where no link has it.
+fn of_links(
+    spec: &ExperimentSpec,
+    connectome: &Connectome,
+    key: &str,
+    dimension: Dimension,
+    get: impl Fn(&LinkSpec) -> Option<Quantity>,
+) -> Result<Option<Array2<f64>>, SpecError> {
+    let links = &spec.connectome.links;
+    if links.iter().all(|l| get(l).is_none()) {
+        return Ok(None);
+    }
+    let n = connectome.areas.len();
+    let mut out = Array2::from_elem((n, n), f64::NAN);
+    for (k, link) in links.iter().enumerate() {
+        let Some(q) = get(link) else { continue };
+        let path = format!("connectome.links[{k}].{key}");
+        let value = in_unit(spec, &path, q, dimension)?;
+        if !(value.is_finite() && value >= 0.0) {
+            let message = format!("out of range: found {q}, expected 0 or more");
+            return Err(spec.config.error(&path, message));
+        }
+        let at = |name: &str| area(spec, connectome, &path, name);
+        out[[at(&link.to)?.index(), at(&link.from)?.index()]] = value;
+    }
+    Ok(Some(out))
 }
 
 fn area(
@@ -424,7 +456,7 @@ fn parameters(
             None => column.fill(value),
         }
         // Every time constant divides: zero or less would make the model meaningless, not fast.
-        if p.name.starts_with("tau") && value <= 0.0 {
+        if k < info.time_constants && value <= 0.0 {
             let path = format!("circuit.parameters.{}", p.name);
             let message = format!("not positive: found {value} ms, expected a time above 0 ms");
             return Err(spec.config.error(&path, message));
@@ -508,12 +540,134 @@ fn projection(
         };
         received.push(Received { input, gain });
     }
+    // A link of no weight is no link: neither its delay nor its place may matter.
+    if weights.data().contains(&0.0) {
+        let copy = weights.clone();
+        weights = filter(&weights, |i, j| copy.get(i, j).is_some_and(|w| *w != 0.0));
+    }
     Ok(Projection {
         name: name.to_owned(),
+        delays_ms: match &draft.delay {
+            Some(delay) => Some(delays(spec, connectome, &format!("{path}.delay"), delay, &weights)?),
+            None => None,
+        },
         weights,
         sent,
         received,
     })
+}
+
+/// Longest delay, ms: history is kept that long, and no signal of a brain takes longer.
+const LONGEST_DELAY_MS: f64 = 10_000.0;
+
+/// Delay of every entry of `weights`, in its order, ms.
+fn delays(
+    spec: &ExperimentSpec,
+    connectome: &Connectome,
+    path: &str,
+    delay: &DelaySpec,
+    weights: &CsMat<f64>,
+) -> Result<Vec<f64>, SpecError> {
+    let (wanted, unwanted): (_, &[_]) = match delay.kind {
+        DelayKind::Distance => (Some(("velocity", delay.velocity)), &[("value", delay.value)]),
+        DelayKind::Constant => (
+            Some(("value", delay.value)),
+            &[("velocity", delay.velocity), ("latency", delay.latency)],
+        ),
+        DelayKind::Given => (
+            None,
+            &[
+                ("velocity", delay.velocity),
+                ("latency", delay.latency),
+                ("value", delay.value),
+            ],
+        ),
+    };
+    if let Some((key, _)) = unwanted.iter().find(|(_, q)| q.is_some()) {
+        let message = format!("key does not belong: found `{key}` in this kind of delay");
+        return Err(spec.config.error(&format!("{path}.{key}"), message));
+    }
+    let typed = |key: &str, q: Option<Quantity>, dimension: Dimension, zero: bool| {
+        let path = format!("{path}.{key}");
+        let Some(q) = q else {
+            let message = format!("missing key: expected `{key}` for this kind of delay");
+            return Err(spec.config.error(&path, message));
+        };
+        let value = in_unit(spec, &path, q, dimension)?;
+        let fits = value.is_finite() && (value > 0.0 || (zero && value == 0.0));
+        if !fits {
+            let least = if zero { "0 or more" } else { "more than 0" };
+            let message = format!("out of range: found {q}, expected {least}");
+            return Err(spec.config.error(&path, message));
+        }
+        Ok(value)
+    };
+    let value = match wanted {
+        Some(("velocity", q)) => typed("velocity", q, Dimension::LENGTH.per(Dimension::TIME), false)?,
+        Some((key, q)) => typed(key, q, Dimension::TIME, true)?,
+        None => 0.0,
+    };
+    let latency = match delay.latency {
+        Some(q) => typed("latency", Some(q), Dimension::TIME, true)?,
+        None => 0.0,
+    };
+    let missing = |what: &str| {
+        let message = format!(
+            "no {what}: found none in this connectome, expected a data set with a table of \
+             distances, or links typed in place with `distance` or `delay`"
+        );
+        spec.config.error(path, message)
+    };
+    let table = match delay.kind {
+        DelayKind::Distance => {
+            Some(connectome.distance_mm.as_ref().ok_or_else(|| missing("distances"))?)
+        }
+        DelayKind::Given => Some(connectome.delay_ms.as_ref().ok_or_else(|| missing("delays"))?),
+        DelayKind::Constant => None,
+    };
+    let mut out = Vec::with_capacity(weights.nnz());
+    for (_, (i, j)) in weights {
+        let ms = match (delay.kind, table) {
+            (DelayKind::Distance, Some(table)) => table[[i, j]] / value + latency,
+            (DelayKind::Given, Some(table)) => table[[i, j]],
+            _ => value,
+        };
+        if !(0.0..=LONGEST_DELAY_MS).contains(&ms) {
+            let (to, from) = (&connectome.areas[i].name, &connectome.areas[j].name);
+            let found = if ms.is_nan() {
+                "no distance or delay".to_owned()
+            } else {
+                format!("a delay of {ms} ms")
+            };
+            let message = format!(
+                "delay of the link {to} <- {from}: found {found}, expected 0 to \
+                 {LONGEST_DELAY_MS} ms"
+            );
+            return Err(spec.config.error(path, message));
+        }
+        out.push(ms);
+    }
+    Ok(out)
+}
+
+/// Where noise goes, and its dimension.
+fn noise_target(
+    spec: &ExperimentSpec,
+    info: &'static CircuitInfo,
+    path: &str,
+    name: &str,
+) -> Result<(Target, Dimension), SpecError> {
+    if let Some(i) = info.input(name) {
+        return Ok((Target::Input(i), dimension(info.inputs[i].unit)));
+    }
+    let states = &info.variables[..info.states];
+    if let Some(v) = states.iter().position(|v| v.name == name) {
+        let wanted = dimension(states[v].unit).per(Dimension::TIME);
+        return Ok((Target::State(v), wanted));
+    }
+    let known = info.inputs.iter().map(|i| i.name);
+    let known = known.chain(states.iter().map(|v| v.name));
+    Err(unknown(spec, path, "input or state", name, known))
 }
 
 pub(super) fn noise(
@@ -526,8 +680,20 @@ pub(super) fn noise(
     let mut out = Vec::new();
     for (name, s) in sources {
         let path = format!("{under}.{}", path_segment(name));
-        let input = input(spec, info, &format!("{path}.into"), &s.into)?;
-        let wanted = dimension(info.inputs[input].unit);
+        let (target, mut wanted) = noise_target(spec, info, &format!("{path}.into"), &s.into)?;
+        let times = match &s.times {
+            Some(name) => {
+                let path = format!("{path}.times");
+                let v = variable(spec, info, &path, name)?;
+                if v >= info.states {
+                    let states = info.variables[..info.states].iter().map(|v| v.name);
+                    return Err(unknown(spec, &path, "state", name, states));
+                }
+                wanted = wanted.per(dimension(info.variables[v].unit));
+                Some(v)
+            }
+            None => None,
+        };
         let mut targets = areas(spec, connectome, &format!("{path}.areas"), &s.areas)?;
         // What is lesioned needs no exception: one noise serves the intact and the lesioned network.
         let except: Vec<String> = s
@@ -546,12 +712,13 @@ pub(super) fn noise(
             Site::new(
                 name,
                 &connectome.areas[a.index()].name,
-                info.inputs[input].name,
+                &s.into,
             )
         };
         out.push(Noise {
             name: name.clone(),
-            input,
+            target,
+            times,
             areas: targets.into_iter().map(|a| (a, site(a))).collect(),
             mean,
             sd: in_unit(spec, &format!("{path}.sd"), s.sd, wanted)?,
@@ -609,9 +776,9 @@ fn solve_background(spec: &ExperimentSpec, network: &mut Network) -> Result<(), 
     }
     let mut inputs = Array2::zeros((network.n_areas(), info.inputs.len()));
     for projection in &network.projections {
-        let sent = network.baseline.column(projection.sent).to_vec();
+        let sent = network.baseline.column(projection.sent);
         for target in 0..network.n_areas() {
-            let sum = network.weighted_sum(projection, target, &sent);
+            let sum = network.weighted_sum(projection, target, |source, _| sent[source]);
             for received in &projection.received {
                 inputs[[target, received.input]] += received.gain[target] * sum;
             }
@@ -626,13 +793,17 @@ fn solve_background(spec: &ExperimentSpec, network: &mut Network) -> Result<(), 
         type Output = ();
 
         fn visit<C: LocalCircuit>(self) {
-            let mut p = C::Parameters::read(self.parameters);
+            let mut p = C::Parameters::from_values(self.parameters);
             C::background(
                 &mut p,
                 &C::Variables::read(self.baseline),
                 &C::Inputs::read(self.inputs),
             );
-            p.write(self.parameters);
+            let mut solved = self.parameters.to_vec();
+            p.write_values(&mut solved);
+            for k in C::INFO.background.iter().filter_map(|b| C::INFO.parameter(b)) {
+                self.parameters[k] = solved[k];
+            }
         }
     }
     for area in 0..network.n_areas() {

@@ -13,7 +13,7 @@ use crate::circuit::{CircuitInfo, CircuitKind};
 use crate::connectome::{Connectome, ConnectomeError};
 use crate::coupling::Projection;
 use crate::ids::AreaId;
-use crate::noise::Noise;
+use crate::noise::{Noise, Target};
 use crate::spec::{ExperimentSpec, SpecError};
 use crate::stimulus::Stimulus;
 
@@ -96,15 +96,19 @@ impl Network {
     #[must_use]
     pub fn remarks(&self) -> Vec<String> {
         let info = self.info();
+        let curved = info.states < info.variables.len();
         let white = self.noise.iter().filter(|n| n.intensity().is_some());
-        let through_a_curve = white.filter(|_| info.states < info.variables.len());
+        let through_a_curve = white.filter_map(|n| match n.target {
+            Target::Input(i) if curved => Some((n, info.inputs[i].name)),
+            _ => None,
+        });
         through_a_curve
-            .map(|n| {
+            .map(|(n, input)| {
                 format!(
-                    "white noise `{}` enters `{}`, which this circuit passes through a rate \
+                    "white noise `{}` enters `{input}`, which this circuit passes through a rate \
                      function: its effect depends on simulation.dt; ornstein_uhlenbeck noise does \
                      not",
-                    n.name, info.inputs[n.input].name
+                    n.name
                 )
             })
             .collect()
@@ -132,16 +136,30 @@ impl Network {
             .collect()
     }
 
-    /// Sum of a projection's weights times a value per area, in canonical order and with the two
-    /// partial sums (even and odd positions) that every implementation uses.
+    /// Sum of a projection's weights times what each source sends to the target (source, delay →
+    /// value), in canonical order and with the two partial sums (even and odd positions) that every
+    /// implementation uses.
     #[must_use]
-    pub fn weighted_sum(&self, projection: &Projection, target: usize, sent: &[f64]) -> f64 {
+    pub fn weighted_sum(
+        &self,
+        projection: &Projection,
+        target: usize,
+        sent: impl Fn(usize, Option<f64>) -> f64,
+    ) -> f64 {
         let mut partial = [0.0_f64; 2];
         for (position, source) in self.canonical.iter().enumerate() {
-            if let Some(w) = projection.weights.get(target, source.index()) {
-                partial[position % 2] = w.mul_add(sent[source.index()], partial[position % 2]);
+            if let Some(at) = projection.weights.nnz_index(target, source.index()) {
+                let delay_ms = projection.delays_ms.as_ref().map(|d| d[at.0]);
+                let (w, x) = (projection.weights.data()[at.0], sent(source.index(), delay_ms));
+                partial[position % 2] = w.mul_add(x, partial[position % 2]);
             }
         }
         partial[0] + partial[1]
+    }
+
+    /// Whether any projection has delays.
+    #[must_use]
+    pub fn is_delayed(&self) -> bool {
+        self.projections.iter().any(|p| p.delays_ms.is_some())
     }
 }

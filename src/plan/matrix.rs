@@ -1,7 +1,12 @@
-//! Connection weights over positions, dense or sparse.
+//! Connection weights over positions: dense, sparse, or with delays.
 
+use std::ops::Range;
+use std::sync::Arc;
+
+use rayon::prelude::*;
 use sprs::CsMat;
 
+use super::history::{Delayed, History};
 use crate::ids::AreaId;
 
 /// Rows = targets, columns = sources, both as positions in canonical order.
@@ -16,22 +21,105 @@ pub enum Matrix {
         /// Weights.
         weights: Vec<f64>,
     },
-    /// Existing links only, compressed by row. Each row lists its even source positions, then its
-    /// odd ones, each ascending: the order of the two partial sums that define a weighted sum.
-    Sparse {
-        /// Bounds in `sources`: row i has its even part at `rows[2i]..rows[2i + 1]` and its odd part
-        /// at `rows[2i + 1]..rows[2i + 2]`.
-        rows: Vec<u32>,
-        /// Position of each source.
-        sources: Vec<u32>,
-        /// Weights.
-        weights: Vec<f64>,
-    },
+    /// Existing links only.
+    Sparse(Arc<Sparse>),
+    /// Existing links that look back in time.
+    Delayed(Arc<Delayed>),
+}
+
+/// Links compressed by row: 12 bytes each.
+///
+/// Each row lists its even source positions, then its odd ones, each ascending: the order of the two
+/// partial sums that define a weighted sum.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Sparse {
+    /// Bounds in `sources`: row i has its even part at `rows[2i]..rows[2i + 1]` and its odd part at
+    /// `rows[2i + 1]..rows[2i + 2]`.
+    pub rows: Vec<usize>,
+    /// Position of each source.
+    pub sources: Vec<u32>,
+    /// Weights.
+    pub weights: Vec<f64>,
 }
 
 /// Up to here a dense product is faster than a sparse one even for few links, and small enough to
 /// stay in the second-level cache: 256² × 8 bytes = 512 KiB.
 const DENSE_AREAS: usize = 256;
+
+/// Rows that one task of a parallel construction writes.
+const ROWS_PER_TASK: usize = 4096;
+
+/// A connectome matrix seen in canonical order.
+pub(super) struct Ordered<'a> {
+    pub matrix: &'a CsMat<f64>,
+    /// Area at each position.
+    pub order: &'a [AreaId],
+    /// Position of each area.
+    pub position: &'a [usize],
+}
+
+impl Ordered<'_> {
+    /// Entries of the row of a position as (index among the matrix's entries, source, weight), even
+    /// sources first, each part ascending.
+    pub fn row(&self, target: usize, entries: &mut Vec<(usize, u32, f64)>) {
+        let area = self.order[target].index();
+        let indptr = self.matrix.indptr();
+        let span: Range<usize> = indptr.outer_inds_sz(area);
+        entries.clear();
+        entries.extend(span.map(|at| {
+            let source = self.position[self.matrix.indices()[at]] as u32;
+            (at, source, self.matrix.data()[at])
+        }));
+        entries.sort_unstable_by_key(|&(_, source, _)| (source % 2, source));
+    }
+
+    /// Bounds of the even and odd parts of all rows.
+    pub fn bounds(&self) -> Vec<usize> {
+        let n = self.order.len();
+        let even: Vec<(usize, usize)> = (0..n)
+            .into_par_iter()
+            .map(|target| {
+                let span = self.matrix.indptr().outer_inds_sz(self.order[target].index());
+                let sources = self.matrix.indices()[span.clone()].iter();
+                let even = sources.filter(|j| self.position[**j] % 2 == 0).count();
+                (even, span.len())
+            })
+            .collect();
+        let mut out = Vec::with_capacity(2 * n + 1);
+        let mut at = 0;
+        out.push(at);
+        for (even, all) in even {
+            out.push(at + even);
+            at += all;
+            out.push(at);
+        }
+        out
+    }
+}
+
+/// Calls `fill(rows, part of every array)` for blocks of rows in parallel; `bounds` are those of
+/// [`Ordered::bounds`].
+pub(super) fn fill_rows<A: Send, B: Send, C: Send>(
+    bounds: &[usize],
+    arrays: (&mut [A], &mut [B], &mut [C]),
+    fill: impl Fn(Range<usize>, (&mut [A], &mut [B], &mut [C])) + Sync,
+) {
+    let n = (bounds.len() - 1) / 2;
+    let (mut a, mut b, mut c) = arrays;
+    let mut tasks = Vec::with_capacity(n.div_ceil(ROWS_PER_TASK));
+    for first in (0..n).step_by(ROWS_PER_TASK) {
+        let last = (first + ROWS_PER_TASK).min(n);
+        let count = bounds[2 * last] - bounds[2 * first];
+        // An array that is not wanted is empty.
+        let (a0, a1) = std::mem::take(&mut a).split_at_mut(count);
+        let (b0, b1) = std::mem::take(&mut b).split_at_mut(count);
+        let cut = count.min(c.len());
+        let (c0, c1) = std::mem::take(&mut c).split_at_mut(cut);
+        (a, b, c) = (a1, b1, c1);
+        tasks.push((first..last, (a0, b0, c0)));
+    }
+    tasks.into_par_iter().for_each(|(rows, parts)| fill(rows, parts));
+}
 
 impl Matrix {
     /// Reorders a connectome matrix to positions.
@@ -44,54 +132,64 @@ impl Matrix {
             }
             return Matrix::Dense { n, weights };
         }
-        let (mut rows, mut sources, mut weights) = (vec![0], Vec::new(), Vec::new());
-        for area in order {
-            let mut row: Vec<(u32, f64)> = matrix
-                .outer_view(area.index())
-                .map(|r| r.iter().map(|(j, &w)| (position[j] as u32, w)).collect())
-                .unwrap_or_default();
-            row.sort_unstable_by_key(|&(j, _)| j);
-            for parity in 0..2 {
-                for &(j, w) in row.iter().filter(|(j, _)| j % 2 == parity) {
-                    sources.push(j);
-                    weights.push(w);
+        let ordered = Ordered {
+            matrix,
+            order,
+            position,
+        };
+        let rows = ordered.bounds();
+        let mut sources = vec![0_u32; matrix.nnz()];
+        let mut weights = vec![0.0; matrix.nnz()];
+        fill_rows::<_, _, ()>(
+            &rows,
+            (&mut sources, &mut weights, &mut []),
+            |block, (sources, weights, _)| {
+                let mut entries = Vec::new();
+                let mut at = 0;
+                for target in block {
+                    ordered.row(target, &mut entries);
+                    for &(_, j, w) in &entries {
+                        (sources[at], weights[at]) = (j, w);
+                        at += 1;
+                    }
                 }
-                rows.push(sources.len() as u32);
-            }
-        }
-        Matrix::Sparse {
+            },
+        );
+        Matrix::Sparse(Arc::new(Sparse {
             rows,
             sources,
             weights,
-        }
+        }))
     }
 
     /// Number of links.
     #[must_use]
     pub fn links(&self) -> usize {
         match self {
-            Matrix::Dense { weights, .. } | Matrix::Sparse { weights, .. } => {
-                weights.iter().filter(|w| **w != 0.0).count()
-            }
+            Matrix::Dense { weights, .. } => weights.iter().filter(|w| **w != 0.0).count(),
+            Matrix::Sparse(s) => s.weights.len(),
+            Matrix::Delayed(d) => d.weights.len(),
+        }
+    }
+
+    /// Bytes of the arrays with one value a link.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        match self {
+            Matrix::Dense { weights, .. } => 8 * weights.len(),
+            Matrix::Sparse(s) => 12 * s.weights.len() + 8 * s.rows.len(),
+            Matrix::Delayed(d) => d.bytes(),
         }
     }
 
     /// How it is stored, for people.
     #[must_use]
-    pub fn describe(&self) -> String {
+    pub fn describe(&self, histories: &[History], entry_ms: f64) -> String {
+        let size = format!("{:.1} KiB", self.bytes() as f64 / 1024.0);
         match self {
-            Matrix::Dense { n, weights } => {
-                format!(
-                    "dense {n} x {n}, {:.1} KiB",
-                    (8 * weights.len()) as f64 / 1024.0
-                )
-            }
-            Matrix::Sparse { weights, .. } => {
-                format!(
-                    "sparse rows, {:.1} KiB",
-                    (12 * weights.len()) as f64 / 1024.0
-                )
-            }
+            Matrix::Dense { n, .. } => format!("dense {n} x {n}, {size}"),
+            Matrix::Sparse(_) => format!("sparse rows, {size}"),
+            Matrix::Delayed(d) => d.describe(&histories[d.history], entry_ms, &size),
         }
     }
 }

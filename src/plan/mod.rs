@@ -6,19 +6,24 @@
 //! edges, addresses of noise, and a recording schedule. Which axis fills the lanes is decided here;
 //! circuits cannot tell. [`Plan::explain`] prints all of it.
 
+pub mod history;
 mod matrix;
 
 use std::fmt::Write as _;
+use std::sync::Arc;
 
 use crate::circuit::CircuitKind;
-use crate::ids::AreaId;
+use crate::coupling::Delay;
+use crate::ids::{AreaId, Replicate};
 use crate::network::Network;
+use crate::noise::Target;
 use crate::rng::Site;
 use crate::spec::node::path_segment;
-use crate::spec::{ExperimentSpec, Order, RunSpec, SpecError, Stepper};
+use crate::spec::{DelayGrid, ExperimentSpec, Order, RunSpec, SpecError, Stepper};
 use crate::stimulus::nearest_step;
 
-pub use matrix::Matrix;
+pub use history::{Delayed, History};
+pub use matrix::{Matrix, Sparse};
 
 /// Which axis fills the lanes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,7 +39,7 @@ pub enum Axis {
 pub struct Lanes {
     /// What lies side by side.
     pub axis: Axis,
-    /// How many: 1, 4 or 8.
+    /// How many: one of [`WIDTHS`].
     pub width: usize,
 }
 
@@ -48,7 +53,7 @@ pub struct Execution {
 }
 
 /// Lane widths that are compiled.
-pub const WIDTHS: [usize; 3] = [1, 4, 8];
+pub const WIDTHS: [usize; 4] = [1, 4, 8, 16];
 
 /// A time step this close to the largest stable one is refused: explicit Euler needs
 /// dt < 2 tau for decay alone, and rates overshoot from dt = tau on.
@@ -87,8 +92,12 @@ pub struct Channel {
     pub source: usize,
     /// Position of the area.
     pub position: usize,
-    /// Circuit input.
-    pub input: usize,
+    /// What it is added to.
+    pub target: Target,
+    /// Variable that multiplies it.
+    pub times: Option<usize>,
+    /// Constant part, where it is not part of the held input of the epochs.
+    pub mean: f64,
     /// Address.
     pub site: Site,
     /// Factor on the old value; 0 for white noise.
@@ -97,6 +106,26 @@ pub struct Channel {
     pub amplitude: f64,
     /// Standard deviation at the start; 0 for white noise.
     pub start_sd: f64,
+}
+
+/// One run of an ensemble.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Member {
+    /// Index of its condition.
+    pub condition: usize,
+    /// Its replicate: where its noise is looked up.
+    pub replicate: Replicate,
+}
+
+/// What may differ between the conditions of an ensemble. Everything else of a plan is shared.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Condition {
+    /// Parameters, `[position][parameter]`.
+    pub parameters: Vec<f64>,
+    /// Gain of every input that every projection reaches, `[projection][received][position]`.
+    pub gains: Vec<Vec<Vec<f64>>>,
+    /// Held input of every epoch, `[epoch][position * inputs + input]`.
+    pub held: Vec<Vec<f64>>,
 }
 
 /// What is sampled and when.
@@ -112,6 +141,19 @@ pub struct RecordPlan {
     pub every: u64,
     /// Number of samples.
     pub samples: u64,
+}
+
+/// A condition that cannot run in one ensemble with the others.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "condition {condition} differs in its {what}: expected conditions that differ in parameters, \
+     gains and amplitudes of stimuli alone"
+)]
+pub struct ConditionError {
+    /// Which one.
+    pub condition: usize,
+    /// In what.
+    pub what: &'static str,
 }
 
 /// Everything the steppers need.
@@ -133,6 +175,8 @@ pub struct Plan {
     pub parameters: Vec<f64>,
     /// Projections.
     pub projections: Vec<PlanProjection>,
+    /// What delayed projections look back at.
+    pub histories: Vec<History>,
     /// Held inputs, in order of time; the last one never ends.
     pub epochs: Vec<Epoch>,
     /// Noise, sorted by source and position.
@@ -151,10 +195,18 @@ pub struct Plan {
     pub stepper: Stepper,
     /// Order of updates within an Euler step.
     pub update_order: Order,
+    /// How delays off the grid are taken.
+    pub delays: DelayGrid,
+    /// Lookups of noise per step.
+    pub noise_per_step: u32,
     /// Seed of all noise.
     pub seed: u64,
-    /// Number of replicates.
+    /// Number of runs, those of [`members`](Self::members).
     pub replicates: u32,
+    /// What every run is, in order; empty where run r is replicate r of condition 0.
+    pub members: Vec<Member>,
+    /// Conditions beside the one that the plan itself describes, which is number 0.
+    pub variants: Vec<Condition>,
     /// Recording schedule.
     pub record: RecordPlan,
 }
@@ -177,8 +229,15 @@ impl Plan {
             return Err(spec.config.error("simulation.duration", message));
         }
         let steps = whole_steps(spec, "simulation.duration", run.duration_ms, run.dt_ms)?;
+        if steps.saturating_mul(u64::from(run.noise_per_step)) >= 1 << 33 {
+            let message = format!(
+                "too many lookups of noise: found {steps} steps of {}, expected fewer than 2^33",
+                run.noise_per_step
+            );
+            return Err(spec.config.error("simulation.noise_grid", message));
+        }
         check_step_length(network, spec)?;
-        check_scheme(network, spec)?;
+        check_scheme(spec)?;
         check_stimuli(network, spec)?;
         check_size(network, spec, steps)?;
         let info = network.info();
@@ -193,16 +252,7 @@ impl Plan {
                 .flat_map(|a| values.row(a.index()).to_vec())
                 .collect()
         };
-        let projections = network.projections.iter().map(|p| PlanProjection {
-            name: p.name.clone(),
-            sent: p.sent,
-            matrix: Matrix::new(&p.weights, &order, &position),
-            received: p
-                .received
-                .iter()
-                .map(|r| (r.input, order.iter().map(|a| r.gain[a.index()]).collect()))
-                .collect(),
-        });
+        let (histories, projections) = projections(network, spec, &order, &position)?;
         let initial = network
             .initial
             .iter()
@@ -211,14 +261,15 @@ impl Plan {
         Ok(Plan {
             title: network.title.clone(),
             circuit: network.circuit,
-            lanes: choose_lanes(execution, order.len(), run.replicates),
+            lanes: choose_lanes(execution, order.len(), run.replicates, &histories),
             areas: network
                 .area_names()
                 .into_iter()
                 .map(str::to_owned)
                 .collect(),
             parameters: by_position(&network.parameters),
-            projections: projections.collect(),
+            projections,
+            histories,
             epochs: epochs(network, run, &position, info.inputs.len()),
             channels: channels(network, run, &position),
             baseline: by_position(&network.baseline),
@@ -228,12 +279,100 @@ impl Plan {
             steps,
             stepper: run.stepper,
             update_order: run.order,
+            delays: run.delays,
+            noise_per_step: run.noise_per_step,
             seed: run.seed,
             replicates: run.replicates,
+            members: Vec::new(),
+            variants: Vec::new(),
             record: record_plan(network, spec, steps)?,
             order,
             position,
         })
+    }
+
+    /// Runs several conditions of one network together: `conditions` are networks that differ from
+    /// that of the plan in parameters, gains and stimuli alone, `members` says which run is which
+    /// (condition 0 is the plan's own network, condition k the k-th of `conditions` counted from 1).
+    ///
+    /// # Errors
+    /// The first condition that differs in what all must share, and in what.
+    pub fn with_conditions(
+        mut self,
+        conditions: &[Plan],
+        members: Vec<Member>,
+    ) -> Result<Plan, ConditionError> {
+        for (k, other) in conditions.iter().enumerate() {
+            let differs = |what| ConditionError {
+                condition: k + 1,
+                what,
+            };
+            let same_epochs = self.epochs.len() == other.epochs.len()
+                && (self.epochs.iter().zip(&other.epochs)).all(|(a, b)| a.end == b.end);
+            let same_links = self.projections.len() == other.projections.len()
+                && self.projections.iter().zip(&other.projections).all(|(a, b)| {
+                    let inputs = |p: &PlanProjection| -> Vec<usize> {
+                        p.received.iter().map(|(input, _)| *input).collect()
+                    };
+                    a.sent == b.sent && a.matrix == b.matrix && inputs(a) == inputs(b)
+                });
+            let checks = [
+                (self.circuit == other.circuit, "circuit"),
+                (self.areas == other.areas && self.order == other.order, "areas"),
+                (same_links && self.histories == other.histories, "connections"),
+                (same_epochs, "times of stimuli"),
+                (self.channels == other.channels, "noise"),
+                (self.dt_ms == other.dt_ms && self.steps == other.steps, "steps"),
+                (
+                    self.stepper == other.stepper && self.update_order == other.update_order,
+                    "stepper",
+                ),
+                (self.seed == other.seed, "seed"),
+            ];
+            if let Some((_, what)) = checks.into_iter().find(|(same, _)| !same) {
+                return Err(differs(what));
+            }
+            self.variants.push(Condition {
+                parameters: other.parameters.clone(),
+                gains: other.gains(),
+                held: other.epochs.iter().map(|e| e.input.clone()).collect(),
+            });
+        }
+        if let Some(bad) = members.iter().find(|m| m.condition > self.variants.len()) {
+            return Err(ConditionError {
+                condition: bad.condition,
+                what: "number: there is no such condition",
+            });
+        }
+        self.replicates = members.len() as u32;
+        self.members = members;
+        Ok(self)
+    }
+
+    /// What runs from `first` on are, `count` of them.
+    #[must_use]
+    pub fn members_of(&self, first: u32, count: u32) -> Vec<Member> {
+        let runs = first..first + count;
+        if self.members.is_empty() {
+            let member = |r| Member {
+                condition: 0,
+                replicate: Replicate(r),
+            };
+            return runs.map(member).collect();
+        }
+        self.members[runs.start as usize..runs.end as usize].to_vec()
+    }
+
+    /// Gains of the plan's own network, `[projection][received][position]`.
+    pub(crate) fn gains(&self) -> Vec<Vec<Vec<f64>>> {
+        let of = |p: &PlanProjection| p.received.iter().map(|(_, gain)| gain.clone()).collect();
+        self.projections.iter().map(of).collect()
+    }
+
+    /// Time between the entries of a history, ms.
+    #[must_use]
+    pub fn entry_ms(&self) -> f64 {
+        self.dt_ms / f64::from(self.stepper.entries_per_step())
     }
 
     /// Number of areas.
@@ -248,16 +387,23 @@ impl Plan {
         (self.record.first + sample * self.record.every) as f64 * self.dt_ms
     }
 
-    /// Bytes of the state, the inputs and the scratch of one block of lanes.
+    /// Bytes of the state, the inputs, the past and the scratch of one block of lanes.
     #[must_use]
     pub fn block_bytes(&self) -> usize {
         let info = self.circuit.info();
         let per_area = 4 * info.variables.len() + 2 * info.inputs.len() + info.parameters.len() + 2;
-        let cells = match self.lanes.axis {
-            Axis::Replicates => self.n_areas(),
-            Axis::Areas => self.n_areas().div_ceil(self.lanes.width),
+        let (cells, past) = match self.lanes.axis {
+            Axis::Replicates => (self.n_areas(), self.lanes.width),
+            Axis::Areas => (self.n_areas().div_ceil(self.lanes.width), 1),
         };
-        8 * self.lanes.width * (cells * per_area + 3 * self.channels.len())
+        let entries: usize = self.histories.iter().map(|h| h.entries).sum();
+        8 * self.lanes.width * (cells * per_area + 3 * self.channels.len()) + 8 * past * entries
+    }
+
+    /// Bytes of all connections, which blocks of lanes share.
+    #[must_use]
+    pub fn link_bytes(&self) -> usize {
+        self.projections.iter().map(|p| p.matrix.bytes()).sum()
     }
 
     /// What will run, for people.
@@ -293,13 +439,14 @@ impl Plan {
                     info.variables[p.sent].name,
                     inputs.join(" + "),
                     p.matrix.links(),
-                    p.matrix.describe(),
+                    p.matrix.describe(&self.histories, self.entry_ms()),
                 ),
             );
         }
         let scheme = match (self.stepper, self.update_order) {
             (Stepper::Euler, Order::Synchronous) => "Euler, synchronous (all new from all old)",
             (Stepper::Euler, Order::Published) => "Euler, in the published order of updates",
+            (Stepper::ExponentialEuler, _) => "exponential Euler (decay taken exactly)",
             (Stepper::Heun, _) => "Heun, second order",
             (Stepper::Rk4, _) => "Runge-Kutta, fourth order",
         };
@@ -341,8 +488,12 @@ impl Plan {
         line(
             "noise",
             format!(
-                "{white} white and {coloured} Ornstein-Uhlenbeck channels, seed {}",
-                self.seed
+                "{white} white and {coloured} Ornstein-Uhlenbeck channels, seed {}{}",
+                self.seed,
+                match self.noise_per_step {
+                    1 => String::new(),
+                    n => format!(", looked up {n} times a step"),
+                }
             ),
         );
         let axis = match self.lanes.axis {
@@ -401,7 +552,15 @@ impl Plan {
 }
 
 /// Lanes over replicates as soon as they fill a vector; otherwise over areas.
-fn choose_lanes(execution: Execution, areas: usize, replicates: u32) -> Lanes {
+///
+/// A vector of 16 replicates halves the traffic of weights; with a history it would push the past out
+/// of the second-level cache.
+fn choose_lanes(
+    execution: Execution,
+    areas: usize,
+    replicates: u32,
+    histories: &[History],
+) -> Lanes {
     let axis = execution.axis.unwrap_or(if replicates >= 4 {
         Axis::Replicates
     } else {
@@ -411,7 +570,14 @@ fn choose_lanes(execution: Execution, areas: usize, replicates: u32) -> Lanes {
         Axis::Replicates => replicates as usize,
         Axis::Areas => areas,
     };
-    let widest = WIDTHS.into_iter().rev().find(|&w| w <= available.max(1));
+    let most = match axis {
+        Axis::Replicates if histories.is_empty() => 16,
+        _ => 8,
+    };
+    let widest = WIDTHS
+        .into_iter()
+        .rev()
+        .find(|&w| w <= available.max(1).min(most));
     Lanes {
         axis,
         width: execution.width.or(widest).unwrap_or(1),
@@ -477,8 +643,7 @@ fn check_size(network: &Network, spec: &ExperimentSpec, steps: u64) -> Result<()
 /// Refuses a step that the fastest time constant of the circuit cannot bear.
 fn check_step_length(network: &Network, spec: &ExperimentSpec) -> Result<(), SpecError> {
     let info = network.info();
-    let constants = info.parameters.iter().enumerate();
-    let constants = constants.filter(|(_, p)| p.name.starts_with("tau"));
+    let constants = info.parameters[..info.time_constants].iter().enumerate();
     let fastest = constants
         .flat_map(|(k, p)| {
             let column = network.parameters.column(k).to_vec();
@@ -503,29 +668,73 @@ fn check_step_length(network: &Network, spec: &ExperimentSpec) -> Result<(), Spe
     Err(spec.config.error("simulation.dt", message))
 }
 
-/// Refuses combinations of stepper, order and noise that would not have their declared order.
-fn check_scheme(network: &Network, spec: &ExperimentSpec) -> Result<(), SpecError> {
-    let name = match spec.run.stepper {
-        Stepper::Euler => return Ok(()),
-        Stepper::Heun => "heun",
-        Stepper::Rk4 => "rk4",
-    };
-    if let Some(noise) = network.noise.first() {
+/// Refuses combinations of stepper and order that are not defined.
+fn check_scheme(spec: &ExperimentSpec) -> Result<(), SpecError> {
+    if spec.run.order == Order::Published && spec.run.stepper != Stepper::Euler {
         let message = format!(
-            "deterministic stepper with noise: found `{name}` with noise `{}`, expected `euler` \
-             (Euler-Maruyama) or no noise",
-            noise.name
-        );
-        return Err(spec.config.error("simulation.stepper", message));
-    }
-    if spec.run.order == Order::Published {
-        let message = format!(
-            "published order of updates: found stepper `{name}`, expected `euler`, for which the \
-             order is defined"
+            "published order of updates: found stepper `{}`, expected `euler`, for which the order \
+             is defined",
+            spec.run.stepper.name()
         );
         return Err(spec.config.error("simulation.order", message));
     }
     Ok(())
+}
+
+/// Projections over positions, and what the delayed ones of them look back at.
+fn projections(
+    network: &Network,
+    spec: &ExperimentSpec,
+    order: &[AreaId],
+    position: &[usize],
+) -> Result<(Vec<History>, Vec<PlanProjection>), SpecError> {
+    let run = &spec.run;
+    let per_step = run.stepper.entries_per_step();
+    let delay = |ms: f64| match run.delays {
+        DelayGrid::Rounded => Delay::rounded(ms, run.dt_ms, per_step),
+        DelayGrid::Interpolated => Delay::interpolated(ms, run.dt_ms, per_step),
+    };
+    // Delays that all come to nothing are no delays.
+    let delays = |p: &'_ crate::coupling::Projection| -> bool {
+        let all = p.delays_ms.as_deref().unwrap_or(&[]);
+        all.iter().any(|&ms| delay(ms) != Delay { entries: 0, fraction: 0.0 })
+    };
+    let wanted: Vec<history::Wanted<'_>> = network
+        .projections
+        .iter()
+        .filter(|p| delays(p))
+        .filter_map(|p| {
+            Some(history::Wanted {
+                sent: p.sent,
+                matrix: &p.weights,
+                delays_ms: p.delays_ms.as_deref()?,
+            })
+        })
+        .collect();
+    let (histories, links) =
+        history::compile(&wanted, order, position, delay).map_err(|entries| {
+            let message = format!(
+                "delays too long: found {entries} values of the past in all areas together, \
+                 expected fewer than 2^32; a longer simulation.dt needs fewer"
+            );
+            spec.config.error("simulation.dt", message)
+        })?;
+    let mut links = links.into_iter();
+    let projections = network.projections.iter().map(|p| PlanProjection {
+        name: p.name.clone(),
+        sent: p.sent,
+        matrix: match delays(p).then(|| links.next()).flatten() {
+            Some(delayed) => Matrix::Delayed(Arc::new(delayed)),
+            None => Matrix::new(&p.weights, order, position),
+        },
+        received: p
+            .received
+            .iter()
+            .map(|r| (r.input, order.iter().map(|a| r.gain[a.index()]).collect()))
+            .collect(),
+    });
+    let projections = projections.collect();
+    Ok((histories, projections))
 }
 
 fn record_plan(
@@ -608,8 +817,11 @@ fn epochs(network: &Network, run: &RunSpec, position: &[usize], inputs: usize) -
             }
         }
         for source in &network.noise {
-            for (area, _) in &source.areas {
-                input[position[area.index()] * inputs + source.input] += source.mean;
+            // What is multiplied or goes to a derivative is added by its channel.
+            if let (Target::Input(i), None) = (source.target, source.times) {
+                for (area, _) in &source.areas {
+                    input[position[area.index()] * inputs + i] += source.mean;
+                }
             }
         }
         out.push(Epoch { end, input });
@@ -621,13 +833,16 @@ fn epochs(network: &Network, run: &RunSpec, position: &[usize], inputs: usize) -
 fn channels(network: &Network, run: &RunSpec, position: &[usize]) -> Vec<Channel> {
     let mut out = Vec::new();
     for (source, noise) in network.noise.iter().enumerate() {
-        let update = noise.update(run.dt_ms);
+        let update = noise.update(run.dt_ms, run.noise_per_step);
+        let held = matches!((noise.target, noise.times), (Target::Input(_), None));
         let coloured = update.decay != 0.0;
         for &(area, site) in &noise.areas {
             out.push(Channel {
                 source,
                 position: position[area.index()],
-                input: noise.input,
+                target: noise.target,
+                times: noise.times,
+                mean: if held { 0.0 } else { noise.mean },
                 site,
                 decay: update.decay,
                 amplitude: update.amplitude,

@@ -87,6 +87,12 @@ pub struct LinkDraft {
     pub from: String,
     /// Connection weight, FLN-like, dimensionless.
     pub weight: f64,
+    /// Distance along the connection, for delays by conduction velocity.
+    #[serde(default)]
+    pub distance: Option<Quantity>,
+    /// Delay of the connection, for delays that are given.
+    #[serde(default)]
+    pub delay: Option<Quantity>,
 }
 
 /// The circuit and its parameters.
@@ -135,6 +141,38 @@ pub struct ProjectionDraft {
     /// Null models of the matrix.
     #[serde(default)]
     pub shuffle: Option<ShuffleDraft>,
+    /// Time from sending to receiving; none if absent.
+    #[serde(default)]
+    pub delay: Option<DelayDraft>,
+}
+
+/// Delays of a projection.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DelayDraft {
+    /// Where the delays come from.
+    pub kind: DelayKind,
+    /// Distance: conduction velocity.
+    #[serde(default)]
+    pub velocity: Option<Quantity>,
+    /// Distance: time added to every delay, say that of a synapse.
+    #[serde(default)]
+    pub latency: Option<Quantity>,
+    /// Constant: the delay of every connection.
+    #[serde(default)]
+    pub value: Option<Quantity>,
+}
+
+/// Where delays come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DelayKind {
+    /// Distance of the connectome divided by a conduction velocity.
+    Distance,
+    /// The same for all connections.
+    Constant,
+    /// Given with each link of a network typed in place.
+    Given,
 }
 
 /// Matrices a projection may use.
@@ -282,14 +320,17 @@ pub struct StimulusDraft {
     pub offset: Quantity,
 }
 
-/// Noise added to an input.
+/// Noise added to an input, or to the derivative of a state.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct NoiseDraft {
     /// White or Ornstein–Uhlenbeck.
     pub kind: NoiseKind,
-    /// Input of the circuit.
+    /// Input of the circuit, or a state, whose derivative then receives it.
     pub into: String,
+    /// Variable of the same area that multiplies the noise.
+    #[serde(default)]
+    pub times: Option<String>,
     /// Areas that receive it.
     #[serde(default)]
     pub areas: AreasDraft,
@@ -333,6 +374,13 @@ pub struct SimulationDraft {
     /// Order of updates within an Euler step.
     #[serde(default)]
     pub order: OrderKind,
+    /// How delays that are no whole number of steps are taken.
+    #[serde(default)]
+    pub delays: DelayGrid,
+    /// Grid on which noise is looked up, a whole fraction of `dt`; `dt` if absent. Runs with one grid
+    /// and several `dt` share their Brownian paths.
+    #[serde(default)]
+    pub noise_grid: Option<Quantity>,
     /// Seed of all noise.
     #[serde(default)]
     pub seed: u64,
@@ -352,10 +400,43 @@ pub enum StepperKind {
     /// Explicit Euler; with noise, Euler–Maruyama.
     #[default]
     Euler,
+    /// Euler with the linear decay of every state taken exactly.
+    ExponentialEuler,
     /// Heun's second-order method.
     Heun,
     /// Classical Runge–Kutta, fourth order.
     Rk4,
+}
+
+impl StepperKind {
+    /// Name in a config.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            StepperKind::Euler => "euler",
+            StepperKind::ExponentialEuler => "exponential_euler",
+            StepperKind::Heun => "heun",
+            StepperKind::Rk4 => "rk4",
+        }
+    }
+
+    /// Points of time per step at which delayed links look back: ends of steps, and for Runge–Kutta
+    /// their middles too.
+    #[must_use]
+    pub fn entries_per_step(self) -> u32 {
+        if self == StepperKind::Rk4 { 2 } else { 1 }
+    }
+}
+
+/// How delays that are no whole number of steps are taken.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DelayGrid {
+    /// Rounded to whole steps.
+    #[default]
+    Rounded,
+    /// Kept; what was sent is interpolated linearly in time.
+    Interpolated,
 }
 
 /// Order of updates within an Euler step.

@@ -6,7 +6,7 @@ use super::draft::{
 };
 pub use super::draft::{
     AreasDraft as Areas, CircuitDraft as CircuitSpec, ConnectomeDraft as ConnectomeSpec,
-    GradientDraft as GradientSpec, KeepDraft as Keep, LesionBackground, LesionDraft as LesionSpec,
+    DelayDraft as DelaySpec, DelayGrid, DelayKind, GradientDraft as GradientSpec, KeepDraft as Keep, LesionBackground, LesionDraft as LesionSpec,
     LinkDraft as LinkSpec, Named, OrderKind as Order, PrecisionKind as Precision,
     ProjectionDraft as ProjectionSpec, ShuffleDraft as ShuffleSpec, ShuffleKind,
     SolveDraft as Solve, StepperKind as Stepper, TimescaleMethod as Method,
@@ -67,11 +67,13 @@ pub struct StimulusSpec {
     pub offset_ms: f64,
 }
 
-/// Noise added to an input.
+/// Noise added to an input, or to the derivative of a state.
 #[derive(Debug, Clone)]
 pub struct NoiseSpec {
-    /// Input of the circuit.
+    /// Input or state of the circuit.
     pub into: String,
+    /// Variable that multiplies it.
+    pub times: Option<String>,
     /// Areas.
     pub areas: Areas,
     /// Areas taken out.
@@ -110,6 +112,10 @@ pub struct RunSpec {
     pub stepper: Stepper,
     /// Order of updates within an Euler step.
     pub order: Order,
+    /// How delays off the grid are taken.
+    pub delays: DelayGrid,
+    /// Lookups of noise per step, at least 1.
+    pub noise_per_step: u32,
     /// Seed of all noise.
     pub seed: u64,
     /// Number of replicates.
@@ -242,6 +248,8 @@ pub(super) fn resolve(draft: Draft, config: Config) -> Result<ExperimentSpec, Sp
         dt_ms,
         stepper: sim.stepper,
         order: sim.order,
+        delays: sim.delays,
+        noise_per_step: noise_per_step(&config, sim.noise_grid, dt_ms)?,
         seed: sim.seed,
         replicates: sim.replicates,
         variables: record.variables.clone(),
@@ -283,6 +291,25 @@ pub(super) fn resolve(draft: Draft, config: Config) -> Result<ExperimentSpec, Sp
         analysis,
         config,
     })
+}
+
+/// How often noise is looked up in a step of length dt.
+fn noise_per_step(config: &Config, grid: Option<Quantity>, dt_ms: f64) -> Result<u32, SpecError> {
+    const MOST: f64 = 4096.0;
+    let path = "simulation.noise_grid";
+    let Some(q) = grid else { return Ok(1) };
+    let ms = q
+        .expect(Dimension::TIME)
+        .map_err(|e| config.error(path, e.to_string()))?;
+    let times = (dt_ms / ms).round();
+    if (1.0..=MOST).contains(&times) && (times * ms - dt_ms).abs() <= 1e-9 * dt_ms {
+        return Ok(times as u32);
+    }
+    let message = format!(
+        "noise is off the grid: found {q}, expected simulation.dt = {dt_ms} ms divided by a whole \
+         number up to {MOST}"
+    );
+    Err(config.error(path, message))
 }
 
 fn resolve_noise(
@@ -331,6 +358,7 @@ fn resolve_noise(
         };
         let spec = NoiseSpec {
             into: n.into,
+            times: n.times,
             areas: n.areas,
             except: n.except,
             mean: n.mean,

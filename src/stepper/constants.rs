@@ -3,10 +3,16 @@
 //! A *cell* is what one vector holds: with lanes over replicates a cell is an area, with lanes over
 //! areas it is `WIDTH` neighbouring positions. State is laid out `[cell][variable][lane]`.
 
-use super::kernel::Isa;
+use std::sync::Arc;
+
+use super::isa::Isa;
+use crate::ids::Replicate;
+use crate::circuit::{CircuitVisitor, Fields, LocalCircuit, ParameterFields};
 use crate::lanes::Lanes;
-use crate::plan::{Axis, Matrix, Plan};
+use crate::noise::Target;
+use crate::plan::{Axis, Delayed, Matrix, Member, Plan, Sparse};
 use crate::rng::Site;
+use crate::spec::Stepper;
 
 /// Numbers of the plan over lanes.
 pub(crate) struct Constants<L> {
@@ -18,24 +24,85 @@ pub(crate) struct Constants<L> {
     pub over_areas: bool,
     /// Instruction set of this machine.
     pub isa: Isa,
-    /// `[cell][parameter]`.
-    pub parameters: Vec<L>,
+    /// Whether all lanes of a cell share their parameters and held inputs.
+    pub shared: bool,
+    /// `[cell][parameter]`, time constants as rates.
+    pub parameters: Numbers<L>,
+    /// Held input of each epoch, `[cell][input]`.
+    pub held: Vec<Numbers<L>>,
+    /// Exponential Euler: effective step of each state, ms, `[cell][state]`.
+    pub decay_steps: Vec<L>,
+    /// Variables that are sent, each once.
+    pub sent: Vec<usize>,
     /// Projections.
     pub projections: Vec<ProjectionOf<L>>,
-    /// Held input of each epoch, `[cell][input]`.
-    pub epochs: Vec<Vec<L>>,
-    /// Noise.
+    /// Noise, sorted by cell, and there in the order of the sources.
     pub noise: Vec<NoiseRow<L>>,
+    /// Rows of noise of each cell.
+    pub noise_bounds: Vec<u32>,
+}
+
+/// One number a field, or one a lane.
+pub(crate) struct Numbers<L> {
+    one: Vec<f64>,
+    each: Vec<L>,
+}
+
+impl<L: Lanes> Numbers<L> {
+    /// One for all lanes.
+    pub fn shared(one: Vec<f64>) -> Self {
+        Numbers {
+            one,
+            each: Vec::new(),
+        }
+    }
+
+    /// One for each lane.
+    pub fn own(each: Vec<L>) -> Self {
+        Numbers {
+            one: Vec::new(),
+            each,
+        }
+    }
+
+    /// Zeros.
+    pub fn zero<const SHARED: bool>(count: usize) -> Self {
+        if SHARED {
+            Self::shared(vec![0.0; count])
+        } else {
+            Self::own(vec![L::splat(0.0); count])
+        }
+    }
+
+    /// The numbers of a field; `SHARED` says how they were made.
+    #[inline(always)]
+    pub fn get<const SHARED: bool>(&self, at: usize) -> L {
+        if SHARED {
+            L::splat(self.one[at])
+        } else {
+            self.each[at]
+        }
+    }
+
+    /// The same when only the numbers know.
+    #[inline(always)]
+    pub fn at(&self, at: usize) -> L {
+        if self.each.is_empty() {
+            L::splat(self.one[at])
+        } else {
+            self.each[at]
+        }
+    }
 }
 
 /// A projection over lanes.
 pub(crate) struct ProjectionOf<L> {
-    /// Variable sent.
+    /// Index of what is sent in [`Constants::sent`].
     pub sent: usize,
     /// Weights.
     pub weights: Weights<L>,
     /// Inputs reached: (input, gain per cell).
-    pub received: Vec<(usize, Vec<L>)>,
+    pub received: Vec<(usize, Numbers<L>)>,
 }
 
 /// Weights in the form that the product wants.
@@ -45,33 +112,54 @@ pub(crate) enum Weights<L> {
     /// Lanes hold replicates: `[target][source]`, one weight for all lanes.
     Rows(Vec<f64>),
     /// Sparse rows, for either axis.
-    Sparse {
-        /// Bounds, see [`Matrix::Sparse`].
-        rows: Vec<u32>,
-        /// Source positions.
-        sources: Vec<u32>,
-        /// Weights.
-        weights: Vec<f64>,
-    },
+    Sparse(Arc<Sparse>),
+    /// Links with delays, for either axis.
+    Delayed(Arc<Delayed>),
 }
 
 /// The channels of one noise source that share a vector.
 pub(crate) struct NoiseRow<L> {
-    /// Cell and input: index into the held input.
-    pub at: usize,
+    /// The cell.
+    pub cell: usize,
+    /// What it is added to.
+    pub target: Target,
+    /// Variable that multiplies it.
+    pub times: Option<usize>,
     /// Address of each lane.
     pub sites: Vec<Site>,
     /// Factor on the old value; 0 for white noise.
     pub decay: f64,
     /// Factor on the normal number; 0 in lanes without this source.
     pub amplitude: L,
+    /// Constant part.
+    pub mean: L,
     /// Standard deviation at the start.
     pub start_sd: L,
 }
 
 impl<L: Lanes> Constants<L> {
-    /// Spreads the plan over lanes of this type.
-    pub fn new(plan: &Plan, axis: Axis) -> Self {
+    /// Spreads the plan over the lanes of a block of `members`.
+    pub fn new(plan: &Plan, axis: Axis, members: &[Member]) -> Self {
+        let noise = noise_rows(plan, axis == Axis::Areas);
+        Self::with_noise(plan, axis, members, noise, true)
+    }
+
+    /// The same without noise, each lane with its own numbers, for evaluations outside time.
+    pub fn at_rest(plan: &Plan) -> Self {
+        let condition = Member {
+            condition: 0,
+            replicate: Replicate(0),
+        };
+        Self::with_noise(plan, Axis::Replicates, &[condition], Vec::new(), false)
+    }
+
+    fn with_noise(
+        plan: &Plan,
+        axis: Axis,
+        members: &[Member],
+        noise: Vec<NoiseRow<L>>,
+        may_share: bool,
+    ) -> Self {
         let over_areas = axis == Axis::Areas;
         let areas = plan.n_areas();
         let cells = if over_areas {
@@ -79,37 +167,107 @@ impl<L: Lanes> Constants<L> {
         } else {
             areas
         };
-        let spread = |values: &[f64], fields: usize| -> Vec<L> {
-            spread(values, fields, areas, cells, over_areas)
-        };
         let info = plan.circuit.info();
-        let projections = plan.projections.iter().map(|p| ProjectionOf {
-            sent: p.sent,
-            weights: weights(&p.matrix, cells, over_areas),
-            received: p
-                .received
-                .iter()
-                .map(|(i, gain)| (*i, spread(gain, 1)))
+        let conditions = Conditions {
+            plan,
+            // Lanes beyond the last run repeat it; nothing reads what becomes of them.
+            of_lane: (0..L::WIDTH)
+                .map(|lane| members[lane.min(members.len() - 1)].condition)
                 .collect(),
+        };
+        let shared = may_share
+            && !over_areas
+            && conditions.alike(|k| conditions.parameters(k))
+            && (0..plan.epochs.len()).all(|e| conditions.alike(|k| conditions.held(k, e)));
+        // What the condition of each lane says, `[position][field]`, over lanes.
+        let spread = |shared: bool, fields: usize, of: &dyn Fn(usize) -> Vec<f64>| {
+            let first = of(conditions.of_lane[0]);
+            if shared {
+                return Numbers::shared(first);
+            }
+            if over_areas {
+                return Numbers::own(over_lanes(&first, fields, areas));
+            }
+            let lanes: Vec<Vec<f64>> = conditions.of_lane.iter().map(|&k| of(k)).collect();
+            let each = (0..first.len()).map(|at| {
+                let mut value = L::splat(first[at]);
+                for (lane, numbers) in lanes.iter().enumerate() {
+                    value.set_lane(lane, numbers[at]);
+                }
+                value
+            });
+            Numbers::own(each.collect())
+        };
+        let mut sent: Vec<usize> = plan.projections.iter().map(|p| p.sent).collect();
+        sent.sort_unstable();
+        sent.dedup();
+        let gains = plan.gains();
+        let projections = plan.projections.iter().enumerate().map(|(p, projection)| {
+            let received = projection.received.iter().enumerate();
+            ProjectionOf {
+                sent: sent.partition_point(|s| *s < projection.sent),
+                weights: weights(&projection.matrix, cells, over_areas),
+                received: received
+                    .map(|(r, (input, _))| {
+                        let of = |k: usize| match k {
+                            0 => gains[p][r].clone(),
+                            k => plan.variants[k - 1].gains[p][r].clone(),
+                        };
+                        let one = !over_areas && conditions.alike(of);
+                        (*input, spread(one, 1, &of))
+                    })
+                    .collect(),
+            }
         });
+        let projections = projections.collect();
+        let held = (0..plan.epochs.len())
+            .map(|e| spread(shared, info.inputs.len(), &|k| conditions.held(k, e).to_vec()))
+            .collect();
+        let decay_steps = match plan.stepper {
+            Stepper::ExponentialEuler => {
+                let steps: Numbers<L> = spread(shared, info.states, &|k| {
+                    plan.circuit.visit(DecaySteps {
+                        parameters: conditions.parameters(k),
+                        dt_ms: plan.dt_ms,
+                    })
+                });
+                (0..cells * info.states).map(|at| steps.at(at)).collect()
+            }
+            _ => Vec::new(),
+        };
+        let rates = |k: usize| {
+            let mut rates = conditions.parameters(k).to_vec();
+            for row in rates.chunks_exact_mut(info.parameters.len()) {
+                for tau in &mut row[..info.time_constants] {
+                    *tau = 1.0 / *tau;
+                }
+            }
+            rates
+        };
+        let mut noise_bounds = vec![0_u32; cells + 1];
+        for row in &noise {
+            noise_bounds[row.cell + 1] += 1;
+        }
+        for cell in 0..cells {
+            noise_bounds[cell + 1] += noise_bounds[cell];
+        }
         Constants {
+            shared,
+            parameters: spread(shared, info.parameters.len(), &rates),
+            held,
+            decay_steps,
+            projections,
             cells,
             areas,
             over_areas,
             isa: Isa::detect(),
-            parameters: spread(&plan.parameters, info.parameters.len()),
-            projections: projections.collect(),
-            epochs: plan
-                .epochs
-                .iter()
-                .map(|e| spread(&e.input, info.inputs.len()))
-                .collect(),
-            noise: noise_rows(plan, over_areas),
+            sent,
+            noise,
+            noise_bounds,
         }
     }
 
     /// Cell and lane of a position, for lanes over areas.
-    #[inline(always)]
     pub fn place(&self, position: usize) -> (usize, usize) {
         if self.over_areas {
             (position / L::WIDTH, position % L::WIDTH)
@@ -117,30 +275,46 @@ impl<L: Lanes> Constants<L> {
             (position, 0)
         }
     }
+}
 
-    /// Values `[position][field]` as `[cell][field]` over lanes.
-    pub fn spread(&self, values: &[f64], fields: usize) -> Vec<L> {
-        spread(values, fields, self.areas, self.cells, self.over_areas)
+/// The conditions of the lanes of a block.
+struct Conditions<'a> {
+    plan: &'a Plan,
+    of_lane: Vec<usize>,
+}
+
+impl<'a> Conditions<'a> {
+    fn parameters(&self, condition: usize) -> &'a [f64] {
+        match condition {
+            0 => &self.plan.parameters,
+            k => &self.plan.variants[k - 1].parameters,
+        }
+    }
+
+    fn held(&self, condition: usize, epoch: usize) -> &'a [f64] {
+        match condition {
+            0 => &self.plan.epochs[epoch].input,
+            k => &self.plan.variants[k - 1].held[epoch],
+        }
+    }
+
+    /// Whether all lanes have the same of something.
+    fn alike<T: PartialEq>(&self, of: impl Fn(usize) -> T) -> bool {
+        let first = self.of_lane[0];
+        self.of_lane.iter().all(|&k| k == first || of(k) == of(first))
     }
 }
 
-/// Lanes beyond the last area repeat its numbers; nothing reads what becomes of them.
-fn spread<L: Lanes>(
-    values: &[f64],
-    fields: usize,
-    areas: usize,
-    cells: usize,
-    over_areas: bool,
-) -> Vec<L> {
-    let mut out = Vec::with_capacity(cells * fields);
-    for cell in 0..cells {
+/// Values `[position][field]` as `[cell][field]` with lanes over areas. Lanes beyond the last area
+/// repeat its numbers; nothing reads what becomes of them.
+pub(crate) fn over_lanes<L: Lanes>(values: &[f64], fields: usize, areas: usize) -> Vec<L> {
+    let mut out = Vec::with_capacity(areas.div_ceil(L::WIDTH) * fields);
+    for first in (0..areas).step_by(L::WIDTH) {
         for field in 0..fields {
             let at = |position: usize| values[position.min(areas - 1) * fields + field];
-            let mut value = L::splat(at(if over_areas { cell * L::WIDTH } else { cell }));
-            if over_areas {
-                for lane in 0..L::WIDTH {
-                    value.set_lane(lane, at(cell * L::WIDTH + lane));
-                }
+            let mut value = L::splat(at(first));
+            for lane in 0..L::WIDTH {
+                value.set_lane(lane, at(first + lane));
             }
             out.push(value);
         }
@@ -148,17 +322,42 @@ fn spread<L: Lanes>(
     out
 }
 
+/// Effective step of every state, ms: (1 - e^{-leak dt}) / leak, which is dt without leak.
+struct DecaySteps<'a> {
+    parameters: &'a [f64],
+    dt_ms: f64,
+}
+
+impl CircuitVisitor for DecaySteps<'_> {
+    type Output = Vec<f64>;
+
+    fn visit<C: LocalCircuit>(self) -> Vec<f64> {
+        let mut leak = vec![0.0; C::INFO.variables.len()];
+        let rows = self.parameters.chunks_exact(C::INFO.parameters.len());
+        rows.flat_map(|row| {
+            let p = C::Parameters::<f64>::from_values(row);
+            C::leak(&p).write(&mut leak);
+            let step = |rate: &f64| decay_step(*rate, self.dt_ms);
+            leak[..C::INFO.states].iter().map(step).collect::<Vec<_>>()
+        })
+        .collect()
+    }
+}
+
+/// (1 - e^{-rate dt}) / rate; dt for a rate of 0.
+#[must_use]
+pub fn decay_step(rate: f64, dt_ms: f64) -> f64 {
+    if rate == 0.0 {
+        dt_ms
+    } else {
+        -Lanes::exp_m1(-rate * dt_ms) / rate
+    }
+}
+
 fn weights<L: Lanes>(matrix: &Matrix, cells: usize, over_areas: bool) -> Weights<L> {
     match matrix {
-        Matrix::Sparse {
-            rows,
-            sources,
-            weights,
-        } => Weights::Sparse {
-            rows: rows.clone(),
-            sources: sources.clone(),
-            weights: weights.clone(),
-        },
+        Matrix::Sparse(sparse) => Weights::Sparse(Arc::clone(sparse)),
+        Matrix::Delayed(delayed) => Weights::Delayed(Arc::clone(delayed)),
         Matrix::Dense { weights, .. } if !over_areas => Weights::Rows(weights.clone()),
         Matrix::Dense { n, weights } => {
             let mut columns = Vec::with_capacity(cells * n);
@@ -180,41 +379,42 @@ fn weights<L: Lanes>(matrix: &Matrix, cells: usize, over_areas: bool) -> Weights
 }
 
 fn noise_rows<L: Lanes>(plan: &Plan, over_areas: bool) -> Vec<NoiseRow<L>> {
-    let inputs = plan.circuit.info().inputs.len();
     let zero = L::splat(0.0);
     let mut rows: Vec<NoiseRow<L>> = Vec::new();
-    let mut source_of_last = None;
+    let mut last_source = None;
     for channel in &plan.channels {
-        if !over_areas {
-            rows.push(NoiseRow {
-                at: channel.position * inputs + channel.input,
-                sites: vec![channel.site; L::WIDTH],
-                decay: channel.decay,
-                amplitude: L::splat(channel.amplitude),
-                start_sd: L::splat(channel.start_sd),
-            });
-            continue;
-        }
-        let (cell, lane) = (channel.position / L::WIDTH, channel.position % L::WIDTH);
-        let at = cell * inputs + channel.input;
+        let (cell, lanes) = if over_areas {
+            let lane = channel.position % L::WIDTH;
+            (channel.position / L::WIDTH, lane..lane + 1)
+        } else {
+            (channel.position, 0..L::WIDTH)
+        };
         // Channels are sorted by source and position: those of one vector follow each other.
-        let joins =
-            source_of_last == Some(channel.source) && rows.last().is_some_and(|r| r.at == at);
+        let joins = over_areas
+            && last_source == Some(channel.source)
+            && rows.last().is_some_and(|r| r.cell == cell);
         if !joins {
             rows.push(NoiseRow {
-                at,
+                cell,
+                target: channel.target,
+                times: channel.times,
                 sites: vec![Site(0); L::WIDTH],
                 decay: channel.decay,
                 amplitude: zero,
+                mean: zero,
                 start_sd: zero,
             });
         }
-        source_of_last = Some(channel.source);
-        if let Some(row) = rows.last_mut() {
+        last_source = Some(channel.source);
+        let row = rows.last_mut().expect("pushed above");
+        for lane in lanes {
             row.sites[lane] = channel.site;
             row.amplitude.set_lane(lane, channel.amplitude);
+            row.mean.set_lane(lane, channel.mean);
             row.start_sd.set_lane(lane, channel.start_sd);
         }
     }
+    // Stable: the sources of a cell stay in their order, which is that of their sum.
+    rows.sort_by_key(|row| row.cell);
     rows
 }

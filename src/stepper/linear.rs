@@ -4,11 +4,12 @@ use faer::linalg::solvers::Solve;
 use faer::{Col, Mat};
 use ndarray::Array2;
 
-use super::constants::Constants;
-use super::kernel::{Work, derivative, fill_algebraic};
+use super::constants::{Constants, Numbers, Weights};
+use super::kernel::{At, Stage, Work, stage};
+use super::sums::{sum_at_rest, sum_now};
 use crate::circuit::{CircuitVisitor, LocalCircuit};
 use crate::lanes::{Dual, Lanes};
-use crate::plan::{Axis, Plan};
+use crate::plan::Plan;
 
 /// The network linearised around a state: d(dx)/dx and d(dx)/d(input).
 ///
@@ -74,20 +75,40 @@ impl CircuitVisitor for Evaluate<'_> {
     type Output = Vec<Evaluated>;
 
     fn visit<C: LocalCircuit>(self) -> Self::Output {
-        let constants = Constants::<Dual>::new(self.plan, Axis::Replicates);
-        let inputs = C::INFO.inputs.len();
-        let mut work = Work::new(&constants, inputs);
+        let c = Constants::<Dual>::at_rest(self.plan);
+        let (inputs, variables) = (C::INFO.inputs.len(), C::INFO.variables.len());
+        let mut work = Work::new(&c, self.plan, c.cells, 1);
         let mut evaluate = |seed: &Seed| {
             let mut x: Vec<Dual> = self.x.iter().map(|&v| Dual::splat(v)).collect();
-            let mut held = vec![Dual::splat(0.0); constants.areas * inputs];
+            let mut held = vec![Dual::splat(0.0); c.areas * inputs];
             match *seed {
                 Seed::None => {}
                 Seed::State(at) => x[at].slope = 1.0,
                 Seed::Input(at) => held[at].slope = 1.0,
             }
-            let mut dx = vec![Dual::splat(0.0); x.len()];
-            derivative::<C, Dual>(&constants, &held, &x, &mut work, &mut dx);
-            fill_algebraic::<C, Dual>(&constants, Some(&held), &mut x, &mut work);
+            for (p, projection) in c.projections.iter().enumerate() {
+                let sent = x.iter().skip(c.sent[projection.sent]).step_by(variables);
+                let sent: Vec<Dual> = sent.copied().collect();
+                let sums = &mut work.sums[p * c.cells..][..c.cells];
+                match &projection.weights {
+                    Weights::Delayed(d) => {
+                        sum_at_rest(d, &self.plan.histories[d.history], &sent, sums);
+                    }
+                    weights => sum_now(c.isa, weights, false, c.areas, &sent, 0, sums),
+                }
+            }
+            let held = Numbers::own(held);
+            let run = |what, x: &mut [Dual], work: &mut Work<Dual>| {
+                let at = At {
+                    stage: what,
+                    dt_ms: self.plan.dt_ms,
+                    held: &held,
+                };
+                stage::<C, Dual, false>(&c, at, 0, x, (0, &[]), work);
+            };
+            run(Stage::Slope, &mut x, &mut work);
+            let dx = work.k[0].clone();
+            run(Stage::Algebraic, &mut x, &mut work);
             (x, dx)
         };
         self.seeds.iter().map(&mut evaluate).collect()

@@ -1,89 +1,187 @@
 //! Integrators over the plan, each with its declared order.
 //!
-//! | stepper | deterministic order | strong order (noise that enters linearly) |
-//! |---|---|---|
-//! | Euler, synchronous or published order | 1 | 1 |
-//! | Heun | 2 | – |
-//! | RK4 | 4 | – |
-//!
-//! Orders hold between the edges of stimuli, which lie on the grid. [`Simulation`] runs a block of
-//! lanes; [`linear`] gives fixed points and Jacobians of the same compiled equations.
+//! [`ORDERS`] says what each stepper promises; `tests/convergence.rs` measures it. Orders hold between
+//! the edges of stimuli, which lie on the grid. [`Simulation`] runs a block of lanes; [`linear`] gives
+//! fixed points and Jacobians of the same compiled equations.
 
 mod constants;
+mod isa;
 mod kernel;
 pub mod linear;
+mod sums;
 
 use crate::circuit::{CircuitVisitor, LocalCircuit};
-use crate::ids::Replicate;
-use crate::lanes::{Lanes, Pack};
-use crate::plan::Plan;
-use crate::rng::{Site, normal_pair, normal_pairs};
+use crate::lanes::{Lanes, Pack, box_muller};
+use crate::plan::{Member, Plan};
+use crate::rng::{Keys, uniform_pairs};
+use crate::spec::Stepper;
 use constants::Constants;
 use kernel::State;
 
+pub use constants::decay_step;
+pub use kernel::{WATCH_STEPS, bounds};
+
+/// The order of a stepper: the error shrinks as this power of dt.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Orders {
+    /// Which one.
+    pub stepper: Stepper,
+    /// Without noise.
+    pub deterministic: f64,
+    /// Without noise, with delays that are whole numbers of steps.
+    pub delayed: f64,
+    /// Without noise, with delays that are interpolated.
+    pub interpolated: f64,
+    /// Of single paths, with noise that enters linearly.
+    pub strong: f64,
+    /// Of single paths, with noise that a variable multiplies.
+    pub strong_multiplicative: f64,
+    /// Of means, with noise that enters linearly.
+    pub weak: f64,
+}
+
+/// The declared orders.
+///
+/// White noise that is multiplied is Itô's with the methods of Euler, Stratonovich's with the others.
+/// Rounding a delay that is no whole number of steps is an error of order 1 in itself.
+pub const ORDERS: [Orders; 4] = [
+    Orders {
+        stepper: Stepper::Euler,
+        deterministic: 1.0,
+        delayed: 1.0,
+        interpolated: 1.0,
+        strong: 1.0,
+        strong_multiplicative: 0.5,
+        weak: 1.0,
+    },
+    Orders {
+        stepper: Stepper::ExponentialEuler,
+        deterministic: 1.0,
+        delayed: 1.0,
+        interpolated: 1.0,
+        strong: 1.0,
+        strong_multiplicative: 0.5,
+        weak: 1.0,
+    },
+    Orders {
+        stepper: Stepper::Heun,
+        deterministic: 2.0,
+        delayed: 2.0,
+        interpolated: 2.0,
+        strong: 1.0,
+        strong_multiplicative: 1.0,
+        weak: 2.0,
+    },
+    Orders {
+        stepper: Stepper::Rk4,
+        deterministic: 4.0,
+        delayed: 4.0,
+        interpolated: 2.0,
+        strong: 1.0,
+        strong_multiplicative: 1.0,
+        weak: 2.0,
+    },
+];
+
 /// Lanes that can look up noise: everything but dual numbers.
 pub(crate) trait NoisyLanes: Lanes {
-    /// Normal numbers of an even step and of the odd one after it, one address a lane.
-    fn normal_pairs(seed: u64, pair: u32, sites: &[Site], replicates: &[Replicate])
-    -> (Self, Self);
+    /// A 64-bit word a lane.
+    type Words: Copy + Send + Sync;
+
+    /// Words by lane.
+    fn words(of: impl Fn(usize) -> u64) -> Self::Words;
+
+    /// Uniform numbers of a pair of lookups, one address a lane.
+    fn uniforms(
+        keys: &Keys,
+        pair: u32,
+        sites: &Self::Words,
+        replicates: &Self::Words,
+    ) -> (Self, Self);
+
+    /// Normal numbers made of them: of the even lookup and of the odd one after it.
+    fn normals(u1: Self, u2: Self) -> (Self, Self);
 }
 
 impl NoisyLanes for f64 {
+    type Words = [u64; 1];
+
+    fn words(of: impl Fn(usize) -> u64) -> [u64; 1] {
+        [of(0)]
+    }
+
     #[inline(always)]
-    fn normal_pairs(seed: u64, pair: u32, sites: &[Site], replicates: &[Replicate]) -> (f64, f64) {
-        normal_pair(seed, pair, sites[0], replicates[0])
+    fn uniforms(keys: &Keys, pair: u32, site: &[u64; 1], replicate: &[u64; 1]) -> (f64, f64) {
+        let (u1, u2) = uniform_pairs(keys, pair, site, replicate);
+        (u1.0[0], u2.0[0])
+    }
+
+    #[inline(always)]
+    fn normals(u1: f64, u2: f64) -> (f64, f64) {
+        let (even, odd) = box_muller(Pack([u1]), Pack([u2]));
+        (even.0[0], odd.0[0])
     }
 }
 
 impl<const N: usize> NoisyLanes for Pack<N> {
+    type Words = [u64; N];
+
+    fn words(of: impl Fn(usize) -> u64) -> [u64; N] {
+        std::array::from_fn(of)
+    }
+
     #[inline(always)]
-    fn normal_pairs(
-        seed: u64,
+    fn uniforms(
+        keys: &Keys,
         pair: u32,
-        sites: &[Site],
-        replicates: &[Replicate],
+        sites: &[u64; N],
+        replicates: &[u64; N],
     ) -> (Self, Self) {
-        let sites = sites.first_chunk().expect("one site a lane");
-        let replicates = replicates.first_chunk().expect("one replicate a lane");
-        normal_pairs(seed, pair, sites, replicates)
+        uniform_pairs(keys, pair, sites, replicates)
+    }
+
+    #[inline(always)]
+    fn normals(u1: Self, u2: Self) -> (Self, Self) {
+        box_muller(u1, u2)
     }
 }
 
-/// Samples of one block: `[variable][replicate][sample][area]`, room for `capacity` samples.
+/// Samples of one block: `[variable][run][sample][area]`, room for `capacity` samples.
 #[derive(Debug, Clone)]
 pub struct Samples {
-    /// Values.
+    /// Values; NaN from the sample on at which a run was stopped.
     pub data: Vec<f64>,
     /// Room, in samples.
     pub capacity: usize,
     /// Samples written since the last [`Samples::clear`].
     pub written: usize,
-    /// First value of each replicate that was not finite.
-    pub diverged: Vec<Option<Divergence>>,
 }
 
-/// The first value that was not finite.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Divergence {
-    /// Sample.
-    pub sample: u64,
+/// Where a run left its bounds and was stopped.
+///
+/// Runs are watched at every sample and every [`WATCH_STEPS`] steps.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Stop {
+    /// Step at which it was noticed.
+    pub step: u64,
     /// Circuit variable.
     pub variable: usize,
     /// Area, as its index in the connectome.
     pub area: usize,
+    /// What was found.
+    pub value: f64,
 }
 
 impl Samples {
-    /// Room for `capacity` samples of a block of `replicates`.
+    /// Room for `capacity` samples of a block of `runs`.
     #[must_use]
-    pub fn new(plan: &Plan, replicates: usize, capacity: usize) -> Self {
+    pub fn new(plan: &Plan, runs: usize, capacity: usize) -> Self {
         let record = &plan.record;
-        let size = record.variables.len() * replicates * capacity * record.areas.len();
+        let size = record.variables.len() * runs * capacity * record.areas.len();
         Samples {
             data: vec![0.0; size],
             capacity,
             written: 0,
-            diverged: vec![None; replicates],
         }
     }
 
@@ -96,9 +194,10 @@ impl Samples {
 trait Block: Send {
     fn advance(&mut self, samples: &mut Samples, until: u64);
     fn step(&self) -> u64;
+    fn stops(&self) -> &[Option<Stop>];
 }
 
-struct Runner<'a, C, L> {
+struct Runner<'a, C, L: NoisyLanes> {
     plan: &'a Plan,
     constants: Constants<L>,
     state: State<L>,
@@ -110,16 +209,17 @@ impl<C: LocalCircuit, L: NoisyLanes> Block for Runner<'_, C, L> {
         self.state.step
     }
 
+    fn stops(&self) -> &[Option<Stop>] {
+        &self.state.stops
+    }
+
     fn advance(&mut self, samples: &mut Samples, until: u64) {
-        let isa = self.constants.isa;
-        kernel::run::<C, L>(
-            isa,
-            self.plan,
-            &self.constants,
-            &mut self.state,
-            samples,
-            until,
-        );
+        let (plan, c, state) = (self.plan, &self.constants, &mut self.state);
+        if c.shared {
+            kernel::advance::<C, L, true>(plan, c, state, samples, until);
+        } else {
+            kernel::advance::<C, L, false>(plan, c, state, samples, until);
+        }
     }
 }
 
@@ -130,18 +230,26 @@ pub struct Simulation<'a> {
 }
 
 impl<'a> Simulation<'a> {
-    /// A block of `replicates` from `first` on, that starts from `start`, `[position][variable]`.
+    /// A block of `runs` of the plan's members from `first` on, all of condition 0, that starts from
+    /// `start`, `[position][variable]`.
     #[must_use]
-    pub fn new(plan: &'a Plan, first: u32, replicates: u32, start: &[f64]) -> Self {
+    pub fn new(plan: &'a Plan, first: u32, runs: u32, start: &[f64]) -> Self {
+        Self::of_conditions(plan, first, runs, &[start])
+    }
+
+    /// The same with a start for each condition.
+    #[must_use]
+    pub fn of_conditions(plan: &'a Plan, first: u32, runs: u32, starts: &[&[f64]]) -> Self {
         struct Make<'a, 's> {
             plan: &'a Plan,
-            replicates: Vec<Replicate>,
-            start: &'s [f64],
+            members: Vec<Member>,
+            starts: &'s [&'s [f64]],
         }
         impl<'a> Make<'a, '_> {
             fn make<C: LocalCircuit, L: NoisyLanes>(self) -> Box<dyn Block + 'a> {
-                let constants = Constants::<L>::new(self.plan, self.plan.lanes.axis);
-                let state = State::new(self.plan, &constants, self.start, self.replicates);
+                let constants =
+                    Constants::<L>::new(self.plan, self.plan.lanes.axis, &self.members);
+                let state = State::new(self.plan, &constants, &self.members, self.starts);
                 let circuit = std::marker::PhantomData::<C>;
                 Box::new(Runner {
                     plan: self.plan,
@@ -156,18 +264,19 @@ impl<'a> Simulation<'a> {
 
             fn visit<C: LocalCircuit>(self) -> Self::Output {
                 match self.plan.lanes.width {
+                    16 => self.make::<C, Pack<16>>(),
                     8 => self.make::<C, Pack<8>>(),
                     4 => self.make::<C, Pack<4>>(),
                     _ => self.make::<C, f64>(),
                 }
             }
         }
-        let replicates: Vec<Replicate> = (first..first + replicates).map(Replicate).collect();
-        let count = replicates.len();
+        let members = plan.members_of(first, runs);
+        let count = members.len();
         let block = plan.circuit.visit(Make {
             plan,
-            replicates,
-            start,
+            members,
+            starts,
         });
         Simulation {
             block,
@@ -175,10 +284,16 @@ impl<'a> Simulation<'a> {
         }
     }
 
-    /// Number of replicates in the block.
+    /// Number of runs in the block.
     #[must_use]
     pub fn replicates(&self) -> usize {
         self.replicates
+    }
+
+    /// Where each run of the block left its bounds, if it did.
+    #[must_use]
+    pub fn stops(&self) -> &[Option<Stop>] {
+        self.block.stops()
     }
 
     /// Runs until the samples are full or the last step is done.
@@ -201,7 +316,8 @@ impl<'a> Simulation<'a> {
 #[cfg(test)]
 mod tests {
     use super::constants::Constants;
-    use super::kernel::{self, Isa, State};
+    use super::isa::Isa;
+    use super::kernel::{self, State};
     use super::*;
     use crate::network::Network;
     use crate::plan::Execution;
@@ -215,15 +331,14 @@ mod tests {
 
     impl Run<'_> {
         fn bits<C: LocalCircuit, L: NoisyLanes>(&self) -> Vec<u64> {
-            let mut constants = Constants::<L>::new(self.plan, self.plan.lanes.axis);
+            let (plan, members) = (self.plan, &self.plan.members_of(0, 1)[..]);
+            let mut constants = Constants::<L>::new(plan, plan.lanes.axis, members);
             constants.isa = self.isa;
-            let start = linear::start_state(self.plan).unwrap();
-            let replicates = vec![Replicate(0); 1];
-            let mut state = State::new(self.plan, &constants, &start, replicates);
-            let mut samples = Samples::new(self.plan, 1, self.plan.record.samples as usize);
-            kernel::run::<C, L>(
-                self.isa,
-                self.plan,
+            let start = linear::start_state(plan).unwrap();
+            let mut state = State::new(plan, &constants, members, &[&start]);
+            let mut samples = Samples::new(plan, 1, plan.record.samples as usize);
+            kernel::advance::<C, L, false>(
+                plan,
                 &constants,
                 &mut state,
                 &mut samples,

@@ -1,0 +1,339 @@
+//! Weighted sums of what areas send: `sum_i = Σ_j W_ij x_j`, now or with delays.
+//!
+//! A sum is formed as two partial sums, over even and over odd source positions, each in ascending
+//! order, by fused multiply–adds from zero; then the two are added. Every form of a matrix and every
+//! lane width forms the same sums in the same order.
+
+use super::constants::Weights;
+use super::isa::{for_isa, one_turn_at_a_time};
+use crate::lanes::Lanes;
+use crate::plan::{Delayed, History, Sparse};
+
+for_isa! {
+    /// Sums of a projection without delays for the cells from `first` on, one for each of `sums`;
+    /// `sent` covers all cells, `areas` is their number of areas.
+    sum_now<L: Lanes>(
+        weights: &Weights<L>,
+        over_areas: bool,
+        areas: usize,
+        sent: &[L],
+        first: usize,
+        sums: &mut [L],
+    ) = now
+}
+
+#[inline(always)]
+fn now<L: Lanes>(
+    weights: &Weights<L>,
+    over_areas: bool,
+    areas: usize,
+    sent: &[L],
+    first: usize,
+    sums: &mut [L],
+) {
+    match weights {
+        Weights::Columns(columns) => by_columns(&columns[first * areas..], areas, sent, sums),
+        Weights::Rows(rows) => by_rows(&rows[first * areas..], areas, sent, sums),
+        Weights::Sparse(sparse) if over_areas => sparse_over_areas(sparse, sent, first, sums),
+        Weights::Sparse(sparse) => sparse_over_replicates(sparse, sent, first, sums),
+        Weights::Delayed(_) => {}
+    }
+}
+
+/// Cells whose sums are formed together: enough independent chains to hide the latency of the
+/// fused multiply–add (4 cells × 2 partial sums).
+const GROUP: usize = 4;
+
+/// Calls a function for groups of cells of a size known to the compiler: fours, then what is left.
+macro_rules! in_groups {
+    ($sums:expr, $function:ident, $($arg:expr),*) => {{
+        let mut at = 0;
+        while at + GROUP <= $sums.len() {
+            one_turn_at_a_time();
+            $function::<L, GROUP>(at, &mut $sums[at..at + GROUP], $($arg),*);
+            at += GROUP;
+        }
+        match $sums.len() - at {
+            3 => $function::<L, 3>(at, &mut $sums[at..], $($arg),*),
+            2 => $function::<L, 2>(at, &mut $sums[at..], $($arg),*),
+            1 => $function::<L, 1>(at, &mut $sums[at..], $($arg),*),
+            _ => {}
+        }
+    }};
+}
+
+/// Lanes hold areas: one source at a time, its value in all lanes, its weights onto the cell's
+/// targets.
+#[inline(always)]
+fn by_columns<L: Lanes>(columns: &[L], areas: usize, sent: &[L], sums: &mut [L]) {
+    in_groups!(sums, columns_of, columns, areas, sent);
+}
+
+#[inline(always)]
+fn columns_of<L: Lanes, const G: usize>(
+    at: usize,
+    sums: &mut [L],
+    columns: &[L],
+    areas: usize,
+    sent: &[L],
+) {
+    let zero = L::splat(0.0);
+    let value = |j: usize| L::splat(sent[j / L::WIDTH].lane(j % L::WIDTH));
+    let column: [&[L]; G] = std::array::from_fn(|g| &columns[(at + g) * areas..][..areas]);
+    let (mut even, mut odd) = ([zero; G], [zero; G]);
+    for j in (0..areas / 2 * 2).step_by(2) {
+        one_turn_at_a_time();
+        let (a, b) = (value(j), value(j + 1));
+        for g in 0..G {
+            even[g] = column[g][j].mul_add(a, even[g]);
+            odd[g] = column[g][j + 1].mul_add(b, odd[g]);
+        }
+    }
+    if areas % 2 == 1 {
+        let a = value(areas - 1);
+        for g in 0..G {
+            even[g] = column[g][areas - 1].mul_add(a, even[g]);
+        }
+    }
+    for g in 0..G {
+        sums[g] = even[g] + odd[g];
+    }
+}
+
+/// Lanes hold replicates: one weight for all lanes.
+#[inline(always)]
+fn by_rows<L: Lanes>(rows: &[f64], areas: usize, sent: &[L], sums: &mut [L]) {
+    in_groups!(sums, rows_of, rows, areas, sent);
+}
+
+#[inline(always)]
+fn rows_of<L: Lanes, const G: usize>(
+    at: usize,
+    sums: &mut [L],
+    rows: &[f64],
+    areas: usize,
+    sent: &[L],
+) {
+    let zero = L::splat(0.0);
+    let row: [&[f64]; G] = std::array::from_fn(|g| &rows[(at + g) * areas..][..areas]);
+    let (mut even, mut odd) = ([zero; G], [zero; G]);
+    let sent = &sent[..areas];
+    for j in (0..areas / 2 * 2).step_by(2) {
+        one_turn_at_a_time();
+        for g in 0..G {
+            even[g] = L::splat(row[g][j]).mul_add(sent[j], even[g]);
+            odd[g] = L::splat(row[g][j + 1]).mul_add(sent[j + 1], odd[g]);
+        }
+    }
+    if areas % 2 == 1 {
+        for g in 0..G {
+            even[g] = L::splat(row[g][areas - 1]).mul_add(sent[areas - 1], even[g]);
+        }
+    }
+    for g in 0..G {
+        sums[g] = even[g] + odd[g];
+    }
+}
+
+#[inline(always)]
+fn sparse_over_areas<L: Lanes>(s: &Sparse, sent: &[L], first: usize, sums: &mut [L]) {
+    let areas = (s.rows.len() - 1) / 2;
+    for (k, sum) in sums.iter_mut().enumerate() {
+        for lane in 0..L::WIDTH {
+            let target = (first + k) * L::WIDTH + lane;
+            if target >= areas {
+                break;
+            }
+            let mut partial = [0.0; 2];
+            for (parity, total) in partial.iter_mut().enumerate() {
+                let part = s.rows[2 * target + parity]..s.rows[2 * target + parity + 1];
+                for (&j, &w) in s.sources[part.clone()].iter().zip(&s.weights[part]) {
+                    let j = j as usize;
+                    *total = w.mul_add(sent[j / L::WIDTH].lane(j % L::WIDTH), *total);
+                }
+            }
+            sum.set_lane(lane, partial[0] + partial[1]);
+        }
+    }
+}
+
+#[inline(always)]
+fn sparse_over_replicates<L: Lanes>(s: &Sparse, sent: &[L], first: usize, sums: &mut [L]) {
+    for (k, sum) in sums.iter_mut().enumerate() {
+        let target = first + k;
+        let mut partial = [L::splat(0.0); 2];
+        for (parity, total) in partial.iter_mut().enumerate() {
+            let part = s.rows[2 * target + parity]..s.rows[2 * target + parity + 1];
+            for (&j, &w) in s.sources[part.clone()].iter().zip(&s.weights[part]) {
+                one_turn_at_a_time();
+                *total = L::splat(w).mul_add(sent[j as usize], *total);
+            }
+        }
+        *sum = partial[0] + partial[1];
+    }
+}
+
+/// Sums of a projection as if nothing were delayed: what it comes to where nothing changes in time.
+pub(super) fn sum_at_rest<L: Lanes>(
+    delayed: &Delayed,
+    history: &History,
+    sent: &[L],
+    sums: &mut [L],
+) {
+    let n = sums.len();
+    let mut partial = vec![[L::splat(0.0); 2]; n];
+    let mut add = |target: usize, source: usize, w: f64| {
+        let total = &mut partial[target][source % 2];
+        *total = L::splat(w).mul_add(sent[source], *total);
+    };
+    if delayed.by_source {
+        for source in 0..n {
+            for at in delayed.bounds[source]..delayed.bounds[source + 1] {
+                add(delayed.targets[at] as usize, source, delayed.weights[at]);
+            }
+        }
+    } else {
+        for target in 0..n {
+            for at in delayed.bounds[2 * target]..delayed.bounds[2 * target + 2] {
+                let place = delayed.places[at];
+                let source = history.start.partition_point(|s| *s <= place) - 1;
+                add(target, source, delayed.weights[at]);
+            }
+        }
+    }
+    for (sum, [even, odd]) in sums.iter_mut().zip(partial) {
+        *sum = even + odd;
+    }
+}
+
+/// Numbers whose delayed sums are formed side by side: consecutive entries of all lanes.
+pub(super) const MOST_ABREAST: usize = 64;
+
+/// Where the delayed sums of a block are formed.
+pub(super) struct Partial<'a> {
+    /// `[target][abreast]`, even sources.
+    pub even: &'a mut [f64],
+    /// `[target][abreast]`, odd sources.
+    pub odd: &'a mut [f64],
+}
+
+/// Delayed sums of `abreast` consecutive numbers (`lanes` of each entry) that start `at` entries
+/// after the place of each link; for the targets from `first` on, as many as `out` has room for.
+pub(super) fn sum_delayed(
+    isa: super::isa::Isa,
+    d: &Delayed,
+    past: &[f64],
+    (at, lanes, abreast): (usize, usize, usize),
+    first: usize,
+    out: &mut Partial<'_>,
+) {
+    macro_rules! of_width {
+        ($($m:literal)*) => {
+            match abreast {
+                $($m => if d.fractions.is_empty() {
+                    delayed_whole::<$m>(isa, d, past, at, lanes, first, out)
+                } else {
+                    delayed_between::<$m>(isa, d, past, at, lanes, first, out)
+                },)*
+                _ => unreachable!("blocks are powers of two up to MOST_ABREAST"),
+            }
+        };
+    }
+    of_width!(1 2 4 8 16 32 64);
+}
+
+for_isa! {
+    /// Delays of whole entries.
+    delayed_whole<; const M: usize>(d: &Delayed, past: &[f64], at: usize, lanes: usize, first: usize, out: &mut Partial<'_>) = whole
+}
+
+for_isa! {
+    /// Delays between entries.
+    delayed_between<; const M: usize>(d: &Delayed, past: &[f64], at: usize, lanes: usize, first: usize, out: &mut Partial<'_>) = between
+}
+
+#[inline(always)]
+fn whole<const M: usize>(
+    d: &Delayed,
+    past: &[f64],
+    at: usize,
+    lanes: usize,
+    first: usize,
+    out: &mut Partial<'_>,
+) {
+    delayed::<M, false>(d, past, at, lanes, first, out);
+}
+
+#[inline(always)]
+fn between<const M: usize>(
+    d: &Delayed,
+    past: &[f64],
+    at: usize,
+    lanes: usize,
+    first: usize,
+    out: &mut Partial<'_>,
+) {
+    delayed::<M, true>(d, past, at, lanes, first, out);
+}
+
+#[inline(always)]
+fn delayed<const M: usize, const BETWEEN: bool>(
+    d: &Delayed,
+    past: &[f64],
+    at: usize,
+    lanes: usize,
+    first: usize,
+    out: &mut Partial<'_>,
+) {
+    let (even, _) = out.even.as_chunks_mut::<M>();
+    let (odd, _) = out.odd.as_chunks_mut::<M>();
+    if d.by_source {
+        even.fill([0.0; M]);
+        odd.fill([0.0; M]);
+        let sources = d.bounds.len() - 1;
+        for (parity, partial) in [even, odd].into_iter().enumerate() {
+            for source in (parity..sources).step_by(2) {
+                for link in d.bounds[source]..d.bounds[source + 1] {
+                    one_turn_at_a_time();
+                    let total = &mut partial[d.targets[link] as usize];
+                    *total = add_link::<M, BETWEEN>(d, past, at, lanes, link, *total);
+                }
+            }
+        }
+        return;
+    }
+    for (k, (even, odd)) in even.iter_mut().zip(odd).enumerate() {
+        let target = first + k;
+        let bounds = &d.bounds[2 * target..2 * target + 3];
+        for (parity, partial) in [even, odd].into_iter().enumerate() {
+            let mut total = [0.0; M];
+            for link in bounds[parity]..bounds[parity + 1] {
+                one_turn_at_a_time();
+                total = add_link::<M, BETWEEN>(d, past, at, lanes, link, total);
+            }
+            *partial = total;
+        }
+    }
+}
+
+/// One link's share of `M` consecutive sums.
+#[inline(always)]
+fn add_link<const M: usize, const BETWEEN: bool>(
+    d: &Delayed,
+    past: &[f64],
+    at: usize,
+    lanes: usize,
+    link: usize,
+    total: [f64; M],
+) -> [f64; M] {
+    let place = (d.places[link] as usize + at) * lanes;
+    let w = d.weights[link];
+    let now: &[f64; M] = past[place..place + M].first_chunk().expect("as long");
+    if BETWEEN {
+        let before: &[f64; M] = past[place - lanes..place - lanes + M].first_chunk().expect("as long");
+        let f = f64::from(d.fractions[link]);
+        std::array::from_fn(|m| w.mul_add(f.mul_add(before[m] - now[m], now[m]), total[m]))
+    } else {
+        std::array::from_fn(|m| w.mul_add(now[m], total[m]))
+    }
+}
