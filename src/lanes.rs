@@ -6,8 +6,21 @@
 //! (`+ - * /`, fused multiply–add, square root), so that every lane width gives the same bits on
 //! every machine. Nothing here may be reassociated or contracted.
 
-use std::array;
 use std::ops::{Add, Div, Mul, Neg, Sub};
+
+/// An array by lane, `each!(i => expression in i)`: a plain loop. `array::from_fn` would call a
+/// closure, which compilers leave out of line, and without the vector instructions of the caller,
+/// where it is long.
+macro_rules! each {
+    ($i:ident => $value:expr) => {{
+        let mut lanes = [Default::default(); N];
+        for ($i, lane) in lanes.iter_mut().enumerate() {
+            *lane = $value;
+        }
+        lanes
+    }};
+}
+pub(crate) use each;
 
 /// A number, or several numbers stepped together, with the arithmetic of a circuit.
 pub trait Lanes:
@@ -295,24 +308,21 @@ fn cos_series(r2: f64) -> f64 {
 /// Every step is a loop of its own over the lanes, which compilers turn into one instruction.
 #[inline(always)]
 fn sin_cos_turns<const N: usize>(u: [f64; N]) -> ([f64; N], [f64; N]) {
-    let t: [f64; N] = array::from_fn(|i| u[i].mul_add(4.0, ROUND));
-    let r: [f64; N] = array::from_fn(|i| {
+    let t: [f64; N] = each!(i => u[i].mul_add(4.0, ROUND));
+    let r: [f64; N] = each!(i => {
         u[i].mul_add(4.0, -(t[i] - ROUND)) * std::f64::consts::FRAC_PI_2
     });
-    let r2: [f64; N] = array::from_fn(|i| r[i] * r[i]);
-    let tail: [f64; N] = array::from_fn(|i| sin_tail(r2[i]));
-    let sin: [f64; N] = array::from_fn(|i| (tail[i] * r2[i]).mul_add(r[i], r[i]));
-    let cos: [f64; N] = array::from_fn(|i| cos_series(r2[i]));
+    let r2: [f64; N] = each!(i => r[i] * r[i]);
+    let tail: [f64; N] = each!(i => sin_tail(r2[i]));
+    let sin: [f64; N] = each!(i => (tail[i] * r2[i]).mul_add(r[i], r[i]));
+    let cos: [f64; N] = each!(i => cos_series(r2[i]));
     // The low bits of t are the quadrant: odd ones exchange the two, and signs follow.
-    let quadrant: [u64; N] = array::from_fn(|i| t[i].to_bits());
-    let pick = |i: usize, a: &[f64; N], b: &[f64; N]| {
-        if quadrant[i] & 1 != 0 { b[i] } else { a[i] }
-    };
-    let a: [f64; N] = array::from_fn(|i| pick(i, &sin, &cos));
-    let b: [f64; N] = array::from_fn(|i| pick(i, &cos, &sin));
+    let quadrant: [u64; N] = each!(i => t[i].to_bits());
+    let a: [f64; N] = each!(i => if quadrant[i] & 1 != 0 { cos[i] } else { sin[i] });
+    let b: [f64; N] = each!(i => if quadrant[i] & 1 != 0 { sin[i] } else { cos[i] });
     (
-        array::from_fn(|i| f64::from_bits(a[i].to_bits() ^ ((quadrant[i] & 2) << 62))),
-        array::from_fn(|i| {
+        each!(i => f64::from_bits(a[i].to_bits() ^ ((quadrant[i] & 2) << 62))),
+        each!(i => {
             f64::from_bits(b[i].to_bits() ^ ((quadrant[i].wrapping_add(1) & 2) << 62))
         }),
     )
@@ -325,11 +335,11 @@ fn sin_cos_turns<const N: usize>(u: [f64; N]) -> ([f64; N], [f64; N]) {
 #[inline(always)]
 #[must_use]
 pub fn box_muller<const N: usize>(u1: Pack<N>, u2: Pack<N>) -> (Pack<N>, Pack<N>) {
-    let radius: [f64; N] = array::from_fn(|i| (-2.0 * ln_f64(u1.0[i])).sqrt());
+    let radius: [f64; N] = each!(i => (-2.0 * ln_f64(u1.0[i])).sqrt());
     let (sin, cos) = sin_cos_turns(u2.0);
     (
-        Pack(array::from_fn(|i| radius[i] * cos[i])),
-        Pack(array::from_fn(|i| radius[i] * sin[i])),
+        Pack(each!(i => radius[i] * cos[i])),
+        Pack(each!(i => radius[i] * sin[i])),
     )
 }
 
@@ -386,7 +396,7 @@ macro_rules! pack_operator {
             type Output = Self;
             #[inline(always)]
             fn $method(self, o: Self) -> Self {
-                Pack(array::from_fn(|i| self.0[i] $op o.0[i]))
+                Pack(each!(i => self.0[i] $op o.0[i]))
             }
         }
     )*};
@@ -397,7 +407,7 @@ impl<const N: usize> Neg for Pack<N> {
     type Output = Self;
     #[inline(always)]
     fn neg(self) -> Self {
-        Pack(array::from_fn(|i| -self.0[i]))
+        Pack(each!(i => -self.0[i]))
     }
 }
 
@@ -418,29 +428,29 @@ impl<const N: usize> Lanes for Pack<N> {
     }
     #[inline(always)]
     fn mul_add(self, a: Self, b: Self) -> Self {
-        Pack(array::from_fn(|i| self.0[i].mul_add(a.0[i], b.0[i])))
+        Pack(each!(i => self.0[i].mul_add(a.0[i], b.0[i])))
     }
     #[inline(always)]
     fn select_gt(a: Self, b: Self, x: Self, y: Self) -> Self {
-        Pack(array::from_fn(|i| {
+        Pack(each!(i => {
             if a.0[i] > b.0[i] { x.0[i] } else { y.0[i] }
         }))
     }
     #[inline(always)]
     fn exp(self) -> Self {
-        Pack(array::from_fn(|i| exp_f64(self.0[i])))
+        Pack(each!(i => exp_f64(self.0[i])))
     }
     #[inline(always)]
     fn exp_m1(self) -> Self {
-        Pack(array::from_fn(|i| exp_m1_f64(self.0[i])))
+        Pack(each!(i => exp_m1_f64(self.0[i])))
     }
     #[inline(always)]
     fn sqrt(self) -> Self {
-        Pack(array::from_fn(|i| self.0[i].sqrt()))
+        Pack(each!(i => self.0[i].sqrt()))
     }
     #[inline(always)]
     fn flush(self) -> Self {
-        Pack(array::from_fn(|i| flush_f64(self.0[i])))
+        Pack(each!(i => flush_f64(self.0[i])))
     }
 }
 
@@ -670,7 +680,7 @@ mod tests {
             ]
         }
         for start in grid().step_by(8) {
-            let xs: [f64; 8] = array::from_fn(|i| start * 0.3 + i as f64 * 1e-3);
+            let xs: [f64; 8] = std::array::from_fn(|i| start * 0.3 + i as f64 * 1e-3);
             let wide = all(Pack(xs));
             for (i, &x) in xs.iter().enumerate() {
                 for (w, s) in wide.iter().zip(all(x)) {

@@ -146,19 +146,10 @@ impl<O> Simulate<'_, O> {
     /// Input of every area at a moment: held, noise, and what arrives over projections, [area, input].
     fn input(&self, x: &Array2<f64>, now: &Moment<'_>, past: &mut Past) -> Array2<f64> {
         let network = self.network;
-        let mut input = now.held.clone();
-        for (source, values) in network.noise.iter().zip(now.noise) {
-            let Target::Input(i) = source.target else {
-                continue;
-            };
-            for ((area, _), value) in source.areas.iter().zip(values) {
-                let at = &mut input[[area.index(), i]];
-                *at = match source.times {
-                    None => *at + value,
-                    Some(v) => value.mul_add(x[[area.index(), v]], *at),
-                };
-            }
-        }
+        let mut input = now.held + &self.noise_total(x, now, |target| match target {
+            Target::Input(i) => Some(i),
+            Target::State(_) => None,
+        });
         // What is on its way takes what the areas show in this very stage, if it takes no time.
         past.show(now.step, now.entry, x);
         for projection in &network.projections {
@@ -273,18 +264,42 @@ impl<O> Simulate<'_, O> {
 
     /// Noise that enters derivatives.
     fn add_to_derivative(&self, dx: &mut Array2<f64>, x: &Array2<f64>, now: &Moment<'_>) {
-        for (source, values) in self.network.noise.iter().zip(now.noise) {
-            let Target::State(s) = source.target else {
+        let total = self.noise_total(x, now, |target| match target {
+            Target::State(s) => Some(s),
+            Target::Input(_) => None,
+        });
+        for ((area, s), value) in total.indexed_iter() {
+            dx[[area, s]] += value;
+        }
+    }
+
+    /// Sum of all noise that enters each input, or each derivative, as `column` says, [area, column].
+    fn noise_total(
+        &self,
+        x: &Array2<f64>,
+        now: &Moment<'_>,
+        column: impl Fn(Target) -> Option<usize>,
+    ) -> Array2<f64> {
+        let network = self.network;
+        let info = network.info();
+        let columns = match column(Target::Input(0)) {
+            Some(_) => info.inputs.len(),
+            None => info.states,
+        };
+        let mut total = Array2::zeros((network.n_areas(), columns));
+        for (source, values) in network.noise.iter().zip(now.noise) {
+            let Some(k) = column(source.target) else {
                 continue;
             };
             for ((area, _), value) in source.areas.iter().zip(values) {
-                let at = &mut dx[[area.index(), s]];
+                let at: &mut f64 = &mut total[[area.index(), k]];
                 *at = match source.times {
                     None => *at + value,
                     Some(v) => value.mul_add(x[[area.index(), v]], *at),
                 };
             }
         }
+        total
     }
 
     fn step<C: LocalCircuit>(

@@ -8,7 +8,7 @@
 use std::array;
 
 use crate::ids::Replicate;
-use crate::lanes::{Pack, box_muller};
+use crate::lanes::{Pack, box_muller, each};
 
 const MULTIPLIER: [u64; 2] = [0xD251_1F53, 0xCD9E_8D57];
 const WEYL: [u32; 2] = [0x9E37_79B9, 0xBB67_AE85];
@@ -39,12 +39,12 @@ impl Keys {
 #[inline(always)]
 fn philox<const N: usize>(mut c: [[u64; N]; 4], keys: &Keys) -> [[u64; N]; 4] {
     for key in &keys.0 {
-        let p0: [u64; N] = array::from_fn(|i| (c[0][i] & LOW) * MULTIPLIER[0]);
-        let p1: [u64; N] = array::from_fn(|i| (c[2][i] & LOW) * MULTIPLIER[1]);
+        let p0: [u64; N] = each!(i => (c[0][i] & LOW) * MULTIPLIER[0]);
+        let p1: [u64; N] = each!(i => (c[2][i] & LOW) * MULTIPLIER[1]);
         c = [
-            array::from_fn(|i| (p1[i] >> 32) ^ c[1][i] ^ key[0]),
+            each!(i => (p1[i] >> 32) ^ c[1][i] ^ key[0]),
             p1,
-            array::from_fn(|i| (p0[i] >> 32) ^ c[3][i] ^ key[1]),
+            each!(i => (p0[i] >> 32) ^ c[3][i] ^ key[1]),
             p0,
         ];
     }
@@ -100,13 +100,13 @@ pub fn uniform_pairs<const N: usize>(
     let counters = [
         [u64::from(pair); N],
         *sites,
-        array::from_fn(|i| sites[i] >> 32),
+        each!(i => sites[i] >> 32),
         *replicates,
     ];
     let [a, b, c, d] = philox(counters, keys);
     // 2 - x is in (0, 1], where a logarithm exists.
-    let u1 = Pack(array::from_fn(|i| 2.0 - one_to_two(a[i], b[i])));
-    let u2 = Pack(array::from_fn(|i| one_to_two(c[i], d[i]) - 1.0));
+    let u1 = Pack(each!(i => 2.0 - one_to_two(a[i], b[i])));
+    let u2 = Pack(each!(i => one_to_two(c[i], d[i]) - 1.0));
     (u1, u2)
 }
 

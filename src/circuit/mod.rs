@@ -97,6 +97,13 @@ impl CircuitInfo {
     }
 }
 
+/// Numbers by their place in a circuit's table. A trait and not a closure, which compilers leave out
+/// of line, and without the vector instructions of the caller, where it is used many times.
+pub trait Numbered<L> {
+    /// The number at a place.
+    fn number(&self, at: usize) -> L;
+}
+
 /// A struct of lanes that is laid out as a slice: fields in the order of the circuit's table.
 pub trait Fields<L: Lanes>: Copy {
     /// Number of fields.
@@ -104,6 +111,12 @@ pub trait Fields<L: Lanes>: Copy {
 
     /// Reads the fields from a slice of length `COUNT`.
     fn read(slice: &[L]) -> Self;
+
+    /// Makes the fields by their place.
+    fn from_numbers(values: &impl Numbered<L>) -> Self;
+
+    /// The field of a number.
+    fn get(&self, at: usize) -> L;
 
     /// Writes the fields to a slice of length `COUNT`.
     fn write(&self, slice: &mut [L]);
@@ -115,8 +128,8 @@ pub trait ParameterFields<L: Lanes>: Copy {
     /// Reads the parameters from a slice in the order of the table, time constants in ms.
     fn from_values(values: &[L]) -> Self;
 
-    /// The same from a function of the index in the table, time constants as rates in 1/ms.
-    fn from_rates(get: impl Fn(usize) -> L) -> Self;
+    /// The same by place in the table, time constants as rates in 1/ms.
+    fn from_rates(values: &impl Numbered<L>) -> Self;
 
     /// Writes the parameters to a slice in the order of the table, time constants in ms.
     fn write_values(&self, values: &mut [L]);
@@ -258,15 +271,11 @@ macro_rules! parameters {
             }
 
             #[inline(always)]
-            fn from_rates(get: impl Fn(usize) -> L) -> Self {
+            fn from_rates(values: &impl $crate::circuit::Numbered<L>) -> Self {
                 let mut at = 0;
-                let mut value = || {
-                    at += 1;
-                    get(at - 1)
-                };
                 Parameters {
-                    $($t: $crate::lanes::Tau::from_rate(value()),)*
-                    $($p: value(),)*
+                    $($t: { at += 1; $crate::lanes::Tau::from_rate(values.number(at - 1)) },)*
+                    $($p: { at += 1; values.number(at - 1) },)*
                 }
             }
 
@@ -295,6 +304,17 @@ macro_rules! fields {
             fn read(slice: &[L]) -> Self {
                 let mut next = slice.iter();
                 $name { $($field: *next.next().expect("a slice with one value a field"),)* }
+            }
+
+            #[inline(always)]
+            fn from_numbers(values: &impl $crate::circuit::Numbered<L>) -> Self {
+                let mut at = 0;
+                $name { $($field: { at += 1; values.number(at - 1) },)* }
+            }
+
+            #[inline(always)]
+            fn get(&self, at: usize) -> L {
+                [$(self.$field),*][at]
             }
 
             #[inline(always)]

@@ -157,7 +157,7 @@ pub struct Outcome {
 }
 
 /// Samples of all blocks in one chunk may take this much memory.
-const CHUNK_BYTES: usize = 8 << 20;
+const CHUNK_BYTES: usize = 4 << 20;
 /// Chunks that exist at a time: one is computed, one is handed on, one waits.
 const CHUNKS: usize = 3;
 /// A chunk ends at the latest after this many steps times areas over all replicates, so that

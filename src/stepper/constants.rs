@@ -6,8 +6,9 @@
 use std::sync::Arc;
 
 use super::isa::Isa;
+use super::sums::GROUP;
 use crate::ids::Replicate;
-use crate::circuit::{CircuitVisitor, Fields, LocalCircuit, ParameterFields};
+use crate::circuit::{CircuitVisitor, Fields, LocalCircuit, Numbered, ParameterFields};
 use crate::lanes::Lanes;
 use crate::noise::Target;
 use crate::plan::{Axis, Delayed, Matrix, Member, Plan, Sparse};
@@ -36,10 +37,20 @@ pub(crate) struct Constants<L> {
     pub sent: Vec<usize>,
     /// Projections.
     pub projections: Vec<ProjectionOf<L>>,
+    /// For every input what arrives there: (projection, gain per cell), in the order of projections.
+    pub arrivals: Vec<Vec<(usize, Numbers<L>)>>,
     /// Noise, sorted by cell, and there in the order of the sources.
     pub noise: Vec<NoiseRow<L>>,
     /// Rows of noise of each cell.
     pub noise_bounds: Vec<u32>,
+    /// Whether noise enters inputs.
+    pub noise_in_inputs: bool,
+    /// Whether noise enters derivatives.
+    pub noise_in_slopes: bool,
+    /// Whether variables multiply noise.
+    pub noise_is_multiplied: bool,
+    /// Whether all noise is white, not multiplied, and no two sources meet.
+    pub noise_is_plain: bool,
 }
 
 /// One number a field, or one a lane.
@@ -74,17 +85,16 @@ impl<L: Lanes> Numbers<L> {
         }
     }
 
-    /// The numbers of a field; `SHARED` says how they were made.
+    /// The numbers as slices; `SHARED` says how they were made.
     #[inline(always)]
-    pub fn get<const SHARED: bool>(&self, at: usize) -> L {
-        if SHARED {
-            L::splat(self.one[at])
-        } else {
-            self.each[at]
+    pub fn view<const SHARED: bool>(&self) -> View<'_, L, SHARED> {
+        View {
+            one: &self.one,
+            each: &self.each,
         }
     }
 
-    /// The same when only the numbers know.
+    /// The numbers of a field, where only they know how they were made.
     #[inline(always)]
     pub fn at(&self, at: usize) -> L {
         if self.each.is_empty() {
@@ -95,21 +105,61 @@ impl<L: Lanes> Numbers<L> {
     }
 }
 
+/// [`Numbers`] of which is known whether all lanes share them.
+#[derive(Clone, Copy)]
+pub(crate) struct View<'a, L, const SHARED: bool> {
+    one: &'a [f64],
+    each: &'a [L],
+}
+
+impl<'a, L: Lanes, const SHARED: bool> View<'a, L, SHARED> {
+    /// The `n`-th group of `count` fields.
+    #[inline(always)]
+    pub fn group(self, n: usize, count: usize) -> Group<'a, L, SHARED> {
+        if SHARED {
+            Group(View {
+                one: &self.one[n * count..][..count],
+                each: &[],
+            })
+        } else {
+            Group(View {
+                one: &[],
+                each: &self.each[n * count..][..count],
+            })
+        }
+    }
+}
+
+/// Neighbouring fields of a [`View`].
+#[derive(Clone, Copy)]
+pub(crate) struct Group<'a, L, const SHARED: bool>(View<'a, L, SHARED>);
+
+impl<L: Lanes, const SHARED: bool> Numbered<L> for Group<'_, L, SHARED> {
+    #[inline(always)]
+    fn number(&self, k: usize) -> L {
+        if SHARED {
+            L::splat(self.0.one[k])
+        } else {
+            self.0.each[k]
+        }
+    }
+}
+
 /// A projection over lanes.
 pub(crate) struct ProjectionOf<L> {
     /// Index of what is sent in [`Constants::sent`].
     pub sent: usize,
     /// Weights.
     pub weights: Weights<L>,
-    /// Inputs reached: (input, gain per cell).
-    pub received: Vec<(usize, Numbers<L>)>,
 }
 
 /// Weights in the form that the product wants.
 pub(crate) enum Weights<L> {
-    /// Lanes hold areas: `[cell][source]`, each vector with the weights of the cell's targets.
+    /// Lanes hold areas: `[group of cells][source][cell of the group]`, each vector with the weights
+    /// of the cell's targets.
     Columns(Vec<L>),
-    /// Lanes hold replicates: `[target][source]`, one weight for all lanes.
+    /// Lanes hold replicates: `[group of targets][source][target of the group]`, one weight for all
+    /// lanes.
     Rows(Vec<f64>),
     /// Sparse rows, for either axis.
     Sparse(Arc<Sparse>),
@@ -202,22 +252,21 @@ impl<L: Lanes> Constants<L> {
         sent.sort_unstable();
         sent.dedup();
         let gains = plan.gains();
-        let projections = plan.projections.iter().enumerate().map(|(p, projection)| {
-            let received = projection.received.iter().enumerate();
-            ProjectionOf {
-                sent: sent.partition_point(|s| *s < projection.sent),
-                weights: weights(&projection.matrix, cells, over_areas),
-                received: received
-                    .map(|(r, (input, _))| {
-                        let of = |k: usize| match k {
-                            0 => gains[p][r].clone(),
-                            k => plan.variants[k - 1].gains[p][r].clone(),
-                        };
-                        let one = !over_areas && conditions.alike(of);
-                        (*input, spread(one, 1, &of))
-                    })
-                    .collect(),
+        let mut arrivals: Vec<Vec<(usize, Numbers<L>)>> = Vec::new();
+        arrivals.resize_with(info.inputs.len(), Vec::new);
+        for (p, projection) in plan.projections.iter().enumerate() {
+            for (r, (input, _)) in projection.received.iter().enumerate() {
+                let of = |k: usize| match k {
+                    0 => gains[p][r].clone(),
+                    k => plan.variants[k - 1].gains[p][r].clone(),
+                };
+                let one = !over_areas && conditions.alike(of);
+                arrivals[*input].push((p, spread(one, 1, &of)));
             }
+        }
+        let projections = plan.projections.iter().map(|projection| ProjectionOf {
+            sent: sent.partition_point(|s| *s < projection.sent),
+            weights: weights(&projection.matrix, cells, over_areas),
         });
         let projections = projections.collect();
         let held = (0..plan.epochs.len())
@@ -262,6 +311,11 @@ impl<L: Lanes> Constants<L> {
             over_areas,
             isa: Isa::detect(),
             sent,
+            arrivals,
+            noise_in_inputs: noise.iter().any(|r| matches!(r.target, Target::Input(_))),
+            noise_in_slopes: noise.iter().any(|r| matches!(r.target, Target::State(_))),
+            noise_is_multiplied: noise.iter().any(|r| r.times.is_some()),
+            noise_is_plain: is_plain(&noise),
             noise,
             noise_bounds,
         }
@@ -358,24 +412,42 @@ fn weights<L: Lanes>(matrix: &Matrix, cells: usize, over_areas: bool) -> Weights
     match matrix {
         Matrix::Sparse(sparse) => Weights::Sparse(Arc::clone(sparse)),
         Matrix::Delayed(delayed) => Weights::Delayed(Arc::clone(delayed)),
-        Matrix::Dense { weights, .. } if !over_areas => Weights::Rows(weights.clone()),
-        Matrix::Dense { n, weights } => {
-            let mut columns = Vec::with_capacity(cells * n);
-            for cell in 0..cells {
-                for source in 0..*n {
-                    let mut column = L::splat(0.0);
-                    for lane in 0..L::WIDTH {
-                        let target = cell * L::WIDTH + lane;
-                        if target < *n {
-                            column.set_lane(lane, weights[target * n + source]);
-                        }
-                    }
-                    columns.push(column);
+        Matrix::Dense { n, weights } if !over_areas => {
+            Weights::Rows(in_groups(*n, *n, |target, source| weights[target * n + source]))
+        }
+        Matrix::Dense { n, weights } => Weights::Columns(in_groups(cells, *n, |cell, source| {
+            let mut column = L::splat(0.0);
+            for lane in 0..L::WIDTH {
+                let target = cell * L::WIDTH + lane;
+                if target < *n {
+                    column.set_lane(lane, weights[target * n + source]);
                 }
             }
-            Weights::Columns(columns)
+            column
+        })),
+    }
+}
+
+/// Whether all noise is white, not multiplied, and no two sources meet. Rows are sorted by cell.
+fn is_plain<L>(rows: &[NoiseRow<L>]) -> bool {
+    let alone = |cell: &[NoiseRow<L>]| {
+        let mut targets: Vec<Target> = cell.iter().map(|r| r.target).collect();
+        targets.sort_unstable();
+        targets.windows(2).all(|pair| pair[0] != pair[1])
+    };
+    rows.iter().all(|r| r.decay == 0.0 && r.times.is_none())
+        && rows.chunk_by(|a, b| a.cell == b.cell).all(alone)
+}
+
+/// Weights onto `cells` from `sources` in the order of the dense product.
+fn in_groups<T>(cells: usize, sources: usize, of: impl Fn(usize, usize) -> T) -> Vec<T> {
+    let mut out = Vec::with_capacity(cells * sources);
+    for first in (0..cells).step_by(GROUP) {
+        for source in 0..sources {
+            out.extend((first..(first + GROUP).min(cells)).map(|cell| of(cell, source)));
         }
     }
+    out
 }
 
 fn noise_rows<L: Lanes>(plan: &Plan, over_areas: bool) -> Vec<NoiseRow<L>> {

@@ -9,7 +9,7 @@
 
 use rayon::prelude::*;
 
-use crate::circuit::{Fields, LocalCircuit, ParameterFields};
+use crate::circuit::{Fields, LocalCircuit, Numbered, ParameterFields};
 use crate::ids::Replicate;
 use crate::lanes::Lanes;
 use crate::noise::{Target, start_site};
@@ -18,9 +18,9 @@ use crate::plan::{Delayed, History, Member, Plan};
 use crate::rng::{Keys, normal};
 use crate::spec::{Order, Stepper};
 
-use super::constants::{Constants, Numbers, Weights, over_lanes};
+use super::constants::{Constants, Group, NoiseRow, Numbers, Weights, over_lanes};
 use super::isa::{for_isa, one_turn_at_a_time};
-use super::sums::{MOST_ABREAST, Partial, sum_delayed, sum_now};
+use super::sums::{MOST_ABREAST, Partial, sum_delayed, sum_dense, sum_now};
 use super::{NoisyLanes, Samples, Stop};
 
 /// Every so many steps states are searched for what left its bounds, and what is negligible becomes
@@ -48,9 +48,9 @@ pub(crate) struct State<L: NoisyLanes> {
     replicate_of_lane: L::Words,
     keys: Keys,
     /// What is sent now, `[sent variable][cell]`.
-    sent: Vec<Vec<L>>,
+    sent: Vec<L>,
     /// The same at the start of the step, where a stage may overwrite it.
-    sent_before: Vec<Vec<L>>,
+    sent_before: Vec<L>,
     /// In the order of [`Plan::histories`].
     pasts: Vec<Past>,
     parts: Vec<Part<L>>,
@@ -80,6 +80,8 @@ struct Part<L: NoisyLanes> {
     x: Vec<L>,
     noise: NoiseState<L>,
     work: Work<L>,
+    /// What the cells send after a stage, `[sent variable][cell]`, where there are several parts.
+    next: Vec<L>,
     /// Per delayed projection.
     delayed: Vec<DelayedSums<L>>,
 }
@@ -96,12 +98,28 @@ struct DelayedSums<L> {
     sums: Vec<L>,
 }
 
+/// Where a row of noise goes.
+#[derive(Clone, Copy)]
+pub(super) struct Slot {
+    in_inputs: bool,
+    at: usize,
+    first: bool,
+}
+
 /// Noise of the cells of a part, one entry a row.
 struct NoiseState<L: NoisyLanes> {
     rows: std::ops::Range<usize>,
     sites: Vec<L::Words>,
-    /// Values of the present step.
+    /// Values of the present step, one entry a row.
     value: Vec<L>,
+    /// Their sums by cell and input, by cell and state; empty where nothing goes there. Plain noise
+    /// stands there for the even and for the odd step of a pair, other noise only once.
+    inputs: [Vec<L>; 2],
+    slopes: [Vec<L>; 2],
+    /// Which of the two belongs to the present step.
+    half: usize,
+    /// Where each row goes in the one or the other, and whether it is the first there.
+    slots: Vec<Slot>,
     /// Normal numbers of an even lookup and of the one after it.
     even: Vec<L>,
     odd: Vec<L>,
@@ -115,28 +133,24 @@ struct NoiseState<L: NoisyLanes> {
 pub(super) struct Work<L> {
     /// `[projection][cell]`.
     pub sums: Vec<L>,
-    input: Vec<L>,
+    /// Slopes, `[cell][variable]`.
     pub k: [Vec<L>; 4],
     trial: Vec<L>,
-    /// What a stage makes its cells send, `[sent variable][cell]`.
-    next: Vec<L>,
-    /// The same for the middle of a step.
+    /// What cells would send in the middle of a step, `[sent variable][cell]`.
     middle: Vec<L>,
 }
 
 impl<L: Lanes> Work<L> {
     /// Scratch for `cells` cells; the steppers need a trial state and up to four slopes.
     pub fn new(c: &Constants<L>, plan: &Plan, cells: usize, slopes: usize) -> Self {
-        let info = plan.circuit.info();
         let zero = L::splat(0.0);
-        let states = |wanted: bool| vec![zero; usize::from(wanted) * cells * info.variables.len()];
+        let states =
+            |wanted| vec![zero; usize::from(wanted) * cells * plan.circuit.info().variables.len()];
         Work {
             sums: vec![zero; c.projections.len() * cells],
-            input: vec![zero; info.inputs.len()],
             k: std::array::from_fn(|i| states(i < slopes)),
-            trial: states(true),
-            next: vec![zero; c.sent.len() * cells],
-            middle: vec![zero; c.sent.len() * cells],
+            trial: states(slopes > 0),
+            middle: vec![zero; if slopes == 4 { c.sent.len() * cells } else { 0 }],
         }
     }
 }
@@ -164,177 +178,305 @@ pub(super) enum Stage {
 
 /// What all cells of a stage see alike.
 #[derive(Clone, Copy)]
-pub(super) struct At<'a, L> {
+pub(super) struct At {
     pub stage: Stage,
     pub dt_ms: f64,
+}
+
+/// What reaches the inputs of the cells of a part from outside and from other areas.
+#[derive(Clone, Copy)]
+pub(super) struct Given<'a, L> {
     pub held: &'a Numbers<L>,
+    /// Noise in inputs, `[cell][input]`; empty where there is none.
+    pub input_noise: &'a [L],
+    /// Noise in derivatives, `[cell][state]`; empty where there is none.
+    pub slope_noise: &'a [L],
+}
+
+/// The inputs of a cell: held input and noise, then what arrives over projections.
+struct Arriving<'a, L, const SHARED: bool> {
+    held: Group<'a, L, SHARED>,
+    /// By input; empty where there is none.
+    noise: &'a [L],
+    arrivals: &'a [Vec<(usize, Numbers<L>)>],
+    /// `[projection][cell]`.
+    sums: &'a [L],
+    /// Number of the cell in the network, in the part, and number of cells of the part.
+    cell: usize,
+    local: usize,
+    cells: usize,
+}
+
+impl<L: Lanes, const SHARED: bool> Numbered<L> for Arriving<'_, L, SHARED> {
+    #[inline(always)]
+    fn number(&self, i: usize) -> L {
+        let mut value = self.held.number(i);
+        if !self.noise.is_empty() {
+            value = value + self.noise[i];
+        }
+        for (p, gain) in &self.arrivals[i] {
+            value = gain.at(self.cell).mul_add(self.sums[p * self.cells + self.local], value);
+        }
+        value
+    }
 }
 
 for_isa! {
     /// One stage of the cells of a part.
     run_stage<C: LocalCircuit, L: Lanes; const SHARED: bool>(
         c: &Constants<L>,
-        at: At<'_, L>,
+        at: At,
+        given: Given<'_, L>,
         first: usize,
         x: &mut [L],
-        noise: (usize, &[L]),
         work: &mut Work<L>,
+        next: &mut [L],
     ) = stage
 }
 
-/// One stage of the cells from `first` on, whose variables are `x`. `noise` holds the number of the
-/// first row of noise of the part, and the values of its rows; `work.sums` what arrives from other
-/// areas.
+/// One stage of the cells from `first` on, whose variables are `x`. `work.sums` holds what arrives over
+/// projections; what the cells send afterwards is left in `next`, `[sent variable][cell]`.
 #[inline(always)]
 pub(super) fn stage<C: LocalCircuit, L: Lanes, const SHARED: bool>(
     c: &Constants<L>,
-    at: At<'_, L>,
+    at: At,
+    given: Given<'_, L>,
     first: usize,
     x: &mut [L],
-    (first_row, noise): (usize, &[L]),
+    work: &mut Work<L>,
+    next: &mut [L],
+) {
+    all_cells::<C, L, SHARED>(c, at, given, first, x, work);
+    let variables = C::INFO.variables.len();
+    let left = match at.stage {
+        Stage::HeunPredict | Stage::Rk(1..=3) => &work.trial,
+        Stage::Slope | Stage::Algebraic => return,
+        _ => &*x,
+    };
+    for (&v, next) in c.sent.iter().zip(next.chunks_exact_mut(x.len() / variables)) {
+        for (next, left) in next.iter_mut().zip(left.chunks_exact(variables)) {
+            *next = left[v];
+        }
+    }
+}
+
+/// The cells of a stage.
+#[inline(always)]
+fn all_cells<C: LocalCircuit, L: Lanes, const SHARED: bool>(
+    c: &Constants<L>,
+    at: At,
+    given: Given<'_, L>,
+    first: usize,
+    x: &mut [L],
     work: &mut Work<L>,
 ) {
     let (variables, states) = (C::INFO.variables.len(), C::INFO.states);
     let (inputs, parameters) = (C::INFO.inputs.len(), C::INFO.parameters.len());
     let cells = x.len() / variables;
     let dt = L::splat(at.dt_ms);
-    let Work {
-        sums,
-        input,
-        k,
-        trial,
-        next,
-        middle,
-    } = work;
-    let input = &mut input[..inputs];
-    for local in 0..cells {
+    // Slices of their own: what stands behind a pointer would be read again in every turn.
+    let (sums, k) = (&work.sums[..], work.k.each_mut().map(|k| &mut k[..]));
+    let (trial, middle) = (&mut work.trial[..], &mut work.middle[..]);
+    let (values, decay_steps) = (c.parameters.view::<SHARED>(), &c.decay_steps[..]);
+    let (held, arrivals) = (given.held.view::<SHARED>(), &c.arrivals[..inputs]);
+    let Given {
+        input_noise,
+        slope_noise,
+        ..
+    } = given;
+    for (local, x) in x.chunks_exact_mut(variables).enumerate() {
         one_turn_at_a_time();
         let cell = first + local;
-        let own = local * variables..(local + 1) * variables;
+        let own = local * variables;
         let seen = match at.stage {
-            Stage::HeunCorrect | Stage::Rk(2..) => &trial[own.clone()],
-            _ => &x[own.clone()],
+            Stage::HeunCorrect | Stage::Rk(2..) => &trial[own..][..variables],
+            _ => &*x,
         };
 
-        // Held input and noise, then what arrives over projections.
-        for (i, value) in input.iter_mut().enumerate() {
-            *value = at.held.get::<SHARED>(cell * inputs + i);
-        }
-        let rows = c.noise_bounds[cell] as usize..c.noise_bounds[cell + 1] as usize;
-        for row in rows.clone() {
-            let (r, value) = (&c.noise[row], noise[row - first_row]);
-            if let Target::Input(i) = r.target {
-                input[i] = match r.times {
-                    None => input[i] + value,
-                    Some(v) => value.mul_add(seen[v], input[i]),
-                };
-            }
-        }
-        for (p, projection) in c.projections.iter().enumerate() {
-            let sum = sums[p * cells + local];
-            for (i, gain) in &projection.received {
-                input[*i] = gain.at(cell).mul_add(sum, input[*i]);
-            }
-        }
-
         // The circuit.
-        let p = C::Parameters::from_rates(|k| c.parameters.get::<SHARED>(cell * parameters + k));
-        let i = C::Inputs::read(input);
+        let i = C::Inputs::from_numbers(&Arriving {
+            held: held.group(cell, inputs),
+            noise: of_cell(input_noise, local, inputs),
+            arrivals,
+            sums,
+            cell,
+            local,
+            cells,
+        });
+        let p = C::Parameters::from_rates(&values.group(cell, parameters));
         let mut v = C::Variables::read(seen);
         if !matches!(at.stage, Stage::Published(_)) {
             C::algebraic(&p, &mut v, &i);
         }
-        let dx = match at.stage {
-            Stage::Rk(n) => &mut k[n - 1][own.clone()],
-            Stage::HeunCorrect => &mut k[1][own.clone()],
-            _ => &mut k[0][own.clone()],
-        };
         if at.stage == Stage::Algebraic {
-            v.write(dx);
-            x[own][states..].copy_from_slice(&dx[states..]);
+            for a in states..variables {
+                x[a] = v.get(a);
+            }
             continue;
         }
-        C::drift(&p, &v, &i).write(dx);
-        for row in rows {
-            let (r, value) = (&c.noise[row], noise[row - first_row]);
-            if let Target::State(s) = r.target {
-                dx[s] = match r.times {
-                    None => dx[s] + value,
-                    Some(v) => value.mul_add(seen[v], dx[s]),
-                };
-            }
+        let drift = C::drift(&p, &v, &i);
+        let noise = of_cell(slope_noise, local, states);
+        // A macro and not a closure: see `Numbered`.
+        macro_rules! dx {
+            ($s:expr) => {
+                if noise.is_empty() {
+                    drift.get($s)
+                } else {
+                    drift.get($s) + noise[$s]
+                }
+            };
         }
 
         // The update.
-        let x = &mut x[own.clone()];
         match at.stage {
             Stage::Euler => {
                 for s in 0..states {
-                    x[s] = dt.mul_add(dx[s], x[s]);
+                    x[s] = dt.mul_add(dx!(s), x[s]);
                 }
             }
             Stage::ExponentialEuler => {
+                let steps = &decay_steps[cell * states..][..states];
                 for s in 0..states {
-                    x[s] = c.decay_steps[cell * states + s].mul_add(dx[s], x[s]);
+                    x[s] = steps[s].mul_add(dx!(s), x[s]);
                 }
             }
             Stage::Published(n) => {
                 // Algebraic variables from the values that the stage began with.
                 C::algebraic(&p, &mut v, &i);
-                let trial = &mut trial[own.clone()];
-                v.write(trial);
                 for (s, variable) in C::INFO.variables.iter().enumerate() {
                     if C::INFO.published_order[n].contains(&variable.name) {
                         x[s] = if s < states {
-                            dt.mul_add(dx[s], x[s])
+                            dt.mul_add(dx!(s), x[s])
                         } else {
-                            trial[s]
+                            v.get(s)
                         };
                     }
                 }
             }
-            Stage::HeunPredict | Stage::Rk(1..=3) => {
-                let h = match at.stage {
-                    Stage::Rk(1 | 2) => L::splat(at.dt_ms * 0.5),
-                    _ => dt,
-                };
-                let trial = &mut trial[own.clone()];
-                trial.copy_from_slice(x);
+            Stage::HeunPredict => {
+                let (k1, trial) = (&mut k[0][own..][..states], &mut trial[own..][..variables]);
                 for s in 0..states {
-                    trial[s] = h.mul_add(dx[s], x[s]);
+                    k1[s] = dx!(s);
+                    trial[s] = dt.mul_add(k1[s], x[s]);
                 }
+                trial[states..].copy_from_slice(&x[states..]);
             }
             Stage::HeunCorrect => {
-                let h = L::splat(at.dt_ms * 0.5);
-                let [k1, k2, ..] = &*k;
+                let (h, k1) = (L::splat(at.dt_ms * 0.5), &k[0][own..][..states]);
                 for s in 0..states {
-                    let slope = k1[own.start + s] + k2[own.start + s];
-                    x[s] = h.mul_add(slope, x[s]);
+                    x[s] = h.mul_add(k1[s] + dx!(s), x[s]);
                 }
+            }
+            Stage::Rk(n @ 1..=3) => {
+                let h = if n < 3 { L::splat(at.dt_ms * 0.5) } else { dt };
+                let (k, trial) = (&mut k[n - 1][own..][..states], &mut trial[own..][..variables]);
+                for s in 0..states {
+                    k[s] = dx!(s);
+                    trial[s] = h.mul_add(k[s], x[s]);
+                }
+                trial[states..].copy_from_slice(&x[states..]);
             }
             Stage::Rk(_) => {
                 let (h, two) = (L::splat(at.dt_ms / 6.0), L::splat(2.0));
-                let [k1, k2, k3, k4] = k.each_ref().map(|k| &k[own.clone()]);
-                // The middle of the step, by the continuous extension of order 3 (Zennaro 1986):
-                // what looks back between two steps keeps the fourth order of the method.
-                for (n, &v) in c.sent.iter().enumerate() {
-                    let slope = k1[v] * L::splat(5.0 / 24.0) + (k2[v] + k3[v]) * L::splat(1.0 / 6.0)
-                        - k4[v] * L::splat(1.0 / 24.0);
-                    middle[n * cells + local] = dt.mul_add(slope, x[v]);
-                }
+                let [k1, k2, k3, _] = k.each_ref().map(|k| &k[own..][..states]);
                 for s in 0..states {
-                    let slope = (k1[s] + k4[s]) + (k2[s] + k3[s]) * two;
+                    let k4 = dx!(s);
+                    // The middle of the step, by the continuous extension of order 3 (Zennaro
+                    // 1986): what looks back between two steps keeps the fourth order of the method.
+                    let slope = k1[s] * L::splat(5.0 / 24.0)
+                        + (k2[s] + k3[s]) * L::splat(1.0 / 6.0)
+                        - k4 * L::splat(1.0 / 24.0);
+                    if let Ok(n) = c.sent.binary_search(&s) {
+                        middle[n * cells + local] = dt.mul_add(slope, x[s]);
+                    }
+                    let slope = (k1[s] + k4) + (k2[s] + k3[s]) * two;
                     x[s] = h.mul_add(slope, x[s]);
                 }
             }
-            Stage::Slope | Stage::Algebraic => {}
+            Stage::Slope => {
+                let k1 = &mut k[0][own..][..states];
+                for s in 0..states {
+                    k1[s] = dx!(s);
+                }
+            }
+            Stage::Algebraic => {}
         }
-        let left = match at.stage {
-            Stage::HeunPredict | Stage::Rk(1..=3) => &trial[own.clone()],
-            _ => &*x,
-        };
-        for (n, &v) in c.sent.iter().enumerate() {
-            next[n * cells + local] = left[v];
+    }
+}
+
+/// The numbers of a cell; nothing of nothing.
+#[inline(always)]
+fn of_cell<L>(all: &[L], cell: usize, count: usize) -> &[L] {
+    match all {
+        [] => all,
+        all => &all[cell * count..][..count],
+    }
+}
+
+for_isa! {
+    /// Some Euler steps of a network of one part whose products are dense and not delayed.
+    run_burst<C: LocalCircuit, L: Lanes; const SHARED: bool>(
+        c: &Constants<L>,
+        dt_ms: f64,
+        steps: &[Given<'_, L>],
+        x: &mut [L],
+        sums: &mut [L],
+        sent: &mut [L],
+    ) = burst
+}
+
+/// The same as [`stage`] with [`Stage::Euler`] once for each of `steps`: `x' = x + dt f(x)`.
+#[inline(always)]
+fn burst<C: LocalCircuit, L: Lanes, const SHARED: bool>(
+    c: &Constants<L>,
+    dt_ms: f64,
+    steps: &[Given<'_, L>],
+    x: &mut [L],
+    sums: &mut [L],
+    sent: &mut [L],
+) {
+    let (variables, states) = (C::INFO.variables.len(), C::INFO.states);
+    let (inputs, parameters) = (C::INFO.inputs.len(), C::INFO.parameters.len());
+    let cells = x.len() / variables;
+    let dt = L::splat(dt_ms);
+    let (values, arrivals) = (c.parameters.view::<SHARED>(), &c.arrivals[..inputs]);
+    for given in steps {
+        for (projection, sums) in c.projections.iter().zip(sums.chunks_exact_mut(cells)) {
+            let sent = &sent[projection.sent * cells..][..cells];
+            sum_dense(&projection.weights, c.areas, sent, sums);
+        }
+        let held = given.held.view::<SHARED>();
+        let (input_noise, slope_noise) = (given.input_noise, given.slope_noise);
+        for (cell, x) in x.chunks_exact_mut(variables).enumerate() {
+            one_turn_at_a_time();
+            let i = C::Inputs::from_numbers(&Arriving {
+                held: held.group(cell, inputs),
+                noise: of_cell(input_noise, cell, inputs),
+                arrivals,
+                sums: &*sums,
+                cell,
+                local: cell,
+                cells,
+            });
+            let p = C::Parameters::from_rates(&values.group(cell, parameters));
+            let mut v = C::Variables::read(x);
+            C::algebraic(&p, &mut v, &i);
+            let drift = C::drift(&p, &v, &i);
+            match of_cell(slope_noise, cell, states) {
+                [] => {
+                    for s in 0..states {
+                        x[s] = dt.mul_add(drift.get(s), x[s]);
+                    }
+                }
+                noise => {
+                    for s in 0..states {
+                        x[s] = dt.mul_add(drift.get(s) + noise[s], x[s]);
+                    }
+                }
+            }
+            for (n, &v) in c.sent.iter().enumerate() {
+                sent[n * cells + cell] = x[v];
+            }
         }
     }
 }
@@ -372,14 +514,62 @@ fn normals<L: NoisyLanes>(
     }
 }
 
+for_isa! {
+    /// White noise of one source an input or derivative: numbers become values where they go.
+    scale<L: Lanes>(
+        rows: &[NoiseRow<L>],
+        numbers: &[L],
+        slots: &[Slot],
+        inputs: &mut [L],
+        slopes: &mut [L],
+    ) = scaled
+}
+
+#[inline(always)]
+fn scaled<L: Lanes>(
+    rows: &[NoiseRow<L>],
+    numbers: &[L],
+    slots: &[Slot],
+    inputs: &mut [L],
+    slopes: &mut [L],
+) {
+    for ((row, &number), slot) in rows.iter().zip(numbers).zip(slots) {
+        one_turn_at_a_time();
+        let value = row.amplitude * number + row.mean;
+        match slot.in_inputs {
+            true => inputs[slot.at] = value,
+            false => slopes[slot.at] = value,
+        }
+    }
+}
+
 impl<L: NoisyLanes> NoiseState<L> {
     fn new(
         c: &Constants<L>,
         plan: &Plan,
-        rows: std::ops::Range<usize>,
+        cells: &std::ops::Range<usize>,
         replicate_of_lane: &[Replicate],
     ) -> Self {
         let zero = L::splat(0.0);
+        let info = plan.circuit.info();
+        let rows = c.noise_bounds[cells.start] as usize..c.noise_bounds[cells.end] as usize;
+        let mut taken = std::collections::BTreeSet::new();
+        let slots = c.noise[rows.clone()].iter().map(|row| {
+            let cell = row.cell - cells.start;
+            let (in_inputs, at) = match row.target {
+                Target::Input(i) => (true, cell * info.inputs.len() + i),
+                Target::State(s) => (false, cell * info.states + s),
+            };
+            Slot {
+                in_inputs,
+                at,
+                first: taken.insert((in_inputs, at)),
+            }
+        });
+        let room = |wanted, fields| {
+            let one = vec![zero; usize::from(wanted) * cells.len() * fields];
+            [one.clone(), one]
+        };
         let of = |rows: std::ops::Range<usize>| c.noise[rows].iter();
         let memory = of(rows.clone()).map(|row| {
             let mut value = zero;
@@ -391,6 +581,10 @@ impl<L: NoisyLanes> NoiseState<L> {
         });
         NoiseState {
             sites: of(rows.clone()).map(|r| L::words(|lane| r.sites[lane].0)).collect(),
+            half: 0,
+            slots: slots.collect(),
+            inputs: room(c.noise_in_inputs, info.inputs.len()),
+            slopes: room(c.noise_in_slopes, info.states),
             value: vec![zero; rows.len()],
             even: vec![zero; rows.len()],
             odd: vec![zero; rows.len()],
@@ -411,6 +605,19 @@ impl<L: NoisyLanes> NoiseState<L> {
         replicates: &L::Words,
     ) {
         let rows = &c.noise[self.rows.clone()];
+        if per_step == 1 && c.noise_is_plain {
+            self.half = (step % 2) as usize;
+            if self.half == 0 {
+                // The plan refuses runs whose pairs do not fit 32 bits.
+                let (even, odd) = (&mut self.even, &mut self.odd);
+                look_up::<L>(c.isa, keys, (step / 2) as u32, &self.sites, replicates, even, odd);
+                for (half, numbers) in [&self.even, &self.odd].into_iter().enumerate() {
+                    let (inputs, slopes) = (&mut self.inputs[half], &mut self.slopes[half]);
+                    scale::<L>(c.isa, rows, numbers, &self.slots, inputs, slopes);
+                }
+            }
+            return;
+        }
         for n in 0..per_step {
             let lookup = step * u64::from(per_step) + u64::from(n);
             let even = lookup.is_multiple_of(2);
@@ -434,6 +641,35 @@ impl<L: NoisyLanes> NoiseState<L> {
                     self.memory[k] = L::splat(row.decay).mul_add(self.memory[k], kick);
                 }
             }
+        }
+        if !c.noise_is_multiplied {
+            self.add_up(c, 0, 0, &[]);
+        }
+    }
+
+    /// Sums of the values that enter each input and each derivative. Noise that is multiplied takes
+    /// the variables as a stage sees them, `[cell][variable]`.
+    fn add_up(&mut self, c: &Constants<L>, variables: usize, first: usize, seen: &[L]) {
+        let zero = L::splat(0.0);
+        let rows = c.noise[self.rows.clone()].iter();
+        for ((row, slot), &value) in rows.zip(&self.slots).zip(&self.value) {
+            let sums = match slot.in_inputs {
+                true => &mut self.inputs[0],
+                false => &mut self.slopes[0],
+            };
+            let before = if slot.first { zero } else { sums[slot.at] };
+            sums[slot.at] = match row.times {
+                None => before + value,
+                Some(v) => value.mul_add(seen[(row.cell - first) * variables + v], before),
+            };
+        }
+    }
+
+    fn given<'a>(&'a self, held: &'a Numbers<L>, half: usize) -> Given<'a, L> {
+        Given {
+            held,
+            input_noise: &self.inputs[half],
+            slope_noise: &self.slopes[half],
         }
     }
 
@@ -544,27 +780,24 @@ impl<L: NoisyLanes> State<L> {
         let replicates: Vec<Replicate> = (0..L::WIDTH)
             .map(|lane| lane_member(if c.over_areas { 0 } else { lane }).replicate)
             .collect();
-        let sent: Vec<Vec<L>> = c
-            .sent
-            .iter()
-            .map(|v| x.iter().skip(*v).step_by(variables).copied().collect())
-            .collect();
+        let of = |v: &usize| x.iter().skip(*v).step_by(variables).copied();
+        let sent: Vec<L> = c.sent.iter().flat_map(of).collect();
         let pasts: Vec<Past> = (0..plan.histories.len())
             .map(|history| Past::new(plan, c, history, &sent))
             .collect();
         let slopes = match plan.stepper {
-            Stepper::Euler | Stepper::ExponentialEuler => 1,
+            Stepper::Euler | Stepper::ExponentialEuler => 0,
             Stepper::Heun => 2,
             Stepper::Rk4 => 4,
         };
         let parts = cells_of_parts(c).into_iter().map(|cells| {
-            let rows = c.noise_bounds[cells.start] as usize..c.noise_bounds[cells.end] as usize;
             let delayed = c.projections.iter().enumerate();
             Part {
                 first: cells.start,
                 x: x[cells.start * variables..cells.end * variables].to_vec(),
-                noise: NoiseState::new(c, plan, rows, &replicates),
+                noise: NoiseState::new(c, plan, &cells, &replicates),
                 work: Work::new(c, plan, cells.len(), slopes),
+                next: vec![zero; c.sent.len() * cells.len()],
                 delayed: delayed
                     .filter_map(|(projection, p)| match &p.weights {
                         Weights::Delayed(links) => {
@@ -614,7 +847,7 @@ fn cells_of_parts<L: Lanes>(c: &Constants<L>) -> Vec<std::ops::Range<usize>> {
 }
 
 impl Past {
-    fn new<L: Lanes>(plan: &Plan, c: &Constants<L>, history: usize, sent: &[Vec<L>]) -> Self {
+    fn new<L: Lanes>(plan: &Plan, c: &Constants<L>, history: usize, sent: &[L]) -> Self {
         let of = &plan.histories[history];
         let lanes = if c.over_areas { 1 } else { L::WIDTH };
         let index = c.sent.partition_point(|v| *v < of.variable);
@@ -642,6 +875,7 @@ impl Past {
             block: if block < per_step { 0 } else { block },
             passed: 0,
         };
+        let sent = &sent[index * c.cells..][..c.cells];
         // Before the start every variable has always been what it is at the start.
         for back in 0..=of.depth.iter().copied().max().unwrap_or(0) as usize {
             for position in 0..c.areas {
@@ -651,9 +885,9 @@ impl Past {
                 }
                 let place = (start + depth - back) * lanes;
                 if c.over_areas {
-                    past.data[place] = sent[index][position / L::WIDTH].lane(position % L::WIDTH);
+                    past.data[place] = sent[position / L::WIDTH].lane(position % L::WIDTH);
                 } else {
-                    sent[index][position].store(&mut past.data[place..]);
+                    sent[position].store(&mut past.data[place..]);
                 }
             }
         }
@@ -705,6 +939,49 @@ pub(super) fn advance<C: LocalCircuit, L: NoisyLanes, const SHARED: bool>(
     run.advance(samples, until);
 }
 
+impl<L: NoisyLanes> Part<L> {
+    /// What arrives from other areas at an entry of the step, and noise that is multiplied.
+    fn gather<C: LocalCircuit>(
+        &mut self,
+        c: &Constants<L>,
+        stage: Stage,
+        entry: usize,
+        pasts: &[Past],
+        sent: &[L],
+    ) {
+        let cells = self.x.len() / C::INFO.variables.len();
+        for delayed in &mut self.delayed {
+            let past = &pasts[delayed.past];
+            let Weights::Delayed(links) = &c.projections[delayed.projection].weights else {
+                continue;
+            };
+            let slot = if past.block == 0 {
+                delayed.form(c, links, past, self.first, (entry, 1, 0));
+                0
+            } else {
+                past.passed + entry
+            };
+            let sums = &delayed.sums[slot * cells..][..cells];
+            self.work.sums[delayed.projection * cells..][..cells].copy_from_slice(sums);
+        }
+        for (p, projection) in c.projections.iter().enumerate() {
+            if !matches!(projection.weights, Weights::Delayed(_)) {
+                let sums = &mut self.work.sums[p * cells..][..cells];
+                let sent = &sent[projection.sent * c.cells..][..c.cells];
+                let (over_areas, weights) = (c.over_areas, &projection.weights);
+                sum_now::<L>(c.isa, weights, over_areas, c.areas, sent, self.first, sums);
+            }
+        }
+        if c.noise_is_multiplied {
+            let seen = match stage {
+                Stage::HeunCorrect | Stage::Rk(2..) => &self.work.trial,
+                _ => &self.x,
+            };
+            self.noise.add_up(c, C::INFO.variables.len(), self.first, seen);
+        }
+    }
+}
+
 /// A block on its way.
 struct Run<'a, C, L: NoisyLanes, const SHARED: bool> {
     plan: &'a Plan,
@@ -716,7 +993,7 @@ struct Run<'a, C, L: NoisyLanes, const SHARED: bool> {
 impl<C: LocalCircuit, L: NoisyLanes, const SHARED: bool> Run<'_, C, L, SHARED> {
     fn advance(&mut self, samples: &mut Samples, until: u64) {
         let plan = self.plan;
-        let published = plan.update_order == Order::Published;
+        let published = self.in_published_order();
         let algebraic = C::INFO.variables.len() > C::INFO.states;
         if self.state.step == 0 && !self.state.prepared {
             self.begin_delays();
@@ -726,6 +1003,7 @@ impl<C: LocalCircuit, L: NoisyLanes, const SHARED: bool> Run<'_, C, L, SHARED> {
                 self.all_cells(Stage::Algebraic, 0, &zero);
             }
         }
+        let may_burst = self.may_burst();
         loop {
             if !self.state.prepared {
                 self.prepare();
@@ -744,10 +1022,18 @@ impl<C: LocalCircuit, L: NoisyLanes, const SHARED: bool> Run<'_, C, L, SHARED> {
             if self.state.step >= plan.steps.min(until) {
                 return;
             }
-            if self.state.stops.iter().any(Option::is_none) {
-                self.step();
-            }
-            self.state.step += 1;
+            let running = self.state.stops.iter().any(Option::is_none);
+            let end = plan.steps.min(until);
+            let steps = match running && may_burst {
+                true => self.burst(end.min(match self.state.next_sample < plan.record.samples {
+                    true if self.state.step < due => due,
+                    true => due + plan.record.every,
+                    false => u64::MAX,
+                })),
+                false if running => self.step(),
+                false => 1,
+            };
+            self.state.step += steps;
             self.state.prepared = false;
             if self.state.step.is_multiple_of(WATCH_STEPS) {
                 self.watch();
@@ -773,16 +1059,66 @@ impl<C: LocalCircuit, L: NoisyLanes, const SHARED: bool> Run<'_, C, L, SHARED> {
         self.state.prepared = true;
     }
 
-    fn step(&mut self) {
-        match (self.plan.stepper, self.plan.update_order) {
-            (Stepper::Euler, Order::Synchronous) => self.stage(Stage::Euler, 0),
-            (Stepper::Euler, Order::Published) => {
+    /// Whether variables are updated one after another. One stage without algebraic variables is the
+    /// synchronous order.
+    fn in_published_order(&self) -> bool {
+        let algebraic = C::INFO.variables.len() > C::INFO.states;
+        self.plan.update_order == Order::Published
+            && (C::INFO.published_order.len() > 1 || algebraic)
+    }
+
+    /// Whether steps may be taken several at a time.
+    fn may_burst(&self) -> bool {
+        let c = self.c;
+        let dense = |w: &Weights<L>| matches!(w, Weights::Columns(_) | Weights::Rows(_));
+        self.plan.stepper == Stepper::Euler
+            && !self.in_published_order()
+            && self.state.parts.len() == 1
+            && c.projections.iter().all(|p| dense(&p.weights))
+            && (c.noise.is_empty() || (c.noise_is_plain && self.plan.noise_per_step == 1))
+    }
+
+    /// Euler steps up to `until` at the latest, as many as nothing else happens between; says how
+    /// many.
+    fn burst(&mut self, until: u64) -> u64 {
+        const MOST: usize = 8;
+        let (c, plan) = (self.c, self.plan);
+        let State {
+            step,
+            epoch,
+            parts,
+            sent,
+            ..
+        } = &mut *self.state;
+        let part = &mut parts[0];
+        let held = &c.held[*epoch];
+        let until = until
+            .min(plan.epochs[*epoch].end)
+            .min((*step / WATCH_STEPS + 1) * WATCH_STEPS);
+        let half = part.noise.half;
+        let most = if c.noise.is_empty() { MOST } else { 2 - half };
+        let count = most.min((until - *step) as usize);
+        let noise = &part.noise;
+        let steps: [Given<'_, L>; MOST] = std::array::from_fn(|n| {
+            noise.given(held, if c.noise.is_empty() { 0 } else { (half + n) % 2 })
+        });
+        let sums = &mut part.work.sums;
+        run_burst::<C, L, SHARED>(c.isa, c, plan.dt_ms, &steps[..count], &mut part.x, sums, sent);
+        if (*step + count as u64).is_multiple_of(WATCH_STEPS) {
+            self.flush();
+        }
+        count as u64
+    }
+
+    /// One step.
+    fn step(&mut self) -> u64 {
+        match (self.plan.stepper, self.in_published_order()) {
+            (Stepper::Euler, false) => self.stage(Stage::Euler, 0),
+            (Stepper::Euler, true) => {
                 let State {
                     sent, sent_before, ..
                 } = &mut *self.state;
-                for (before, sent) in sent_before.iter_mut().zip(sent) {
-                    before.copy_from_slice(sent);
-                }
+                sent_before.copy_from_slice(sent);
                 for n in 0..C::INFO.published_order.len() {
                     self.stage(Stage::Published(n), 0);
                 }
@@ -790,7 +1126,9 @@ impl<C: LocalCircuit, L: NoisyLanes, const SHARED: bool> Run<'_, C, L, SHARED> {
                     sent_before, pasts, ..
                 } = &mut *self.state;
                 for (past, history) in pasts.iter_mut().zip(&self.plan.histories) {
-                    past.write(self.c, history, 0, 0, &sent_before[past.sent]);
+                    let cells = self.c.cells;
+                    let before = &sent_before[past.sent * cells..][..cells];
+                    past.write(self.c, history, 0, 0, before);
                 }
             }
             (Stepper::ExponentialEuler, _) => self.stage(Stage::ExponentialEuler, 0),
@@ -809,6 +1147,7 @@ impl<C: LocalCircuit, L: NoisyLanes, const SHARED: bool> Run<'_, C, L, SHARED> {
             self.flush();
         }
         self.remember();
+        1
     }
 
     /// What is negligible becomes zero.
@@ -821,8 +1160,8 @@ impl<C: LocalCircuit, L: NoisyLanes, const SHARED: bool> Run<'_, C, L, SHARED> {
                 for x in &mut cell[..C::INFO.states] {
                     *x = x.flush();
                 }
-                for (sent, &v) in sent.iter_mut().zip(&self.c.sent) {
-                    sent[part.first + local] = cell[v];
+                for (n, &v) in self.c.sent.iter().enumerate() {
+                    sent[n * self.c.cells + part.first + local] = cell[v];
                 }
             }
         }
@@ -897,7 +1236,8 @@ impl<C: LocalCircuit, L: NoisyLanes, const SHARED: bool> Run<'_, C, L, SHARED> {
         for (past, history) in self.state.pasts.iter_mut().zip(&plan.histories) {
             // Links too short to look ahead see what the cells send in this very stage.
             if past.block == 0 {
-                past.write(self.c, history, entry, 0, &self.state.sent[past.sent]);
+                let sent = &self.state.sent[past.sent * self.c.cells..][..self.c.cells];
+                past.write(self.c, history, entry, 0, sent);
             }
         }
         let held = &self.c.held[self.state.epoch];
@@ -905,65 +1245,32 @@ impl<C: LocalCircuit, L: NoisyLanes, const SHARED: bool> Run<'_, C, L, SHARED> {
     }
 
     fn all_cells(&mut self, stage: Stage, entry: usize, held: &Numbers<L>) {
-        let (c, plan) = (self.c, self.plan);
+        let c = self.c;
         let State {
             parts, sent, pasts, ..
         } = &mut *self.state;
         let at = At {
             stage,
-            dt_ms: plan.dt_ms,
-            held,
+            dt_ms: self.plan.dt_ms,
         };
-        in_parts(parts, |part| {
-            let cells = part.x.len() / C::INFO.variables.len();
-            for delayed in &mut part.delayed {
-                let past = &pasts[delayed.past];
-                let Weights::Delayed(links) = &c.projections[delayed.projection].weights else {
-                    continue;
-                };
-                let slot = if past.block == 0 {
-                    delayed.form(c, links, past, part.first, (entry, 1, 0));
-                    0
-                } else {
-                    past.passed + entry
-                };
-                let sums = &delayed.sums[slot * cells..][..cells];
-                part.work.sums[delayed.projection * cells..][..cells].copy_from_slice(sums);
-            }
-            for (p, projection) in c.projections.iter().enumerate() {
-                if !matches!(projection.weights, Weights::Delayed(_)) {
-                    let sums = &mut part.work.sums[p * cells..][..cells];
-                    let sent = &sent[projection.sent];
-                    sum_now::<L>(
-                        c.isa,
-                        &projection.weights,
-                        c.over_areas,
-                        c.areas,
-                        sent,
-                        part.first,
-                        sums,
-                    );
-                }
-            }
-            let noise = (part.noise.rows.start, &part.noise.value[..]);
-            run_stage::<C, L, SHARED>(
-                c.isa,
-                c,
-                at,
-                part.first,
-                &mut part.x,
-                noise,
-                &mut part.work,
-            );
-        });
-        if stage == Stage::Algebraic {
+        if let [part] = &mut parts[..] {
+            part.gather::<C>(c, stage, entry, pasts, sent);
+            let (given, work) = (part.noise.given(held, part.noise.half), &mut part.work);
+            run_stage::<C, L, SHARED>(c.isa, c, at, given, part.first, &mut part.x, work, sent);
             return;
         }
-        for part in parts {
-            let cells = part.x.len() / C::INFO.variables.len();
-            for (n, sent) in sent.iter_mut().enumerate() {
-                sent[part.first..part.first + cells]
-                    .copy_from_slice(&part.work.next[n * cells..][..cells]);
+        in_parts(parts, |part| {
+            part.gather::<C>(c, stage, entry, pasts, sent);
+            let (given, work, next) = (part.noise.given(held, part.noise.half), &mut part.work, &mut part.next);
+            run_stage::<C, L, SHARED>(c.isa, c, at, given, part.first, &mut part.x, work, next);
+        });
+        if !matches!(stage, Stage::Algebraic | Stage::Slope) {
+            for part in parts {
+                let cells = part.x.len() / C::INFO.variables.len();
+                for n in 0..c.sent.len() {
+                    let now = &mut sent[n * c.cells + part.first..][..cells];
+                    now.copy_from_slice(&part.next[n * cells..][..cells]);
+                }
             }
         }
     }
@@ -1029,7 +1336,8 @@ impl<C: LocalCircuit, L: NoisyLanes, const SHARED: bool> Run<'_, C, L, SHARED> {
                 let middle = &part.work.middle[past.sent * cells..][..cells];
                 past.write(c, history, 1, part.first, middle);
             }
-            past.write(c, history, per_step, 0, &sent[past.sent]);
+            let sent = &sent[past.sent * c.cells..][..c.cells];
+            past.write(c, history, per_step, 0, sent);
             past.cursor += per_step;
             past.passed += per_step;
         }

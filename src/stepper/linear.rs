@@ -5,7 +5,7 @@ use faer::{Col, Mat};
 use ndarray::Array2;
 
 use super::constants::{Constants, Numbers, Weights};
-use super::kernel::{At, Stage, Work, stage};
+use super::kernel::{At, Given, Stage, Work, stage};
 use super::sums::{sum_at_rest, sum_now};
 use crate::circuit::{CircuitVisitor, LocalCircuit};
 use crate::lanes::{Dual, Lanes};
@@ -102,9 +102,13 @@ impl CircuitVisitor for Evaluate<'_> {
                 let at = At {
                     stage: what,
                     dt_ms: self.plan.dt_ms,
-                    held: &held,
                 };
-                stage::<C, Dual, false>(&c, at, 0, x, (0, &[]), work);
+                let given = Given {
+                    held: &held,
+                    input_noise: &[],
+                    slope_noise: &[],
+                };
+                stage::<C, Dual, false>(&c, at, given, 0, x, work, &mut []);
             };
             run(Stage::Slope, &mut x, &mut work);
             let dx = work.k[0].clone();

@@ -40,99 +40,116 @@ fn now<L: Lanes>(
     }
 }
 
+/// Sums of a dense projection for all cells.
+#[inline(always)]
+pub(super) fn sum_dense<L: Lanes>(weights: &Weights<L>, areas: usize, sent: &[L], sums: &mut [L]) {
+    match weights {
+        Weights::Columns(columns) => by_columns(columns, areas, sent, sums),
+        Weights::Rows(rows) => by_rows(rows, areas, sent, sums),
+        Weights::Sparse(_) | Weights::Delayed(_) => {}
+    }
+}
+
 /// Cells whose sums are formed together: enough independent chains to hide the latency of the
-/// fused multiply–add (4 cells × 2 partial sums).
-const GROUP: usize = 4;
+/// fused multiply–add (4 cells × 2 partial sums). Dense weights are stored for it: groups of so many
+/// targets, in each of them source by source the weights onto all targets of the group.
+pub(super) const GROUP: usize = 4;
 
 /// Calls a function for groups of cells of a size known to the compiler: fours, then what is left.
 macro_rules! in_groups {
-    ($sums:expr, $function:ident, $($arg:expr),*) => {{
+    ($function:ident, $weights:expr, $areas:expr, $sent:expr, $sums:expr) => {{
+        let (groups, rest) = $sums.as_chunks_mut::<GROUP>();
         let mut at = 0;
-        while at + GROUP <= $sums.len() {
-            one_turn_at_a_time();
-            $function::<L, GROUP>(at, &mut $sums[at..at + GROUP], $($arg),*);
-            at += GROUP;
+        for sums in groups {
+            *sums = $function::<L, GROUP>(&$weights[at..], $areas, $sent);
+            at += GROUP * $areas;
         }
-        match $sums.len() - at {
-            3 => $function::<L, 3>(at, &mut $sums[at..], $($arg),*),
-            2 => $function::<L, 2>(at, &mut $sums[at..], $($arg),*),
-            1 => $function::<L, 1>(at, &mut $sums[at..], $($arg),*),
+        let weights = &$weights[at..];
+        match rest {
+            [a, b, c] => [*a, *b, *c] = $function::<L, 3>(weights, $areas, $sent),
+            [a, b] => [*a, *b] = $function::<L, 2>(weights, $areas, $sent),
+            [a] => [*a] = $function::<L, 1>(weights, $areas, $sent),
             _ => {}
         }
     }};
 }
 
-/// Lanes hold areas: one source at a time, its value in all lanes, its weights onto the cell's
+/// Lanes hold areas: one source at a time, its value in all lanes, its weights onto the cells'
 /// targets.
 #[inline(always)]
 fn by_columns<L: Lanes>(columns: &[L], areas: usize, sent: &[L], sums: &mut [L]) {
-    in_groups!(sums, columns_of, columns, areas, sent);
+    in_groups!(columns_of, columns, areas, sent, sums);
 }
 
 #[inline(always)]
-fn columns_of<L: Lanes, const G: usize>(
-    at: usize,
-    sums: &mut [L],
-    columns: &[L],
-    areas: usize,
-    sent: &[L],
-) {
-    let zero = L::splat(0.0);
-    let value = |j: usize| L::splat(sent[j / L::WIDTH].lane(j % L::WIDTH));
-    let column: [&[L]; G] = std::array::from_fn(|g| &columns[(at + g) * areas..][..areas]);
-    let (mut even, mut odd) = ([zero; G], [zero; G]);
-    for j in (0..areas / 2 * 2).step_by(2) {
+fn columns_of<L: Lanes, const G: usize>(columns: &[L], areas: usize, sent: &[L]) -> [L; G] {
+    let (columns, _) = columns[..G * areas].as_chunks::<G>();
+    let (mut even, mut odd) = ([L::splat(0.0); G], [L::splat(0.0); G]);
+    // Cells whose lanes are sources of both parities, all of them.
+    let whole = if L::WIDTH == 1 { 0 } else { areas / L::WIDTH };
+    let (cells, rest) = columns.split_at(whole * L::WIDTH);
+    for (columns, values) in cells.chunks_exact(L::WIDTH).zip(sent) {
         one_turn_at_a_time();
-        let (a, b) = (value(j), value(j + 1));
-        for g in 0..G {
-            even[g] = column[g][j].mul_add(a, even[g]);
-            odd[g] = column[g][j + 1].mul_add(b, odd[g]);
+        for pair in 0..L::WIDTH / 2 {
+            let (a, b) = (values.lane(2 * pair), values.lane(2 * pair + 1));
+            let [of_a, of_b] = [columns[2 * pair], columns[2 * pair + 1]];
+            for g in 0..G {
+                even[g] = of_a[g].mul_add(L::splat(a), even[g]);
+                odd[g] = of_b[g].mul_add(L::splat(b), odd[g]);
+            }
         }
     }
-    if areas % 2 == 1 {
+    let value = |source: usize| L::splat(sent[source / L::WIDTH].lane(source % L::WIDTH));
+    let (pairs, last) = rest.as_chunks::<2>();
+    for (pair, [of_a, of_b]) in pairs.iter().enumerate() {
+        one_turn_at_a_time();
+        let source = whole * L::WIDTH + 2 * pair;
+        let (a, b) = (value(source), value(source + 1));
+        for g in 0..G {
+            even[g] = of_a[g].mul_add(a, even[g]);
+            odd[g] = of_b[g].mul_add(b, odd[g]);
+        }
+    }
+    if let [of_a] = last {
         let a = value(areas - 1);
         for g in 0..G {
-            even[g] = column[g][areas - 1].mul_add(a, even[g]);
+            even[g] = of_a[g].mul_add(a, even[g]);
         }
     }
     for g in 0..G {
-        sums[g] = even[g] + odd[g];
+        even[g] = even[g] + odd[g];
     }
+    even
 }
 
 /// Lanes hold replicates: one weight for all lanes.
 #[inline(always)]
 fn by_rows<L: Lanes>(rows: &[f64], areas: usize, sent: &[L], sums: &mut [L]) {
-    in_groups!(sums, rows_of, rows, areas, sent);
+    in_groups!(rows_of, rows, areas, sent, sums);
 }
 
 #[inline(always)]
-fn rows_of<L: Lanes, const G: usize>(
-    at: usize,
-    sums: &mut [L],
-    rows: &[f64],
-    areas: usize,
-    sent: &[L],
-) {
-    let zero = L::splat(0.0);
-    let row: [&[f64]; G] = std::array::from_fn(|g| &rows[(at + g) * areas..][..areas]);
-    let (mut even, mut odd) = ([zero; G], [zero; G]);
-    let sent = &sent[..areas];
-    for j in (0..areas / 2 * 2).step_by(2) {
+fn rows_of<L: Lanes, const G: usize>(rows: &[f64], areas: usize, sent: &[L]) -> [L; G] {
+    let (rows, _) = rows[..G * areas].as_chunks::<G>();
+    let (mut even, mut odd) = ([L::splat(0.0); G], [L::splat(0.0); G]);
+    let (pairs, last) = rows.as_chunks::<2>();
+    let (sent, last_sent) = sent[..areas].as_chunks::<2>();
+    for ([of_a, of_b], [a, b]) in pairs.iter().zip(sent) {
         one_turn_at_a_time();
         for g in 0..G {
-            even[g] = L::splat(row[g][j]).mul_add(sent[j], even[g]);
-            odd[g] = L::splat(row[g][j + 1]).mul_add(sent[j + 1], odd[g]);
+            even[g] = L::splat(of_a[g]).mul_add(*a, even[g]);
+            odd[g] = L::splat(of_b[g]).mul_add(*b, odd[g]);
         }
     }
-    if areas % 2 == 1 {
+    if let ([of_a], [a]) = (last, last_sent) {
         for g in 0..G {
-            even[g] = L::splat(row[g][areas - 1]).mul_add(sent[areas - 1], even[g]);
+            even[g] = L::splat(of_a[g]).mul_add(*a, even[g]);
         }
     }
     for g in 0..G {
-        sums[g] = even[g] + odd[g];
+        even[g] = even[g] + odd[g];
     }
+    even
 }
 
 #[inline(always)]
@@ -324,7 +341,7 @@ fn add_link<const M: usize, const BETWEEN: bool>(
     at: usize,
     lanes: usize,
     link: usize,
-    total: [f64; M],
+    mut total: [f64; M],
 ) -> [f64; M] {
     let place = (d.places[link] as usize + at) * lanes;
     let w = d.weights[link];
@@ -332,8 +349,13 @@ fn add_link<const M: usize, const BETWEEN: bool>(
     if BETWEEN {
         let before: &[f64; M] = past[place - lanes..place - lanes + M].first_chunk().expect("as long");
         let f = f64::from(d.fractions[link]);
-        std::array::from_fn(|m| w.mul_add(f.mul_add(before[m] - now[m], now[m]), total[m]))
+        for m in 0..M {
+            total[m] = w.mul_add(f.mul_add(before[m] - now[m], now[m]), total[m]);
+        }
     } else {
-        std::array::from_fn(|m| w.mul_add(now[m], total[m]))
+        for m in 0..M {
+            total[m] = w.mul_add(now[m], total[m]);
+        }
     }
+    total
 }
