@@ -131,7 +131,11 @@ impl<O: FnMut(u64, ArrayView2<'_, f64>)> CircuitVisitor for Simulate<'_, O> {
             if step < steps {
                 x = self.step::<C>(x, &now, &mut past);
                 if (step + 1).is_multiple_of(FLUSH_STEPS) {
-                    noise.memory.iter_mut().flatten().for_each(|v| *v = v.flush());
+                    noise
+                        .memory
+                        .iter_mut()
+                        .flatten()
+                        .for_each(|v| *v = v.flush());
                     for v in 0..C::INFO.states {
                         x.column_mut(v).mapv_inplace(Lanes::flush);
                     }
@@ -146,10 +150,11 @@ impl<O> Simulate<'_, O> {
     /// Input of every area at a moment: held, noise, and what arrives over projections, [area, input].
     fn input(&self, x: &Array2<f64>, now: &Moment<'_>, past: &mut Past) -> Array2<f64> {
         let network = self.network;
-        let mut input = now.held + &self.noise_total(x, now, |target| match target {
-            Target::Input(i) => Some(i),
-            Target::State(_) => None,
-        });
+        let mut input = now.held
+            + &self.noise_total(x, now, |target| match target {
+                Target::Input(i) => Some(i),
+                Target::State(_) => None,
+            });
         // What is on its way takes what the areas show in this very stage, if it takes no time.
         past.show(now.step, now.entry, x);
         for projection in &network.projections {
@@ -335,8 +340,7 @@ impl<O> Simulate<'_, O> {
                 let k3 = self.derivative::<C>(&axpy(&x, dt * 0.5, &k2), &at(1), past);
                 let k4 = self.derivative::<C>(&axpy(&x, dt, &k3), &at(2), past);
                 // The middle of the step, to third order, for those that look back at it.
-                let slope =
-                    &k1 * (5.0 / 24.0) + (&k2 + &k3) * (1.0 / 6.0) - &k4 * (1.0 / 24.0);
+                let slope = &k1 * (5.0 / 24.0) + (&k2 + &k3) * (1.0 / 6.0) - &k4 * (1.0 / 24.0);
                 past.show(now.step, 1, &axpy(&x, dt, &slope));
                 axpy(&x, dt / 6.0, &((k1 + k4) + (k2 + k3) * 2.0))
             }

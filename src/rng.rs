@@ -8,7 +8,7 @@
 use std::array;
 
 use crate::ids::Replicate;
-use crate::lanes::{Pack, box_muller, each};
+use crate::lanes::{box_muller, each};
 
 const MULTIPLIER: [u64; 2] = [0xD251_1F53, 0xCD9E_8D57];
 const WEYL: [u32; 2] = [0x9E37_79B9, 0xBB67_AE85];
@@ -96,7 +96,7 @@ pub fn uniform_pairs<const N: usize>(
     pair: u32,
     sites: &[u64; N],
     replicates: &[u64; N],
-) -> (Pack<N>, Pack<N>) {
+) -> ([f64; N], [f64; N]) {
     let counters = [
         [u64::from(pair); N],
         *sites,
@@ -105,9 +105,10 @@ pub fn uniform_pairs<const N: usize>(
     ];
     let [a, b, c, d] = philox(counters, keys);
     // 2 - x is in (0, 1], where a logarithm exists.
-    let u1 = Pack(each!(i => 2.0 - one_to_two(a[i], b[i])));
-    let u2 = Pack(each!(i => one_to_two(c[i], d[i]) - 1.0));
-    (u1, u2)
+    (
+        each!(i => 2.0 - one_to_two(a[i], b[i])),
+        each!(i => one_to_two(c[i], d[i]) - 1.0),
+    )
 }
 
 /// The two normal numbers of a step pair, for step `2 * pair` and for step `2 * pair + 1`, at `N`
@@ -119,7 +120,7 @@ pub fn normal_pairs<const N: usize>(
     pair: u32,
     sites: &[u64; N],
     replicates: &[u64; N],
-) -> (Pack<N>, Pack<N>) {
+) -> ([f64; N], [f64; N]) {
     let (u1, u2) = uniform_pairs(keys, pair, sites, replicates);
     box_muller(u1, u2)
 }
@@ -132,9 +133,9 @@ pub fn normal(seed: u64, step: u64, site: Site, replicate: Replicate) -> f64 {
     let replicate = [u64::from(replicate.0)];
     let (even, odd) = normal_pairs(&Keys::new(seed), pair, &[site.0], &replicate);
     if step.is_multiple_of(2) {
-        even.0[0]
+        even[0]
     } else {
-        odd.0[0]
+        odd[0]
     }
 }
 
@@ -181,11 +182,11 @@ mod tests {
         let (even, odd) = normal_pairs(&keys, 7, &words.0, &words.1);
         for i in 0..8 {
             assert_eq!(
-                even.0[i].to_bits(),
+                even[i].to_bits(),
                 normal(42, 14, sites[i], replicates[i]).to_bits()
             );
             assert_eq!(
-                odd.0[i].to_bits(),
+                odd[i].to_bits(),
                 normal(42, 15, sites[i], replicates[i]).to_bits()
             );
         }

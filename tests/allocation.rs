@@ -97,33 +97,33 @@ fn a_step_allocates_nothing() {
             for (axis, width) in all_lanes() {
                 // Delays that look ahead in blocks, and shorter ones that cannot.
                 for latency in ["none", "0 ms", "2 ms"] {
-                let mut sets = sets.clone();
-                if latency != "none" {
-                    sets.push(delay.to_owned());
-                    sets.push(format!("projections.long_range.delay.latency={latency}"));
-                }
-                let experiment = Experiment::new(&text, &sets);
-                let plan = experiment.plan_with(axis, width);
-                let start = start_state(&plan).unwrap();
-                let (first, replicates) = plan.blocks()[0];
-                let mut simulation = Simulation::new(&plan, first, replicates, &start);
-                let mut samples = Samples::new(&plan, replicates as usize, 3);
-                simulation.advance(&mut samples);
-                assert_eq!(samples.written, 3);
-                let before = requests();
-                let mut written = 0;
-                loop {
-                    samples.clear();
-                    simulation.advance(&mut samples);
-                    if samples.written == 0 {
-                        break;
+                    let mut sets = sets.clone();
+                    if latency != "none" {
+                        sets.push(delay.to_owned());
+                        sets.push(format!("projections.long_range.delay.latency={latency}"));
                     }
-                    written += samples.written;
-                }
-                let found = requests() - before;
-                assert_eq!(written as u64, plan.record.samples - 3);
-                let what = format!("{} {stepper} {order}, {width} {axis:?}", info.name);
-                assert_eq!(found, 0, "{what}: requests of memory");
+                    let experiment = Experiment::new(&text, &sets);
+                    let plan = experiment.plan_with(axis, width);
+                    let start = start_state(&plan).unwrap();
+                    let (first, replicates) = plan.blocks()[0];
+                    let mut simulation = Simulation::new(&plan, first, replicates, &start);
+                    let mut samples = Samples::new(&plan, replicates as usize, 3);
+                    simulation.advance(&mut samples);
+                    assert_eq!(samples.written, 3);
+                    let before = requests();
+                    let mut written = 0;
+                    loop {
+                        samples.clear();
+                        simulation.advance(&mut samples);
+                        if samples.written == 0 {
+                            break;
+                        }
+                        written += samples.written;
+                    }
+                    let found = requests() - before;
+                    assert_eq!(written as u64, plan.record.samples - 3);
+                    let what = format!("{} {stepper} {order}, {width} {axis:?}", info.name);
+                    assert_eq!(found, 0, "{what}: requests of memory");
                 }
             }
         }

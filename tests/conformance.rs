@@ -141,7 +141,12 @@ fn every_circuit_scheme_and_lane_shape() {
 /// Delays of every length, rounded and interpolated, with every scheme and lane shape.
 #[test]
 fn delays() {
-    let lanes = [(Axis::Areas, 1), (Axis::Areas, 8), (Axis::Replicates, 4), (Axis::Replicates, 8)];
+    let lanes = [
+        (Axis::Areas, 1),
+        (Axis::Areas, 8),
+        (Axis::Replicates, 4),
+        (Axis::Replicates, 8),
+    ];
     for &circuit in CIRCUITS {
         for (stepper, order) in SCHEMES {
             for delay in DELAYS {
@@ -150,7 +155,10 @@ fn delays() {
                     sets.push(format!("projections.long_range.delay={delay}"));
                     sets.push(format!("simulation.delays={grid}"));
                     let experiment = Experiment::new(&config(circuit, true), &sets);
-                    let what = format!("{}, {stepper}, {order}, {delay}, {grid}", circuit.info().name);
+                    let what = format!(
+                        "{}, {stepper}, {order}, {delay}, {grid}",
+                        circuit.info().name
+                    );
                     conform(&what, &experiment, &lanes);
                 }
             }
@@ -162,14 +170,25 @@ fn delays() {
 /// several times a step.
 #[test]
 fn long_runs() {
-    let lanes = [(Axis::Areas, 8), (Axis::Replicates, 4), (Axis::Replicates, 16)];
-    for (stepper, delay) in [("euler", DELAYS[0]), ("heun", DELAYS[2]), ("rk4", DELAYS[3])] {
+    let lanes = [
+        (Axis::Areas, 8),
+        (Axis::Replicates, 4),
+        (Axis::Replicates, 16),
+    ];
+    for (stepper, delay) in [
+        ("euler", DELAYS[0]),
+        ("heun", DELAYS[2]),
+        ("rk4", DELAYS[3]),
+    ] {
         let mut sets = scheme_sets(stepper, "synchronous");
         sets.push(format!("projections.long_range.delay={delay}"));
         sets.push("simulation.duration=70 ms".to_owned());
         sets.push("simulation.noise_grid=0.04 ms".to_owned());
         // Nothing drives these areas: they decay to nothing.
-        sets.push("circuit.areas={V1: {tau_E: 0.5 ms, tau_I: 0.5 ms, I_0E: -1e9 pA, I_0I: -1e9 pA}}".to_owned());
+        sets.push(
+            "circuit.areas={V1: {tau_E: 0.5 ms, tau_I: 0.5 ms, I_0E: -1e9 pA, I_0I: -1e9 pA}}"
+                .to_owned(),
+        );
         let experiment = Experiment::new(&config(CIRCUITS[0], true), &sets);
         conform(&format!("{stepper}, {delay}"), &experiment, &lanes);
     }

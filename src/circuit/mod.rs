@@ -430,7 +430,11 @@ mod tests {
                 assert_eq!(times, 1, "{}: {} in the published order", info.name, v.name);
             }
             let states = &info.variables[..info.states];
-            assert!(info.sent.iter().all(|s| states.iter().any(|v| v.name == *s)));
+            assert!(
+                info.sent
+                    .iter()
+                    .all(|s| states.iter().any(|v| v.name == *s))
+            );
             let taus = info.parameters[..info.time_constants].iter();
             assert!(taus.clone().all(|p| p.name.starts_with("tau")));
             // Stimuli and noise name inputs and variables in one breath.

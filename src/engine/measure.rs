@@ -95,12 +95,18 @@ pub struct ModeTable {
 pub fn check(network: &Network, spec: &ExperimentSpec) -> Result<(), SpecError> {
     let analysis = &spec.analysis;
     let exact = [
-        ("analysis.timescales", analysis.timescales.as_ref().map(|t| t.method)),
+        (
+            "analysis.timescales",
+            analysis.timescales.as_ref().map(|t| t.method),
+        ),
         (
             "analysis.functional_connectivity",
             analysis.functional_connectivity.as_ref().map(|f| f.method),
         ),
-        ("analysis.modes", analysis.modes.as_ref().map(|_| Method::Exact)),
+        (
+            "analysis.modes",
+            analysis.modes.as_ref().map(|_| Method::Exact),
+        ),
     ];
     for (path, method) in exact {
         if method == Some(Method::Exact) {
@@ -267,7 +273,10 @@ pub fn linear_network(plan: &Plan, baseline: &[f64], noise: &[Noise]) -> LinearN
     for source in noise {
         for (area, _) in &source.areas {
             let gain = match source.target {
-                Target::Input(i) => linear.input_gain.column(area.index() * inputs + i).to_owned(),
+                Target::Input(i) => linear
+                    .input_gain
+                    .column(area.index() * inputs + i)
+                    .to_owned(),
                 Target::State(v) => {
                     let mut unit = Array1::zeros(n);
                     unit[area.index() * states + v] = 1.0;

@@ -156,8 +156,13 @@ pub struct Outcome {
     pub stops: Vec<Option<Stop>>,
 }
 
-/// Samples of all blocks in one chunk may take this much memory.
-const CHUNK_BYTES: usize = 4 << 20;
+/// Samples of all blocks in one chunk may take this much memory: small enough to stay in a cache on
+/// the way to whoever takes them.
+const CHUNK_BYTES: u64 = 1 << 20;
+/// Where so many samples take more than that, they may take [`MOST_CHUNK_BYTES`].
+const FEWEST_SAMPLES: u64 = 32;
+/// See [`FEWEST_SAMPLES`].
+const MOST_CHUNK_BYTES: u64 = 8 << 20;
 /// Chunks that exist at a time: one is computed, one is handed on, one waits.
 const CHUNKS: usize = 3;
 /// A chunk ends at the latest after this many steps times areas over all replicates, so that
@@ -170,7 +175,8 @@ pub fn chunk_samples(plan: &Plan) -> usize {
     let record = &plan.record;
     let replicates = u64::from(plan.replicates);
     let bytes = 8 * (record.variables.len() * record.areas.len()) as u64 * replicates;
-    let by_memory = CHUNK_BYTES as u64 / bytes.max(1);
+    let many = MOST_CHUNK_BYTES / bytes.max(1);
+    let by_memory = (CHUNK_BYTES / bytes.max(1)).max(many.min(FEWEST_SAMPLES));
     let work = record.every * plan.n_areas() as u64 * replicates;
     let by_time = CHUNK_AREA_STEPS / work.max(1);
     by_memory.min(by_time).clamp(1, record.samples.max(1)) as usize
@@ -261,7 +267,11 @@ fn drive(
     });
     let room = || -> Vec<(u32, usize, Samples)> {
         let of = |&(first, runs): &(u32, u32)| {
-            (first, runs as usize, Samples::new(plan, runs as usize, capacity))
+            (
+                first,
+                runs as usize,
+                Samples::new(plan, runs as usize, capacity),
+            )
         };
         blocks.iter().map(of).collect()
     };
@@ -331,7 +341,9 @@ fn drive(
             }
         }
         drop(to_sink);
-        handing_on.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        handing_on
+            .join()
+            .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
     })?;
     let stops = simulations.iter().flat_map(|s| s.stops().to_vec());
     Ok((stops.collect(), finished))

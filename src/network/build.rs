@@ -8,7 +8,9 @@ use ndarray::Array2;
 use sprs::CsMat;
 
 use super::{Network, NetworkError};
-use crate::circuit::{CIRCUITS, CircuitInfo, CircuitKind, CircuitVisitor, Fields, LocalCircuit, ParameterFields};
+use crate::circuit::{
+    CIRCUITS, CircuitInfo, CircuitKind, CircuitVisitor, Fields, LocalCircuit, ParameterFields,
+};
 use crate::connectome::{self, Connectome, Source};
 use crate::coupling::{Projection, Received, filter, shuffle_strengths, shuffle_topology};
 use crate::ids::AreaId;
@@ -17,8 +19,8 @@ use crate::rng::Site;
 use crate::spec::node::path_segment;
 use crate::spec::suggest::did_you_mean;
 use crate::spec::{
-    Areas, DelayKind, DelaySpec, ExperimentSpec, Keep, LesionBackground, LinkSpec, Named, NoiseMemory, NoiseSpec, ShuffleKind,
-    Solve, SpecError,
+    Areas, DelayKind, DelaySpec, ExperimentSpec, Keep, LesionBackground, LinkSpec, Named,
+    NoiseMemory, NoiseSpec, ShuffleKind, Solve, SpecError,
 };
 use crate::stimulus::Stimulus;
 use crate::units::{Dimension, Quantity, Unit};
@@ -110,7 +112,8 @@ fn load_connectome(spec: &ExperimentSpec) -> Result<Connectome, NetworkError> {
                 .map(|l| (l.to.clone(), l.from.clone(), l.weight))
                 .collect();
             let mut typed = connectome::inline("inline", areas, links)?;
-            typed.distance_mm = of_links(spec, &typed, "distance", Dimension::LENGTH, |l| l.distance)?;
+            typed.distance_mm =
+                of_links(spec, &typed, "distance", Dimension::LENGTH, |l| l.distance)?;
             typed.delay_ms = of_links(spec, &typed, "delay", Dimension::TIME, |l| l.delay)?;
             typed
         }
@@ -548,7 +551,13 @@ fn projection(
     Ok(Projection {
         name: name.to_owned(),
         delays_ms: match &draft.delay {
-            Some(delay) => Some(delays(spec, connectome, &format!("{path}.delay"), delay, &weights)?),
+            Some(delay) => Some(delays(
+                spec,
+                connectome,
+                &format!("{path}.delay"),
+                delay,
+                &weights,
+            )?),
             None => None,
         },
         weights,
@@ -569,7 +578,10 @@ fn delays(
     weights: &CsMat<f64>,
 ) -> Result<Vec<f64>, SpecError> {
     let (wanted, unwanted): (_, &[_]) = match delay.kind {
-        DelayKind::Distance => (Some(("velocity", delay.velocity)), &[("value", delay.value)]),
+        DelayKind::Distance => (
+            Some(("velocity", delay.velocity)),
+            &[("value", delay.value)],
+        ),
         DelayKind::Constant => (
             Some(("value", delay.value)),
             &[("velocity", delay.velocity), ("latency", delay.latency)],
@@ -603,7 +615,9 @@ fn delays(
         Ok(value)
     };
     let value = match wanted {
-        Some(("velocity", q)) => typed("velocity", q, Dimension::LENGTH.per(Dimension::TIME), false)?,
+        Some(("velocity", q)) => {
+            typed("velocity", q, Dimension::LENGTH.per(Dimension::TIME), false)?
+        }
         Some((key, q)) => typed(key, q, Dimension::TIME, true)?,
         None => 0.0,
     };
@@ -619,10 +633,18 @@ fn delays(
         spec.config.error(path, message)
     };
     let table = match delay.kind {
-        DelayKind::Distance => {
-            Some(connectome.distance_mm.as_ref().ok_or_else(|| missing("distances"))?)
-        }
-        DelayKind::Given => Some(connectome.delay_ms.as_ref().ok_or_else(|| missing("delays"))?),
+        DelayKind::Distance => Some(
+            connectome
+                .distance_mm
+                .as_ref()
+                .ok_or_else(|| missing("distances"))?,
+        ),
+        DelayKind::Given => Some(
+            connectome
+                .delay_ms
+                .as_ref()
+                .ok_or_else(|| missing("delays"))?,
+        ),
         DelayKind::Constant => None,
     };
     let mut out = Vec::with_capacity(weights.nnz());
@@ -708,13 +730,7 @@ pub(super) fn noise(
             Some(q) => in_unit(spec, &format!("{path}.mean"), q, wanted)?,
             None => 0.0,
         };
-        let site = |a: AreaId| {
-            Site::new(
-                name,
-                &connectome.areas[a.index()].name,
-                &s.into,
-            )
-        };
+        let site = |a: AreaId| Site::new(name, &connectome.areas[a.index()].name, &s.into);
         out.push(Noise {
             name: name.clone(),
             target,
@@ -801,7 +817,11 @@ fn solve_background(spec: &ExperimentSpec, network: &mut Network) -> Result<(), 
             );
             let mut solved = self.parameters.to_vec();
             p.write_values(&mut solved);
-            for k in C::INFO.background.iter().filter_map(|b| C::INFO.parameter(b)) {
+            for k in C::INFO
+                .background
+                .iter()
+                .filter_map(|b| C::INFO.parameter(b))
+            {
                 self.parameters[k] = solved[k];
             }
         }

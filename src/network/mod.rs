@@ -150,7 +150,10 @@ impl Network {
         for (position, source) in self.canonical.iter().enumerate() {
             if let Some(at) = projection.weights.nnz_index(target, source.index()) {
                 let delay_ms = projection.delays_ms.as_ref().map(|d| d[at.0]);
-                let (w, x) = (projection.weights.data()[at.0], sent(source.index(), delay_ms));
+                let (w, x) = (
+                    projection.weights.data()[at.0],
+                    sent(source.index(), delay_ms),
+                );
                 partial[position % 2] = w.mul_add(x, partial[position % 2]);
             }
         }

@@ -14,7 +14,7 @@ use crate::coupling::Delay;
 use crate::ids::AreaId;
 
 /// Entries by which the past slides at once.
-pub const WINDOW: usize = 128;
+pub const WINDOW: usize = 32;
 /// Steps whose delayed sums are formed together, at most.
 pub const LONGEST_BLOCK: usize = 8;
 /// Up to here links are stored by source: the sums of all targets stay in the first-level cache

@@ -35,11 +35,19 @@ pub enum Matrix {
 pub struct Sparse {
     /// Bounds in `sources`: row i has its even part at `rows[2i]..rows[2i + 1]` and its odd part at
     /// `rows[2i + 1]..rows[2i + 2]`.
-    pub rows: Vec<usize>,
-    /// Position of each source.
-    pub sources: Vec<u32>,
+    pub(crate) rows: Vec<usize>,
+    /// Position of each source; below the number of areas, on which steppers rely.
+    pub(crate) sources: Vec<u32>,
     /// Weights.
-    pub weights: Vec<f64>,
+    pub(crate) weights: Vec<f64>,
+}
+
+impl Sparse {
+    /// Number of areas.
+    #[must_use]
+    pub fn areas(&self) -> usize {
+        (self.rows.len() - 1) / 2
+    }
 }
 
 /// Up to here a dense product is faster than a sparse one even for few links, and small enough to
@@ -79,7 +87,10 @@ impl Ordered<'_> {
         let even: Vec<(usize, usize)> = (0..n)
             .into_par_iter()
             .map(|target| {
-                let span = self.matrix.indptr().outer_inds_sz(self.order[target].index());
+                let span = self
+                    .matrix
+                    .indptr()
+                    .outer_inds_sz(self.order[target].index());
                 let sources = self.matrix.indices()[span.clone()].iter();
                 let even = sources.filter(|j| self.position[**j] % 2 == 0).count();
                 (even, span.len())
@@ -118,7 +129,9 @@ pub(super) fn fill_rows<A: Send, B: Send, C: Send>(
         (a, b, c) = (a1, b1, c1);
         tasks.push((first..last, (a0, b0, c0)));
     }
-    tasks.into_par_iter().for_each(|(rows, parts)| fill(rows, parts));
+    tasks
+        .into_par_iter()
+        .for_each(|(rows, parts)| fill(rows, parts));
 }
 
 impl Matrix {

@@ -310,19 +310,32 @@ impl Plan {
             let same_epochs = self.epochs.len() == other.epochs.len()
                 && (self.epochs.iter().zip(&other.epochs)).all(|(a, b)| a.end == b.end);
             let same_links = self.projections.len() == other.projections.len()
-                && self.projections.iter().zip(&other.projections).all(|(a, b)| {
-                    let inputs = |p: &PlanProjection| -> Vec<usize> {
-                        p.received.iter().map(|(input, _)| *input).collect()
-                    };
-                    a.sent == b.sent && a.matrix == b.matrix && inputs(a) == inputs(b)
-                });
+                && self
+                    .projections
+                    .iter()
+                    .zip(&other.projections)
+                    .all(|(a, b)| {
+                        let inputs = |p: &PlanProjection| -> Vec<usize> {
+                            p.received.iter().map(|(input, _)| *input).collect()
+                        };
+                        a.sent == b.sent && a.matrix == b.matrix && inputs(a) == inputs(b)
+                    });
             let checks = [
                 (self.circuit == other.circuit, "circuit"),
-                (self.areas == other.areas && self.order == other.order, "areas"),
-                (same_links && self.histories == other.histories, "connections"),
+                (
+                    self.areas == other.areas && self.order == other.order,
+                    "areas",
+                ),
+                (
+                    same_links && self.histories == other.histories,
+                    "connections",
+                ),
                 (same_epochs, "times of stimuli"),
                 (self.channels == other.channels, "noise"),
-                (self.dt_ms == other.dt_ms && self.steps == other.steps, "steps"),
+                (
+                    self.dt_ms == other.dt_ms && self.steps == other.steps,
+                    "steps",
+                ),
                 (
                     self.stepper == other.stepper && self.update_order == other.update_order,
                     "stepper",
@@ -697,7 +710,13 @@ fn projections(
     // Delays that all come to nothing are no delays.
     let delays = |p: &'_ crate::coupling::Projection| -> bool {
         let all = p.delays_ms.as_deref().unwrap_or(&[]);
-        all.iter().any(|&ms| delay(ms) != Delay { entries: 0, fraction: 0.0 })
+        all.iter().any(|&ms| {
+            delay(ms)
+                != Delay {
+                    entries: 0,
+                    fraction: 0.0,
+                }
+        })
     };
     let wanted: Vec<history::Wanted<'_>> = network
         .projections

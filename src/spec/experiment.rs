@@ -6,11 +6,11 @@ use super::draft::{
 };
 pub use super::draft::{
     AreasDraft as Areas, CircuitDraft as CircuitSpec, ConnectomeDraft as ConnectomeSpec,
-    DelayDraft as DelaySpec, DelayGrid, DelayKind, GradientDraft as GradientSpec, KeepDraft as Keep, LesionBackground, LesionDraft as LesionSpec,
-    LinkDraft as LinkSpec, Named, OrderKind as Order, PrecisionKind as Precision,
-    ProjectionDraft as ProjectionSpec, ShuffleDraft as ShuffleSpec, ShuffleKind,
-    SolveDraft as Solve, StepperKind as Stepper, TimescaleMethod as Method,
-    WeightsDraft as Weights,
+    DelayDraft as DelaySpec, DelayGrid, DelayKind, GradientDraft as GradientSpec,
+    KeepDraft as Keep, LesionBackground, LesionDraft as LesionSpec, LinkDraft as LinkSpec, Named,
+    OrderKind as Order, PrecisionKind as Precision, ProjectionDraft as ProjectionSpec,
+    ShuffleDraft as ShuffleSpec, ShuffleKind, SolveDraft as Solve, StepperKind as Stepper,
+    TimescaleMethod as Method, WeightsDraft as Weights,
 };
 use super::{Config, SpecError};
 use crate::units::{Dimension, Quantity, UnitError};

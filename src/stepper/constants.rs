@@ -5,11 +5,10 @@
 
 use std::sync::Arc;
 
-use super::isa::Isa;
 use super::sums::GROUP;
-use crate::ids::Replicate;
 use crate::circuit::{CircuitVisitor, Fields, LocalCircuit, Numbered, ParameterFields};
-use crate::lanes::Lanes;
+use crate::ids::Replicate;
+use crate::lanes::{Isa, Lanes};
 use crate::noise::Target;
 use crate::plan::{Axis, Delayed, Matrix, Member, Plan, Sparse};
 use crate::rng::Site;
@@ -94,6 +93,12 @@ impl<L: Lanes> Numbers<L> {
         }
     }
 
+    /// One number a field and one a lane; the one or the other is empty.
+    #[inline(always)]
+    pub fn parts(&self) -> (&[f64], &[L]) {
+        (&self.one, &self.each)
+    }
+
     /// The numbers of a field, where only they know how they were made.
     #[inline(always)]
     pub fn at(&self, at: usize) -> L {
@@ -125,6 +130,58 @@ impl<'a, L: Lanes, const SHARED: bool> View<'a, L, SHARED> {
             Group(View {
                 one: &[],
                 each: &self.each[n * count..][..count],
+            })
+        }
+    }
+}
+
+impl<'a, L: Lanes, const SHARED: bool> View<'a, L, SHARED> {
+    /// Number of fields.
+    #[inline(always)]
+    pub fn len(self) -> usize {
+        if SHARED {
+            self.one.len()
+        } else {
+            self.each.len()
+        }
+    }
+
+    /// The numbers of a field.
+    ///
+    /// # Safety
+    /// `at < self.len()`.
+    #[inline(always)]
+    pub unsafe fn get_unchecked(self, at: usize) -> L {
+        // SAFETY: the caller's.
+        unsafe {
+            if SHARED {
+                L::splat(*self.one.get_unchecked(at))
+            } else {
+                *self.each.get_unchecked(at)
+            }
+        }
+    }
+
+    /// As [`View::group`].
+    ///
+    /// # Safety
+    /// `(n + 1) * count <= self.len()`.
+    #[inline(always)]
+    pub unsafe fn group_unchecked(self, n: usize, count: usize) -> Group<'a, L, SHARED> {
+        let span = n * count..(n + 1) * count;
+        // SAFETY: the caller's.
+        unsafe {
+            Group(View {
+                one: if SHARED {
+                    self.one.get_unchecked(span.clone())
+                } else {
+                    &[]
+                },
+                each: if SHARED {
+                    &[]
+                } else {
+                    self.each.get_unchecked(span)
+                },
             })
         }
     }
@@ -270,7 +327,11 @@ impl<L: Lanes> Constants<L> {
         });
         let projections = projections.collect();
         let held = (0..plan.epochs.len())
-            .map(|e| spread(shared, info.inputs.len(), &|k| conditions.held(k, e).to_vec()))
+            .map(|e| {
+                spread(shared, info.inputs.len(), &|k| {
+                    conditions.held(k, e).to_vec()
+                })
+            })
             .collect();
         let decay_steps = match plan.stepper {
             Stepper::ExponentialEuler => {
@@ -355,7 +416,9 @@ impl<'a> Conditions<'a> {
     /// Whether all lanes have the same of something.
     fn alike<T: PartialEq>(&self, of: impl Fn(usize) -> T) -> bool {
         let first = self.of_lane[0];
-        self.of_lane.iter().all(|&k| k == first || of(k) == of(first))
+        self.of_lane
+            .iter()
+            .all(|&k| k == first || of(k) == of(first))
     }
 }
 
@@ -413,7 +476,9 @@ fn weights<L: Lanes>(matrix: &Matrix, cells: usize, over_areas: bool) -> Weights
         Matrix::Sparse(sparse) => Weights::Sparse(Arc::clone(sparse)),
         Matrix::Delayed(delayed) => Weights::Delayed(Arc::clone(delayed)),
         Matrix::Dense { n, weights } if !over_areas => {
-            Weights::Rows(in_groups(*n, *n, |target, source| weights[target * n + source]))
+            Weights::Rows(in_groups(*n, *n, |target, source| {
+                weights[target * n + source]
+            }))
         }
         Matrix::Dense { n, weights } => Weights::Columns(in_groups(cells, *n, |cell, source| {
             let mut column = L::splat(0.0);

@@ -1,42 +1,26 @@
-//! Instruction sets that hot code is compiled for, chosen when the program runs.
+//! Hot code compiled for several instruction sets, one of which is chosen when the program runs.
 
-/// An instruction set. All give the same bits: every operation used is fixed to the bit by IEEE 754.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Isa {
-    /// 512-bit vectors.
-    Avx512,
-    /// 256-bit vectors with fused multiply–add.
-    Avx2,
-    /// What the target guarantees: SSE2 on x86-64, NEON on 64-bit Arm.
-    Base,
-}
+use crate::lanes::{Isa, Lanes};
 
-impl Isa {
-    /// The widest one that this machine has.
-    pub fn detect() -> Self {
-        #[cfg(target_arch = "x86_64")]
-        {
-            let avx2 = is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma");
-            let avx512 = is_x86_feature_detected!("avx512f")
-                && is_x86_feature_detected!("avx512dq")
-                && is_x86_feature_detected!("avx512vl")
-                && is_x86_feature_detected!("avx512bw");
-            if avx2 {
-                return if avx512 { Isa::Avx512 } else { Isa::Avx2 };
-            }
-        }
-        Isa::Base
+/// Whether code over lanes `L` may be compiled for an instruction set.
+pub(super) const fn runs_on<L: Lanes>(isa: Isa) -> bool {
+    match L::ISA {
+        Some(own) => own as u8 == isa as u8,
+        None => true,
     }
 }
+
+/// Lanes that any instruction set will do for.
+pub(super) type Any = f64;
 
 /// Makes a function that runs `$body` compiled for an instruction set.
 ///
 /// Each set gets a copy that is not inlined: coupling and noise know nothing of circuits, so one
 /// copy per lane type serves all of them, and a further circuit costs little to compile.
 macro_rules! for_isa {
-    ($(#[$doc:meta])* $name:ident<$($g:ident: $bound:path),* $(; $(const $k:ident: $kt:ty),+)?>($($arg:ident: $ty:ty),* $(,)?) = $body:ident) => {
+    ($(#[$doc:meta])* $name:ident<$($g:ident: $bound:path),* $(; $(const $k:ident: $kt:ty),+)?>($($arg:ident: $ty:ty),* $(,)?) = $body:ident over $lanes:ident) => {
         $(#[$doc])*
-        pub(super) fn $name<$($g: $bound,)* $($(const $k: $kt),+)?>(isa: $crate::stepper::isa::Isa, $($arg: $ty),*) {
+        pub(super) fn $name<$($g: $bound,)* $($(const $k: $kt),+)?>(isa: $crate::lanes::Isa, $($arg: $ty),*) {
             #[cfg(target_arch = "x86_64")]
             {
                 #[target_feature(enable = "avx512f,avx512dq,avx512vl,avx512bw,avx2,fma")]
@@ -49,12 +33,18 @@ macro_rules! for_isa {
                 fn avx2<$($g: $bound,)* $($(const $k: $kt),+)?>($($arg: $ty),*) {
                     $body::<$($g,)* $($($k),+)?>($($arg),*);
                 }
-                match isa {
+                use $crate::stepper::isa::runs_on;
+                if const { runs_on::<$lanes>($crate::lanes::Isa::Avx512) }
+                    && isa == $crate::lanes::Isa::Avx512
+                {
                     // SAFETY: `Isa::detect`, the only source of these values, found the features.
-                    $crate::stepper::isa::Isa::Avx512 => return unsafe { avx512::<$($g,)* $($($k),+)?>($($arg),*) },
-                    // SAFETY: as above.
-                    $crate::stepper::isa::Isa::Avx2 => return unsafe { avx2::<$($g,)* $($($k),+)?>($($arg),*) },
-                    $crate::stepper::isa::Isa::Base => {}
+                    return unsafe { avx512::<$($g,)* $($($k),+)?>($($arg),*) };
+                }
+                if const { runs_on::<$lanes>($crate::lanes::Isa::Avx2) }
+                    && isa != $crate::lanes::Isa::Base
+                {
+                    // SAFETY: as above; what has the wider instructions has these as well.
+                    return unsafe { avx2::<$($g,)* $($($k),+)?>($($arg),*) };
                 }
             }
             let _ = isa;
@@ -71,4 +61,17 @@ pub(super) use for_isa;
 #[inline(always)]
 pub(super) fn one_turn_at_a_time() {
     std::sync::atomic::compiler_fence(std::sync::atomic::Ordering::SeqCst);
+}
+
+/// Asks for memory that will soon be read; any address will do.
+#[inline(always)]
+pub(super) fn prefetch<T>(at: *const T) {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: a prefetch reads nothing and never faults.
+    unsafe {
+        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        _mm_prefetch::<_MM_HINT_T0>(at.cast());
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = at;
 }

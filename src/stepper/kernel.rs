@@ -11,14 +11,14 @@ use rayon::prelude::*;
 
 use crate::circuit::{Fields, LocalCircuit, Numbered, ParameterFields};
 use crate::ids::Replicate;
-use crate::lanes::Lanes;
+use crate::lanes::{Aligned, Lanes};
 use crate::noise::{Target, start_site};
 use crate::plan::history::{LONGEST_BLOCK, WINDOW};
 use crate::plan::{Delayed, History, Member, Plan};
 use crate::rng::{Keys, normal};
 use crate::spec::{Order, Stepper};
 
-use super::constants::{Constants, Group, NoiseRow, Numbers, Weights, over_lanes};
+use super::constants::{Constants, Group, NoiseRow, Numbers, View, Weights, over_lanes};
 use super::isa::{for_isa, one_turn_at_a_time};
 use super::sums::{MOST_ABREAST, Partial, sum_delayed, sum_dense, sum_now};
 use super::{NoisyLanes, Samples, Stop};
@@ -64,7 +64,7 @@ pub(crate) struct State<L: NoisyLanes> {
 struct Past {
     /// Index in [`Constants::sent`].
     sent: usize,
-    data: Vec<f64>,
+    data: Aligned,
     /// Entry of the present step.
     cursor: usize,
     /// Entries whose sums are formed at once; 0 where a link is too short to look ahead.
@@ -92,8 +92,8 @@ struct DelayedSums<L> {
     past: usize,
     targets: usize,
     cells: usize,
-    even: Vec<f64>,
-    odd: Vec<f64>,
+    even: Aligned,
+    odd: Aligned,
     /// `[entry of the block][cell]`, the first of them the last of the block before.
     sums: Vec<L>,
 }
@@ -215,7 +215,9 @@ impl<L: Lanes, const SHARED: bool> Numbered<L> for Arriving<'_, L, SHARED> {
             value = value + self.noise[i];
         }
         for (p, gain) in &self.arrivals[i] {
-            value = gain.at(self.cell).mul_add(self.sums[p * self.cells + self.local], value);
+            value = gain
+                .at(self.cell)
+                .mul_add(self.sums[p * self.cells + self.local], value);
         }
         value
     }
@@ -231,7 +233,7 @@ for_isa! {
         x: &mut [L],
         work: &mut Work<L>,
         next: &mut [L],
-    ) = stage
+    ) = stage over L
 }
 
 /// One stage of the cells from `first` on, whose variables are `x`. `work.sums` holds what arrives over
@@ -253,7 +255,11 @@ pub(super) fn stage<C: LocalCircuit, L: Lanes, const SHARED: bool>(
         Stage::Slope | Stage::Algebraic => return,
         _ => &*x,
     };
-    for (&v, next) in c.sent.iter().zip(next.chunks_exact_mut(x.len() / variables)) {
+    for (&v, next) in c
+        .sent
+        .iter()
+        .zip(next.chunks_exact_mut(x.len() / variables))
+    {
         for (next, left) in next.iter_mut().zip(left.chunks_exact(variables)) {
             *next = left[v];
         }
@@ -369,7 +375,10 @@ fn all_cells<C: LocalCircuit, L: Lanes, const SHARED: bool>(
             }
             Stage::Rk(n @ 1..=3) => {
                 let h = if n < 3 { L::splat(at.dt_ms * 0.5) } else { dt };
-                let (k, trial) = (&mut k[n - 1][own..][..states], &mut trial[own..][..variables]);
+                let (k, trial) = (
+                    &mut k[n - 1][own..][..states],
+                    &mut trial[own..][..variables],
+                );
                 for s in 0..states {
                     k[s] = dx!(s);
                     trial[s] = h.mul_add(k[s], x[s]);
@@ -422,7 +431,56 @@ for_isa! {
         x: &mut [L],
         sums: &mut [L],
         sent: &mut [L],
-    ) = burst
+    ) = burst over L
+}
+
+/// Inputs that a circuit may have to be stepped in bursts.
+const MOST_INPUTS: usize = 16;
+
+/// What arrives at an input in a burst: nothing, or one projection.
+#[derive(Clone, Copy)]
+struct Route<'a, L> {
+    /// Where the sums of the projection start; none where nothing arrives.
+    sums: Option<usize>,
+    /// Gain by cell, as one number for all lanes or, where that is empty, by lane.
+    one: &'a [f64],
+    each: &'a [L],
+}
+
+/// The inputs of a cell in a burst.
+struct Bursting<'a, L, const SHARED: bool> {
+    held: View<'a, L, SHARED>,
+    /// `[cell][input]`, empty where there is none.
+    noise: &'a [L],
+    routes: &'a [Route<'a, L>; MOST_INPUTS],
+    /// `[projection][cell]`.
+    sums: &'a [L],
+    cell: usize,
+    inputs: usize,
+}
+
+impl<L: Lanes, const SHARED: bool> Numbered<L> for Bursting<'_, L, SHARED> {
+    #[inline(always)]
+    fn number(&self, i: usize) -> L {
+        let at = self.cell * self.inputs + i;
+        // SAFETY: `burst` made sure that all these slices cover every cell and input.
+        unsafe {
+            let mut value = self.held.get_unchecked(at);
+            if !self.noise.is_empty() {
+                value = value + *self.noise.get_unchecked(at);
+            }
+            let route = self.routes.get_unchecked(i);
+            if let Some(start) = route.sums {
+                let gain = if route.each.is_empty() {
+                    L::splat(*route.one.get_unchecked(self.cell))
+                } else {
+                    *route.each.get_unchecked(self.cell)
+                };
+                value = gain.mul_add(*self.sums.get_unchecked(start + self.cell), value);
+            }
+            value
+        }
+    }
 }
 
 /// The same as [`stage`] with [`Stage::Euler`] once for each of `steps`: `x' = x + dt f(x)`.
@@ -439,43 +497,65 @@ fn burst<C: LocalCircuit, L: Lanes, const SHARED: bool>(
     let (inputs, parameters) = (C::INFO.inputs.len(), C::INFO.parameters.len());
     let cells = x.len() / variables;
     let dt = L::splat(dt_ms);
-    let (values, arrivals) = (c.parameters.view::<SHARED>(), &c.arrivals[..inputs]);
+    let values = c.parameters.view::<SHARED>();
+    assert!(x.len() == cells * variables && values.len() == cells * parameters);
+    assert!(c.arrivals.len() == inputs && inputs <= MOST_INPUTS);
+    assert!(sums.len() == c.projections.len() * cells && sent.len() == c.sent.len() * cells);
+    let mut routes = [Route {
+        sums: None,
+        one: &[],
+        each: &[],
+    }; MOST_INPUTS];
+    for (route, arrivals) in routes.iter_mut().zip(&c.arrivals) {
+        if let [(p, gain)] = &arrivals[..] {
+            let (one, each) = gain.parts();
+            assert!(one.len() == cells || each.len() == cells);
+            *route = Route {
+                sums: Some(p * cells),
+                one,
+                each,
+            };
+        }
+    }
     for given in steps {
-        for (projection, sums) in c.projections.iter().zip(sums.chunks_exact_mut(cells)) {
+        for (p, projection) in c.projections.iter().enumerate() {
             let sent = &sent[projection.sent * cells..][..cells];
+            let sums = &mut sums[p * cells..][..cells];
             sum_dense(&projection.weights, c.areas, sent, sums);
         }
         let held = given.held.view::<SHARED>();
-        let (input_noise, slope_noise) = (given.input_noise, given.slope_noise);
+        let (noise, slope_noise) = (given.input_noise, given.slope_noise);
+        assert!(held.len() == cells * inputs);
+        assert!(noise.is_empty() || noise.len() == cells * inputs);
+        assert!(slope_noise.is_empty() || slope_noise.len() == cells * states);
         for (cell, x) in x.chunks_exact_mut(variables).enumerate() {
             one_turn_at_a_time();
-            let i = C::Inputs::from_numbers(&Arriving {
-                held: held.group(cell, inputs),
-                noise: of_cell(input_noise, cell, inputs),
-                arrivals,
+            let i = C::Inputs::from_numbers(&Bursting {
+                held,
+                noise,
+                routes: &routes,
                 sums: &*sums,
                 cell,
-                local: cell,
-                cells,
+                inputs,
             });
-            let p = C::Parameters::from_rates(&values.group(cell, parameters));
+            // SAFETY: one group of parameters for each cell, as was made sure above.
+            let p = C::Parameters::from_rates(&unsafe { values.group_unchecked(cell, parameters) });
             let mut v = C::Variables::read(x);
             C::algebraic(&p, &mut v, &i);
             let drift = C::drift(&p, &v, &i);
-            match of_cell(slope_noise, cell, states) {
-                [] => {
-                    for s in 0..states {
-                        x[s] = dt.mul_add(drift.get(s), x[s]);
-                    }
+            for s in 0..states {
+                let mut dx = drift.get(s);
+                if !slope_noise.is_empty() {
+                    // SAFETY: one number for each cell and state, as was made sure above.
+                    dx = dx + unsafe { *slope_noise.get_unchecked(cell * states + s) };
                 }
-                noise => {
-                    for s in 0..states {
-                        x[s] = dt.mul_add(drift.get(s) + noise[s], x[s]);
-                    }
-                }
+                x[s] = dt.mul_add(dx, x[s]);
             }
-            for (n, &v) in c.sent.iter().enumerate() {
-                sent[n * cells + cell] = x[v];
+        }
+        for (n, &v) in c.sent.iter().enumerate() {
+            let sent = &mut sent[n * cells..][..cells];
+            for (sent, x) in sent.iter_mut().zip(x.chunks_exact(variables)) {
+                *sent = x[v];
             }
         }
     }
@@ -490,7 +570,7 @@ for_isa! {
         replicates: &L::Words,
         even: &mut [L],
         odd: &mut [L],
-    ) = normals
+    ) = normals over L
 }
 
 /// Uniform numbers of all rows first, then normal ones: each loop is short enough that a processor
@@ -522,7 +602,7 @@ for_isa! {
         slots: &[Slot],
         inputs: &mut [L],
         slopes: &mut [L],
-    ) = scaled
+    ) = scaled over L
 }
 
 #[inline(always)]
@@ -580,7 +660,9 @@ impl<L: NoisyLanes> NoiseState<L> {
             value
         });
         NoiseState {
-            sites: of(rows.clone()).map(|r| L::words(|lane| r.sites[lane].0)).collect(),
+            sites: of(rows.clone())
+                .map(|r| L::words(|lane| r.sites[lane].0))
+                .collect(),
             half: 0,
             slots: slots.collect(),
             inputs: room(c.noise_in_inputs, info.inputs.len()),
@@ -610,7 +692,15 @@ impl<L: NoisyLanes> NoiseState<L> {
             if self.half == 0 {
                 // The plan refuses runs whose pairs do not fit 32 bits.
                 let (even, odd) = (&mut self.even, &mut self.odd);
-                look_up::<L>(c.isa, keys, (step / 2) as u32, &self.sites, replicates, even, odd);
+                look_up::<L>(
+                    c.isa,
+                    keys,
+                    (step / 2) as u32,
+                    &self.sites,
+                    replicates,
+                    even,
+                    odd,
+                );
                 for (half, numbers) in [&self.even, &self.odd].into_iter().enumerate() {
                     let (inputs, slopes) = (&mut self.inputs[half], &mut self.slopes[half]);
                     scale::<L>(c.isa, rows, numbers, &self.slots, inputs, slopes);
@@ -687,7 +777,8 @@ impl Past {
         for (&start, &depth) in history.start.iter().zip(&history.depth) {
             let from = (start as usize + self.cursor) * lanes;
             let count = (depth as usize + 1) * lanes;
-            self.data.copy_within(from..from + count, start as usize * lanes);
+            self.data
+                .copy_within(from..from + count, start as usize * lanes);
         }
         self.cursor = 0;
     }
@@ -702,9 +793,8 @@ impl Past {
         sent: &[L],
     ) {
         let at = self.cursor + ahead;
-        let place = |position: usize| {
-            (history.start[position] + history.depth[position]) as usize + at
-        };
+        let place =
+            |position: usize| (history.start[position] + history.depth[position]) as usize + at;
         if c.over_areas {
             let areas = first * L::WIDTH..((first + sent.len()) * L::WIDTH).min(c.areas);
             for position in areas {
@@ -732,7 +822,11 @@ impl<L: Lanes> DelayedSums<L> {
     ) {
         let lanes = if c.over_areas { 1 } else { L::WIDTH };
         let abreast = entries * lanes;
-        let first_target = if c.over_areas { first * L::WIDTH } else { first };
+        let first_target = if c.over_areas {
+            first * L::WIDTH
+        } else {
+            first
+        };
         let targets = self.targets;
         let mut partial = Partial {
             even: &mut self.even[..targets * abreast],
@@ -740,18 +834,21 @@ impl<L: Lanes> DelayedSums<L> {
         };
         let place = (past.cursor + ahead, lanes, abreast);
         sum_delayed(c.isa, links, &past.data, place, first_target, &mut partial);
+        // Added as plain numbers: what is compiled here knows no vector instructions.
+        for (even, odd) in partial.even.iter_mut().zip(&*partial.odd) {
+            *even += odd;
+        }
         for entry in 0..entries {
             let slot = &mut self.sums[(to + entry) * self.cells..][..self.cells];
             if c.over_areas {
                 for target in 0..targets {
                     let at = target * abreast + entry;
-                    let sum = self.even[at] + self.odd[at];
-                    slot[target / L::WIDTH].set_lane(target % L::WIDTH, sum);
+                    slot[target / L::WIDTH].set_lane(target % L::WIDTH, self.even[at]);
                 }
             } else {
                 for (target, slot) in slot.iter_mut().enumerate() {
                     let at = target * abreast + entry * lanes;
-                    *slot = L::load(&self.even[at..]) + L::load(&self.odd[at..]);
+                    *slot = L::load(&self.even[at..]);
                 }
             }
         }
@@ -802,7 +899,13 @@ impl<L: NoisyLanes> State<L> {
                     .filter_map(|(projection, p)| match &p.weights {
                         Weights::Delayed(links) => {
                             let block = pasts[links.history].block;
-                            Some(DelayedSums::new(c, projection, links.history, block, &cells))
+                            Some(DelayedSums::new(
+                                c,
+                                projection,
+                                links.history,
+                                block,
+                                &cells,
+                            ))
                         }
                         _ => None,
                     })
@@ -870,7 +973,7 @@ impl Past {
         }
         let mut past = Past {
             sent: index,
-            data: vec![0.0; of.entries * lanes],
+            data: Aligned::zeros(of.entries * lanes),
             cursor: 0,
             block: if block < per_step { 0 } else { block },
             passed: 0,
@@ -915,8 +1018,8 @@ impl<L: Lanes> DelayedSums<L> {
             past,
             targets,
             cells: cells.len(),
-            even: vec![0.0; room],
-            odd: vec![0.0; room],
+            even: Aligned::zeros(room),
+            odd: Aligned::zeros(room),
             sums: vec![L::splat(0.0); (block + 1) * cells.len()],
         }
     }
@@ -977,7 +1080,8 @@ impl<L: NoisyLanes> Part<L> {
                 Stage::HeunCorrect | Stage::Rk(2..) => &self.work.trial,
                 _ => &self.x,
             };
-            self.noise.add_up(c, C::INFO.variables.len(), self.first, seen);
+            self.noise
+                .add_up(c, C::INFO.variables.len(), self.first, seen);
         }
     }
 }
@@ -1047,8 +1151,11 @@ impl<C: LocalCircuit, L: NoisyLanes, const SHARED: bool> Run<'_, C, L, SHARED> {
         while state.step >= self.plan.epochs[state.epoch].end {
             state.epoch += 1;
         }
-        let (keys, per_step, replicates) =
-            (&state.keys, self.plan.noise_per_step, &state.replicate_of_lane);
+        let (keys, per_step, replicates) = (
+            &state.keys,
+            self.plan.noise_per_step,
+            &state.replicate_of_lane,
+        );
         if !self.c.noise.is_empty() {
             let (c, step) = (self.c, state.step);
             in_parts(&mut state.parts, |part| {
@@ -1075,6 +1182,8 @@ impl<C: LocalCircuit, L: NoisyLanes, const SHARED: bool> Run<'_, C, L, SHARED> {
             && !self.in_published_order()
             && self.state.parts.len() == 1
             && c.projections.iter().all(|p| dense(&p.weights))
+            && c.arrivals.len() <= MOST_INPUTS
+            && c.arrivals.iter().all(|a| a.len() <= 1)
             && (c.noise.is_empty() || (c.noise_is_plain && self.plan.noise_per_step == 1))
     }
 
@@ -1100,10 +1209,25 @@ impl<C: LocalCircuit, L: NoisyLanes, const SHARED: bool> Run<'_, C, L, SHARED> {
         let count = most.min((until - *step) as usize);
         let noise = &part.noise;
         let steps: [Given<'_, L>; MOST] = std::array::from_fn(|n| {
-            noise.given(held, if c.noise.is_empty() { 0 } else { (half + n) % 2 })
+            noise.given(
+                held,
+                if c.noise.is_empty() {
+                    0
+                } else {
+                    (half + n) % 2
+                },
+            )
         });
         let sums = &mut part.work.sums;
-        run_burst::<C, L, SHARED>(c.isa, c, plan.dt_ms, &steps[..count], &mut part.x, sums, sent);
+        run_burst::<C, L, SHARED>(
+            c.isa,
+            c,
+            plan.dt_ms,
+            &steps[..count],
+            &mut part.x,
+            sums,
+            sent,
+        );
         if (*step + count as u64).is_multiple_of(WATCH_STEPS) {
             self.flush();
         }
@@ -1261,7 +1385,11 @@ impl<C: LocalCircuit, L: NoisyLanes, const SHARED: bool> Run<'_, C, L, SHARED> {
         }
         in_parts(parts, |part| {
             part.gather::<C>(c, stage, entry, pasts, sent);
-            let (given, work, next) = (part.noise.given(held, part.noise.half), &mut part.work, &mut part.next);
+            let (given, work, next) = (
+                part.noise.given(held, part.noise.half),
+                &mut part.work,
+                &mut part.next,
+            );
             run_stage::<C, L, SHARED>(c.isa, c, at, given, part.first, &mut part.x, work, next);
         });
         if !matches!(stage, Stage::Algebraic | Stage::Slope) {

@@ -11,7 +11,9 @@ pub mod linear;
 mod sums;
 
 use crate::circuit::{CircuitVisitor, LocalCircuit};
-use crate::lanes::{Lanes, Pack, box_muller};
+#[cfg(target_arch = "x86_64")]
+use crate::lanes::{Avx2, Avx512};
+use crate::lanes::{Isa, Lanes, Pack, Vectors, box_muller};
 use crate::plan::{Member, Plan};
 use crate::rng::{Keys, uniform_pairs};
 use crate::spec::Stepper;
@@ -113,17 +115,17 @@ impl NoisyLanes for f64 {
     #[inline(always)]
     fn uniforms(keys: &Keys, pair: u32, site: &[u64; 1], replicate: &[u64; 1]) -> (f64, f64) {
         let (u1, u2) = uniform_pairs(keys, pair, site, replicate);
-        (u1.0[0], u2.0[0])
+        (u1[0], u2[0])
     }
 
     #[inline(always)]
     fn normals(u1: f64, u2: f64) -> (f64, f64) {
-        let (even, odd) = box_muller(Pack([u1]), Pack([u2]));
-        (even.0[0], odd.0[0])
+        let (even, odd) = box_muller([u1], [u2]);
+        (even[0], odd[0])
     }
 }
 
-impl<const N: usize> NoisyLanes for Pack<N> {
+impl<const N: usize, V: Vectors> NoisyLanes for Pack<N, V> {
     type Words = [u64; N];
 
     fn words(of: impl Fn(usize) -> u64) -> [u64; N] {
@@ -131,18 +133,15 @@ impl<const N: usize> NoisyLanes for Pack<N> {
     }
 
     #[inline(always)]
-    fn uniforms(
-        keys: &Keys,
-        pair: u32,
-        sites: &[u64; N],
-        replicates: &[u64; N],
-    ) -> (Self, Self) {
-        uniform_pairs(keys, pair, sites, replicates)
+    fn uniforms(keys: &Keys, pair: u32, sites: &[u64; N], replicates: &[u64; N]) -> (Self, Self) {
+        let (u1, u2) = uniform_pairs(keys, pair, sites, replicates);
+        (Pack::new(u1), Pack::new(u2))
     }
 
     #[inline(always)]
     fn normals(u1: Self, u2: Self) -> (Self, Self) {
-        box_muller(u1, u2)
+        let (even, odd) = box_muller(u1.numbers(), u2.numbers());
+        (Pack::new(even), Pack::new(odd))
     }
 }
 
@@ -247,8 +246,7 @@ impl<'a> Simulation<'a> {
         }
         impl<'a> Make<'a, '_> {
             fn make<C: LocalCircuit, L: NoisyLanes>(self) -> Box<dyn Block + 'a> {
-                let constants =
-                    Constants::<L>::new(self.plan, self.plan.lanes.axis, &self.members);
+                let constants = Constants::<L>::new(self.plan, self.plan.lanes.axis, &self.members);
                 let state = State::new(self.plan, &constants, &self.members, self.starts);
                 let circuit = std::marker::PhantomData::<C>;
                 Box::new(Runner {
@@ -263,10 +261,20 @@ impl<'a> Simulation<'a> {
             type Output = Box<dyn Block + 'a>;
 
             fn visit<C: LocalCircuit>(self) -> Self::Output {
-                match self.plan.lanes.width {
-                    16 => self.make::<C, Pack<16>>(),
-                    8 => self.make::<C, Pack<8>>(),
-                    4 => self.make::<C, Pack<4>>(),
+                match (self.plan.lanes.width, Isa::detect()) {
+                    #[cfg(target_arch = "x86_64")]
+                    (16, Isa::Avx512) => self.make::<C, Pack<16, Avx512>>(),
+                    #[cfg(target_arch = "x86_64")]
+                    (8, Isa::Avx512) => self.make::<C, Pack<8, Avx512>>(),
+                    #[cfg(target_arch = "x86_64")]
+                    (16, Isa::Avx2) => self.make::<C, Pack<16, Avx2>>(),
+                    #[cfg(target_arch = "x86_64")]
+                    (8, Isa::Avx2) => self.make::<C, Pack<8, Avx2>>(),
+                    #[cfg(target_arch = "x86_64")]
+                    (4, Isa::Avx512 | Isa::Avx2) => self.make::<C, Pack<4, Avx2>>(),
+                    (16, _) => self.make::<C, Pack<16>>(),
+                    (8, _) => self.make::<C, Pack<8>>(),
+                    (4, _) => self.make::<C, Pack<4>>(),
                     _ => self.make::<C, f64>(),
                 }
             }
@@ -316,7 +324,6 @@ impl<'a> Simulation<'a> {
 #[cfg(test)]
 mod tests {
     use super::constants::Constants;
-    use super::isa::Isa;
     use super::kernel::{self, State};
     use super::*;
     use crate::network::Network;
@@ -337,13 +344,7 @@ mod tests {
             let start = linear::start_state(plan).unwrap();
             let mut state = State::new(plan, &constants, members, &[&start]);
             let mut samples = Samples::new(plan, 1, plan.record.samples as usize);
-            kernel::advance::<C, L, false>(
-                plan,
-                &constants,
-                &mut state,
-                &mut samples,
-                u64::MAX,
-            );
+            kernel::advance::<C, L, false>(plan, &constants, &mut state, &mut samples, u64::MAX);
             samples.data.iter().map(|x| x.to_bits()).collect()
         }
     }
@@ -352,8 +353,12 @@ mod tests {
         type Output = Vec<u64>;
 
         fn visit<C: LocalCircuit>(self) -> Vec<u64> {
-            match self.plan.lanes.width {
-                8 => self.bits::<C, Pack<8>>(),
+            match (self.plan.lanes.width, self.isa) {
+                #[cfg(target_arch = "x86_64")]
+                (8, Isa::Avx512) => self.bits::<C, Pack<8, Avx512>>(),
+                #[cfg(target_arch = "x86_64")]
+                (8, Isa::Avx2) => self.bits::<C, Pack<8, Avx2>>(),
+                (8, _) => self.bits::<C, Pack<8>>(),
                 _ => self.bits::<C, f64>(),
             }
         }

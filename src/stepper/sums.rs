@@ -5,7 +5,7 @@
 //! lane width forms the same sums in the same order.
 
 use super::constants::Weights;
-use super::isa::{for_isa, one_turn_at_a_time};
+use super::isa::{Any, for_isa, one_turn_at_a_time, prefetch};
 use crate::lanes::Lanes;
 use crate::plan::{Delayed, History, Sparse};
 
@@ -19,7 +19,7 @@ for_isa! {
         sent: &[L],
         first: usize,
         sums: &mut [L],
-    ) = now
+    ) = now over L
 }
 
 #[inline(always)]
@@ -152,26 +152,115 @@ fn rows_of<L: Lanes, const G: usize>(rows: &[f64], areas: usize, sent: &[L]) -> 
     even
 }
 
+/// Targets whose sparse sums are formed together: their partial sums are so many independent chains.
+const TOGETHER: usize = 4;
+
 #[inline(always)]
 fn sparse_over_areas<L: Lanes>(s: &Sparse, sent: &[L], first: usize, sums: &mut [L]) {
-    let areas = (s.rows.len() - 1) / 2;
-    for (k, sum) in sums.iter_mut().enumerate() {
-        for lane in 0..L::WIDTH {
-            let target = (first + k) * L::WIDTH + lane;
-            if target >= areas {
-                break;
-            }
-            let mut partial = [0.0; 2];
-            for (parity, total) in partial.iter_mut().enumerate() {
-                let part = s.rows[2 * target + parity]..s.rows[2 * target + parity + 1];
-                for (&j, &w) in s.sources[part.clone()].iter().zip(&s.weights[part]) {
-                    let j = j as usize;
-                    *total = w.mul_add(sent[j / L::WIDTH].lane(j % L::WIDTH), *total);
-                }
-            }
-            sum.set_lane(lane, partial[0] + partial[1]);
+    let areas = s.areas();
+    assert!(sent.len() * L::WIDTH >= areas);
+    let targets = first * L::WIDTH..((first + sums.len()) * L::WIDTH).min(areas);
+    let mut put = |target: usize, sum: f64| {
+        sums[target / L::WIDTH - first].set_lane(target % L::WIDTH, sum);
+    };
+    let mut target = targets.start;
+    while target + TOGETHER <= targets.end {
+        for (k, sum) in sparse_rows::<L, TOGETHER>(s, sent, target)
+            .into_iter()
+            .enumerate()
+        {
+            put(target + k, sum);
+        }
+        target += TOGETHER;
+    }
+    for target in target..targets.end {
+        let [sum] = sparse_rows::<L, 1>(s, sent, target);
+        put(target, sum);
+    }
+}
+
+/// Sums of `T` neighbouring targets, whose rows are walked side by side.
+#[inline(always)]
+fn sparse_rows<L: Lanes, const T: usize>(s: &Sparse, sent: &[L], target: usize) -> [f64; T] {
+    let mut rows: [[Row<'_>; 2]; T] = [[Row {
+        sources: &[],
+        weights: &[],
+    }; 2]; T];
+    let mut shortest = usize::MAX;
+    for (k, row) in rows.iter_mut().enumerate() {
+        for (parity, row) in row.iter_mut().enumerate() {
+            *row = Row::new(s, 2 * (target + k) + parity);
+            shortest = shortest.min(row.sources.len());
         }
     }
+    let mut partial = [[0.0_f64; 2]; T];
+    // Rows follow each other in memory, but walking them side by side hides that from the processor:
+    // it is told what the next group of rows will need.
+    let next = s.rows[2 * (target + T)];
+    let (next_weights, next_sources) = (
+        s.weights.as_ptr().wrapping_add(next),
+        s.sources.as_ptr().wrapping_add(next),
+    );
+    for at in 0..shortest {
+        prefetch(next_weights.wrapping_add(2 * T * at));
+        prefetch(next_sources.wrapping_add(2 * T * at));
+        for k in 0..T {
+            for parity in 0..2 {
+                // SAFETY: `at` is below the length of every row, and `Sparse` holds only sources that
+                // are areas, all of which `sent` covers.
+                unsafe {
+                    let row = rows.get_unchecked(k)[parity];
+                    let w = *row.weights.get_unchecked(at);
+                    let x = sent_by(sent, *row.sources.get_unchecked(at));
+                    partial[k][parity] = w.mul_add(x, partial[k][parity]);
+                }
+            }
+        }
+    }
+    let mut sums = [0.0; T];
+    for k in 0..T {
+        for parity in 0..2 {
+            let row = rows[k][parity];
+            let rest = row.sources[shortest..].iter().zip(&row.weights[shortest..]);
+            for (&j, &w) in rest {
+                // SAFETY: as above.
+                let x = unsafe { sent_by(sent, j) };
+                partial[k][parity] = w.mul_add(x, partial[k][parity]);
+            }
+        }
+        sums[k] = partial[k][0] + partial[k][1];
+    }
+    sums
+}
+
+/// The sources of one parity of a target.
+#[derive(Clone, Copy)]
+struct Row<'a> {
+    sources: &'a [u32],
+    weights: &'a [f64],
+}
+
+impl<'a> Row<'a> {
+    #[inline(always)]
+    fn new(s: &'a Sparse, part: usize) -> Self {
+        let span = s.rows[part]..s.rows[part + 1];
+        Row {
+            sources: &s.sources[span.clone()],
+            weights: &s.weights[span],
+        }
+    }
+}
+
+/// What an area sends, with lanes over areas.
+///
+/// # Safety
+/// `sent` covers the area.
+#[inline(always)]
+unsafe fn sent_by<L: Lanes>(sent: &[L], area: u32) -> f64 {
+    let area = area as usize;
+    // SAFETY: the caller's.
+    let cell = unsafe { sent.get_unchecked(area / L::WIDTH) };
+    cell.lane(area % L::WIDTH)
 }
 
 #[inline(always)]
@@ -237,7 +326,7 @@ pub(super) struct Partial<'a> {
 /// Delayed sums of `abreast` consecutive numbers (`lanes` of each entry) that start `at` entries
 /// after the place of each link; for the targets from `first` on, as many as `out` has room for.
 pub(super) fn sum_delayed(
-    isa: super::isa::Isa,
+    isa: crate::lanes::Isa,
     d: &Delayed,
     past: &[f64],
     (at, lanes, abreast): (usize, usize, usize),
@@ -261,12 +350,12 @@ pub(super) fn sum_delayed(
 
 for_isa! {
     /// Delays of whole entries.
-    delayed_whole<; const M: usize>(d: &Delayed, past: &[f64], at: usize, lanes: usize, first: usize, out: &mut Partial<'_>) = whole
+    delayed_whole<; const M: usize>(d: &Delayed, past: &[f64], at: usize, lanes: usize, first: usize, out: &mut Partial<'_>) = whole over Any
 }
 
 for_isa! {
     /// Delays between entries.
-    delayed_between<; const M: usize>(d: &Delayed, past: &[f64], at: usize, lanes: usize, first: usize, out: &mut Partial<'_>) = between
+    delayed_between<; const M: usize>(d: &Delayed, past: &[f64], at: usize, lanes: usize, first: usize, out: &mut Partial<'_>) = between over Any
 }
 
 #[inline(always)]
@@ -304,16 +393,18 @@ fn delayed<const M: usize, const BETWEEN: bool>(
 ) {
     let (even, _) = out.even.as_chunks_mut::<M>();
     let (odd, _) = out.odd.as_chunks_mut::<M>();
+    let window = Window::<M, BETWEEN> { past, at, lanes };
     if d.by_source {
         even.fill([0.0; M]);
         odd.fill([0.0; M]);
         let sources = d.bounds.len() - 1;
         for (parity, partial) in [even, odd].into_iter().enumerate() {
             for source in (parity..sources).step_by(2) {
-                for link in d.bounds[source]..d.bounds[source + 1] {
-                    one_turn_at_a_time();
-                    let total = &mut partial[d.targets[link] as usize];
-                    *total = add_link::<M, BETWEEN>(d, past, at, lanes, link, *total);
+                let links = d.bounds[source]..d.bounds[source + 1];
+                let targets = &d.targets[links.clone()];
+                for (&target, link) in targets.iter().zip(Links::new(d, links)) {
+                    let total = &mut partial[target as usize];
+                    *total = window.add(link, *total);
                 }
             }
         }
@@ -324,38 +415,77 @@ fn delayed<const M: usize, const BETWEEN: bool>(
         let bounds = &d.bounds[2 * target..2 * target + 3];
         for (parity, partial) in [even, odd].into_iter().enumerate() {
             let mut total = [0.0; M];
-            for link in bounds[parity]..bounds[parity + 1] {
-                one_turn_at_a_time();
-                total = add_link::<M, BETWEEN>(d, past, at, lanes, link, total);
+            for link in Links::new(d, bounds[parity]..bounds[parity + 1]) {
+                total = window.add(link, total);
             }
             *partial = total;
         }
     }
 }
 
-/// One link's share of `M` consecutive sums.
-#[inline(always)]
-fn add_link<const M: usize, const BETWEEN: bool>(
-    d: &Delayed,
-    past: &[f64],
-    at: usize,
-    lanes: usize,
-    link: usize,
-    mut total: [f64; M],
-) -> [f64; M] {
-    let place = (d.places[link] as usize + at) * lanes;
-    let w = d.weights[link];
-    let now: &[f64; M] = past[place..place + M].first_chunk().expect("as long");
-    if BETWEEN {
-        let before: &[f64; M] = past[place - lanes..place - lanes + M].first_chunk().expect("as long");
-        let f = f64::from(d.fractions[link]);
-        for m in 0..M {
-            total[m] = w.mul_add(f.mul_add(before[m] - now[m], now[m]), total[m]);
-        }
-    } else {
-        for m in 0..M {
-            total[m] = w.mul_add(now[m], total[m]);
+/// A delayed link: place, weight, fraction.
+type Link = (u32, f64, f32);
+
+/// Consecutive links.
+struct Links<'a> {
+    places: std::slice::Iter<'a, u32>,
+    weights: std::slice::Iter<'a, f64>,
+    fractions: std::slice::Iter<'a, f32>,
+}
+
+impl<'a> Links<'a> {
+    #[inline(always)]
+    fn new(d: &'a Delayed, links: std::ops::Range<usize>) -> Self {
+        let fractions = match &d.fractions[..] {
+            [] => &[],
+            all => &all[links.clone()],
+        };
+        Links {
+            places: d.places[links.clone()].iter(),
+            weights: d.weights[links].iter(),
+            fractions: fractions.iter(),
         }
     }
-    total
+}
+
+impl Iterator for Links<'_> {
+    type Item = Link;
+
+    #[inline(always)]
+    fn next(&mut self) -> Option<Link> {
+        let place = *self.places.next()?;
+        let weight = *self.weights.next()?;
+        Some((place, weight, self.fractions.next().copied().unwrap_or(0.0)))
+    }
+}
+
+/// The numbers that links see: `M` in a row, `at` entries after the place of each link.
+struct Window<'a, const M: usize, const BETWEEN: bool> {
+    past: &'a [f64],
+    at: usize,
+    lanes: usize,
+}
+
+impl<const M: usize, const BETWEEN: bool> Window<'_, M, BETWEEN> {
+    /// One link's share of `M` sums.
+    #[inline(always)]
+    fn add(&self, (place, w, fraction): Link, mut total: [f64; M]) -> [f64; M] {
+        let place = (place as usize + self.at) * self.lanes;
+        let now: &[f64; M] = self.past[place..]
+            .first_chunk()
+            .expect("the past is as long");
+        if BETWEEN {
+            let before = &self.past[place - self.lanes..];
+            let before: &[f64; M] = before.first_chunk().expect("the past is as long");
+            let f = f64::from(fraction);
+            for m in 0..M {
+                total[m] = w.mul_add(f.mul_add(before[m] - now[m], now[m]), total[m]);
+            }
+        } else {
+            for m in 0..M {
+                total[m] = w.mul_add(now[m], total[m]);
+            }
+        }
+        total
+    }
 }

@@ -6,7 +6,15 @@
 //! (`+ - * /`, fused multiply–add, square root), so that every lane width gives the same bits on
 //! every machine. Nothing here may be reassociated or contracted.
 
+mod vectors;
+
+use std::marker::PhantomData;
 use std::ops::{Add, Div, Mul, Neg, Sub};
+
+use vectors::power_of_two;
+#[cfg(target_arch = "x86_64")]
+pub(crate) use vectors::{Avx2, Avx512};
+pub use vectors::{Isa, Portable, Vectors};
 
 /// An array by lane, `each!(i => expression in i)`: a plain loop. `array::from_fn` would call a
 /// closure, which compilers leave out of line, and without the vector instructions of the caller,
@@ -37,6 +45,9 @@ pub trait Lanes:
 {
     /// How many numbers are stepped together.
     const WIDTH: usize;
+
+    /// The only instruction set that code over these lanes may be compiled for; none if any will do.
+    const ISA: Option<Isa>;
 
     /// The same number in every lane.
     fn splat(x: f64) -> Self;
@@ -71,14 +82,23 @@ pub trait Lanes:
     /// `if a > b { x } else { y }`, lane by lane, without a branch.
     fn select_gt(a: Self, b: Self, x: Self, y: Self) -> Self;
 
-    /// e^x, relative error below 1e-15 in the normal range; 0 below -708 and inf above 709.78.
-    fn exp(self) -> Self;
-
-    /// e^x - 1 without loss of digits near 0.
-    fn exp_m1(self) -> Self;
+    /// 2^k of a number whose lowest mantissa bits hold k, as rounding by a large constant leaves them.
+    fn power_of_two(self) -> Self;
 
     /// Square root.
     fn sqrt(self) -> Self;
+
+    /// e^x, relative error below 1e-15 in the normal range; 0 below -708 and inf above 709.
+    #[inline(always)]
+    fn exp(self) -> Self {
+        exp_of(self)
+    }
+
+    /// e^x - 1 without loss of digits near 0.
+    #[inline(always)]
+    fn exp_m1(self) -> Self {
+        exp_m1_of(self)
+    }
 
     /// 0 where the magnitude is below [`NEGLIGIBLE`], the value itself elsewhere; NaN is kept.
     fn flush(self) -> Self;
@@ -178,7 +198,7 @@ macro_rules! divide_by_tau {
         }
     )*};
 }
-divide_by_tau!([] f64, [const N: usize] Pack<N>, [] Dual);
+divide_by_tau!([] f64, [const N: usize, V: Vectors] Pack<N, V>, [] Dual);
 
 #[inline(always)]
 fn flush_f64(x: f64) -> f64 {
@@ -210,47 +230,39 @@ const INV_FACTORIAL: [f64; 12] = [
 
 /// Splits x into 2^k and e^r - 1 with |r| <= ln2/2; x must lie in the range of `exp`.
 #[inline(always)]
-fn reduce(x: f64) -> (f64, f64) {
-    let t = x.mul_add(LOG2_E, ROUND);
-    let k = t - ROUND;
-    let r = (-k).mul_add(LN2_LO, (-k).mul_add(LN2_HI, x));
-    let mut p = INV_FACTORIAL[11];
+fn reduce<L: Lanes>(x: L) -> (L, L) {
+    let round = L::splat(ROUND);
+    let t = x.mul_add(L::splat(LOG2_E), round);
+    let k = round - t; // the negative of the integer
+    let r = k.mul_add(L::splat(LN2_LO), k.mul_add(L::splat(LN2_HI), x));
+    let mut p = L::splat(INV_FACTORIAL[11]);
     let mut i = 11;
     while i > 0 {
         i -= 1;
-        p = p.mul_add(r, INV_FACTORIAL[i]);
+        p = p.mul_add(r, L::splat(INV_FACTORIAL[i]));
     }
-    let scale = f64::from_bits(t.to_bits().wrapping_add(1023) << 52);
-    (scale, (p * r).mul_add(r, r))
+    (t.power_of_two(), (p * r).mul_add(r, r))
 }
 
 #[inline(always)]
-fn exp_f64(x: f64) -> f64 {
-    let inside = if x > 709.0 { 709.0 } else { x };
-    let inside = if inside < -708.0 { -708.0 } else { inside };
+fn exp_of<L: Lanes>(x: L) -> L {
+    let (top, bottom) = (L::splat(709.0), L::splat(-708.0));
+    let inside = L::select_gt(x, top, top, x);
+    let inside = L::select_gt(bottom, inside, bottom, inside);
     let (scale, em1) = reduce(inside);
     let y = scale.mul_add(em1, scale);
-    // Between 709 and the overflow threshold the scale 2^k would overflow before the product does.
-    let y = if x > 709.0 { exp_top(x) } else { y };
-    if x < -708.0 { 0.0 } else { y }
-}
-
-/// e^x for x > 709: e^709 * e^(x - 709), infinite above 709.78.
-#[inline(always)]
-fn exp_top(x: f64) -> f64 {
-    let (s0, e0) = reduce(709.0);
-    let rest = if x > 720.0 { 11.0 } else { x - 709.0 };
-    let (s1, e1) = reduce(rest);
-    s0.mul_add(e0, s0) * s1.mul_add(e1, s1)
+    let y = L::select_gt(x, top, L::splat(f64::INFINITY), y);
+    L::select_gt(bottom, x, L::splat(0.0), y)
 }
 
 #[inline(always)]
-fn exp_m1_f64(x: f64) -> f64 {
-    let inside = if x > 709.0 { 709.0 } else { x };
-    let inside = if inside < -50.0 { -50.0 } else { inside };
+fn exp_m1_of<L: Lanes>(x: L) -> L {
+    let (top, bottom) = (L::splat(709.0), L::splat(-50.0));
+    let inside = L::select_gt(x, top, top, x);
+    let inside = L::select_gt(bottom, inside, bottom, inside);
     let (scale, em1) = reduce(inside);
-    let y = scale.mul_add(em1, scale - 1.0);
-    if x > 709.0 { exp_top(x) } else { y }
+    let y = scale.mul_add(em1, scale - L::splat(1.0));
+    L::select_gt(x, top, L::splat(f64::INFINITY), y)
 }
 
 /// Natural logarithm of a positive normal number; relative error below 2e-15.
@@ -334,17 +346,18 @@ fn sin_cos_turns<const N: usize>(u: [f64; N]) -> ([f64; N], [f64; N]) {
 /// Chosen over rejection methods because every address then yields a fixed number of draws.
 #[inline(always)]
 #[must_use]
-pub fn box_muller<const N: usize>(u1: Pack<N>, u2: Pack<N>) -> (Pack<N>, Pack<N>) {
-    let radius: [f64; N] = each!(i => (-2.0 * ln_f64(u1.0[i])).sqrt());
-    let (sin, cos) = sin_cos_turns(u2.0);
+pub fn box_muller<const N: usize>(u1: [f64; N], u2: [f64; N]) -> ([f64; N], [f64; N]) {
+    let radius: [f64; N] = each!(i => (-2.0 * ln_f64(u1[i])).sqrt());
+    let (sin, cos) = sin_cos_turns(u2);
     (
-        Pack(each!(i => radius[i] * cos[i])),
-        Pack(each!(i => radius[i] * sin[i])),
+        each!(i => radius[i] * cos[i]),
+        each!(i => radius[i] * sin[i]),
     )
 }
 
 impl Lanes for f64 {
     const WIDTH: usize = 1;
+    const ISA: Option<Isa> = None;
 
     #[inline(always)]
     fn splat(x: f64) -> Self {
@@ -367,12 +380,8 @@ impl Lanes for f64 {
         if a > b { x } else { y }
     }
     #[inline(always)]
-    fn exp(self) -> Self {
-        exp_f64(self)
-    }
-    #[inline(always)]
-    fn exp_m1(self) -> Self {
-        exp_m1_f64(self)
+    fn power_of_two(self) -> Self {
+        power_of_two(self)
     }
     #[inline(always)]
     fn sqrt(self) -> Self {
@@ -384,39 +393,58 @@ impl Lanes for f64 {
     }
 }
 
-/// `N` numbers side by side. Plain loops over a fixed array: the compiler turns them into the
-/// vector instructions of the target that the stepper was dispatched to.
+/// `N` numbers side by side, with the instructions that `V` stands for.
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[repr(C, align(64))]
-pub struct Pack<const N: usize>(pub [f64; N]);
+pub struct Pack<const N: usize, V = Portable>([f64; N], PhantomData<V>);
+
+impl<const N: usize, V> Pack<N, V> {
+    /// From its numbers.
+    #[inline(always)]
+    #[must_use]
+    pub fn new(numbers: [f64; N]) -> Self {
+        Pack(numbers, PhantomData)
+    }
+
+    /// Its numbers.
+    #[inline(always)]
+    #[must_use]
+    pub fn numbers(self) -> [f64; N]
+    where
+        V: Copy,
+    {
+        self.0
+    }
+}
 
 macro_rules! pack_operator {
-    ($($trait:ident $method:ident $op:tt),*) => {$(
-        impl<const N: usize> $trait for Pack<N> {
+    ($($trait:ident $method:ident),*) => {$(
+        impl<const N: usize, V: Vectors> $trait for Pack<N, V> {
             type Output = Self;
             #[inline(always)]
             fn $method(self, o: Self) -> Self {
-                Pack(each!(i => self.0[i] $op o.0[i]))
+                Pack::new(V::$method(&self.0, &o.0))
             }
         }
     )*};
 }
-pack_operator!(Add add +, Sub sub -, Mul mul *, Div div /);
+pack_operator!(Add add, Sub sub, Mul mul, Div div);
 
-impl<const N: usize> Neg for Pack<N> {
+impl<const N: usize, V: Vectors> Neg for Pack<N, V> {
     type Output = Self;
     #[inline(always)]
     fn neg(self) -> Self {
-        Pack(each!(i => -self.0[i]))
+        Pack::new(each!(i => -self.0[i]))
     }
 }
 
-impl<const N: usize> Lanes for Pack<N> {
+impl<const N: usize, V: Vectors> Lanes for Pack<N, V> {
     const WIDTH: usize = N;
+    const ISA: Option<Isa> = V::ISA;
 
     #[inline(always)]
     fn splat(x: f64) -> Self {
-        Pack([x; N])
+        Pack::new([x; N])
     }
     #[inline(always)]
     fn lane(&self, i: usize) -> f64 {
@@ -428,29 +456,62 @@ impl<const N: usize> Lanes for Pack<N> {
     }
     #[inline(always)]
     fn mul_add(self, a: Self, b: Self) -> Self {
-        Pack(each!(i => self.0[i].mul_add(a.0[i], b.0[i])))
+        Pack::new(V::mul_add(&self.0, &a.0, &b.0))
     }
     #[inline(always)]
     fn select_gt(a: Self, b: Self, x: Self, y: Self) -> Self {
-        Pack(each!(i => {
-            if a.0[i] > b.0[i] { x.0[i] } else { y.0[i] }
-        }))
+        Pack::new(V::select_gt(&a.0, &b.0, &x.0, &y.0))
     }
     #[inline(always)]
-    fn exp(self) -> Self {
-        Pack(each!(i => exp_f64(self.0[i])))
+    fn rectify(self) -> Self {
+        Pack::new(V::rectify(&self.0))
     }
     #[inline(always)]
-    fn exp_m1(self) -> Self {
-        Pack(each!(i => exp_m1_f64(self.0[i])))
+    fn power_of_two(self) -> Self {
+        Pack::new(V::power_of_two(&self.0))
     }
     #[inline(always)]
     fn sqrt(self) -> Self {
-        Pack(each!(i => self.0[i].sqrt()))
+        Pack::new(V::sqrt(&self.0))
     }
     #[inline(always)]
     fn flush(self) -> Self {
-        Pack(each!(i => flush_f64(self.0[i])))
+        Pack::new(each!(i => flush_f64(self.0[i])))
+    }
+}
+
+/// Numbers in memory that starts at a cache line, so that vectors in step with it lie in one line each.
+#[derive(Debug, Clone)]
+pub(crate) struct Aligned {
+    lines: Vec<Pack<8>>,
+    len: usize,
+}
+
+impl Aligned {
+    /// So many zeros.
+    pub fn zeros(len: usize) -> Self {
+        Aligned {
+            lines: vec![Pack::new([0.0; 8]); len.div_ceil(8)],
+            len,
+        }
+    }
+}
+
+impl std::ops::Deref for Aligned {
+    type Target = [f64];
+
+    #[inline(always)]
+    fn deref(&self) -> &[f64] {
+        // SAFETY: a line is eight numbers and nothing else, and there are enough lines for `len`.
+        unsafe { std::slice::from_raw_parts(self.lines.as_ptr().cast(), self.len) }
+    }
+}
+
+impl std::ops::DerefMut for Aligned {
+    #[inline(always)]
+    fn deref_mut(&mut self) -> &mut [f64] {
+        // SAFETY: as above.
+        unsafe { std::slice::from_raw_parts_mut(self.lines.as_mut_ptr().cast(), self.len) }
     }
 }
 
@@ -508,6 +569,7 @@ impl Neg for Dual {
 
 impl Lanes for Dual {
     const WIDTH: usize = 1;
+    const ISA: Option<Isa> = None;
 
     fn splat(x: f64) -> Self {
         Dual::new(x, 0.0)
@@ -527,12 +589,15 @@ impl Lanes for Dual {
     fn select_gt(a: Self, b: Self, x: Self, y: Self) -> Self {
         if a.value > b.value { x } else { y }
     }
+    fn power_of_two(self) -> Self {
+        Dual::splat(power_of_two(self.value))
+    }
     fn exp(self) -> Self {
-        let e = exp_f64(self.value);
+        let e = exp_of(self.value);
         Dual::new(e, e * self.slope)
     }
     fn exp_m1(self) -> Self {
-        Dual::new(exp_m1_f64(self.value), exp_f64(self.value) * self.slope)
+        Dual::new(exp_m1_of(self.value), exp_of(self.value) * self.slope)
     }
     fn sqrt(self) -> Self {
         let root = self.value.sqrt();
@@ -585,7 +650,7 @@ mod tests {
     fn exp_at_the_ends_of_its_range() {
         assert_eq!(Lanes::exp(-800.0), 0.0);
         assert_eq!(Lanes::exp(710.0), f64::INFINITY);
-        close(Lanes::exp(709.5), 709.5_f64.exp(), 1e-14);
+        close(Lanes::exp(708.9), 708.9_f64.exp(), 1e-14);
         assert!(Lanes::exp(f64::NAN).is_nan());
         assert_eq!(Lanes::exp_m1(-800.0), -1.0);
         assert_eq!(Lanes::exp_m1(800.0), f64::INFINITY);
@@ -681,10 +746,10 @@ mod tests {
         }
         for start in grid().step_by(8) {
             let xs: [f64; 8] = std::array::from_fn(|i| start * 0.3 + i as f64 * 1e-3);
-            let wide = all(Pack(xs));
+            let wide: [Pack<8>; 6] = all(Pack::new(xs));
             for (i, &x) in xs.iter().enumerate() {
                 for (w, s) in wide.iter().zip(all(x)) {
-                    assert_eq!(w.0[i].to_bits(), s.to_bits());
+                    assert_eq!(w.lane(i).to_bits(), s.to_bits());
                 }
                 for (d, s) in all(Dual::new(x, 1.0)).iter().zip(all(x)) {
                     assert_eq!(d.value.to_bits(), s.to_bits());
