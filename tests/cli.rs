@@ -854,7 +854,7 @@ fn an_existing_file_is_replaced_only_by_a_complete_one() {
         &said,
         &[
             "diverged",
-            "not finite at",
+            "expected a finite value up to 1e9",
             "area",
             "simulation.dt = 0.2 ms",
         ],
@@ -882,7 +882,23 @@ fn an_unstable_network_is_finite_or_reported() {
         ],
     );
     assert_eq!(names(folder.path()), [""; 0]);
-    let path = run(folder.path(), "out.h5", &[strong, "analysis.timescales=~"]);
+    let mut command = program(folder.path());
+    let unmeasured = sets(&[strong, "analysis.timescales=~"]);
+    let said = say(command
+        .args(["run", PULSE, "-o", "out.h5", "--no-figure"])
+        .args(unmeasured));
+    refused(
+        &said,
+        &["diverged", "nu_", "expected a finite value up to 1e9"],
+    );
+    assert_eq!(names(folder.path()), [""; 0]);
+    // Shorter, it stays below what is refused.
+    let short = ["simulation.duration=250 ms", "stimuli.pulse.offset=200 ms"];
+    let path = run(
+        folder.path(),
+        "out.h5",
+        &[&[strong, "analysis.timescales=~"][..], &short].concat(),
+    );
     let values = Results::open(path).unwrap().read("nu").unwrap();
     assert!(values.iter().all(|x| x.is_finite()));
     assert!(values.iter().any(|x| *x > 1e6));

@@ -10,10 +10,12 @@ use std::sync::atomic::AtomicBool;
 
 use common::{Experiment, all_lanes, assert_same_bits, inline_connectome, record, record_block};
 use isocortex::engine::{Conditions, Quiet, simulate};
+use isocortex::ids::Replicate;
 use isocortex::network::Network;
-use isocortex::plan::Plan;
+use isocortex::plan::{Axis, Member, Plan};
 use isocortex::stepper::linear::start_state;
-use ndarray::{Array4, s};
+use isocortex::stepper::{Samples, Simulation};
+use ndarray::{Array4, Axis as Axis0, s};
 
 /// Pulse, white and coloured noise; a recording of two variables.
 const LINEAR: &str = "
@@ -321,4 +323,87 @@ fn sources_of_noise_do_not_see_each_other() {
     let expected = run(&experiment(LINEAR));
     let found = run(&Experiment::new(LINEAR, &[silent]));
     assert_same_bits("a silent source", &found, &expected);
+}
+
+/// Conditions side by side in the lanes of one ensemble give what each gives alone; one that leaves its
+/// bounds is stopped, and takes nothing with it.
+#[test]
+fn conditions_do_not_see_each_other() {
+    let gains = [33.7, 20.0, 60.0, 30.0, 33.0];
+    let sets = |gain: f64| {
+        vec![
+            "noise={a: {kind: white, into: drive_E, sd: 0.5 Hz, bin: 1 ms}}".to_owned(),
+            format!("projections.long_range.to.I_E={gain:?} pA/Hz"),
+            "simulation.duration=400 ms".to_owned(),
+            "simulation.replicates=3".to_owned(),
+        ]
+    };
+    let experiments: Vec<Experiment> = gains
+        .iter()
+        .map(|g| Experiment::new(LINEAR, &sets(*g)))
+        .collect();
+    for (axis, width) in [
+        (Axis::Replicates, 8),
+        (Axis::Replicates, 4),
+        (Axis::Areas, 8),
+    ] {
+        let plans: Vec<Plan> = experiments
+            .iter()
+            .map(|e| e.plan_with(axis, width))
+            .collect();
+        // All start from the same state, off the fixed point of each.
+        let start = plans[0].baseline.clone();
+        let alone: Vec<Array4<f64>> = plans.iter().map(|p| record(p, &start, 1000)).collect();
+        let members: Vec<Member> = [(3, 0), (0, 1), (2, 0), (1, 2), (4, 1), (2, 2), (0, 0)]
+            .map(|(condition, replicate)| Member {
+                condition,
+                replicate: Replicate(replicate),
+            })
+            .into();
+        let together = plans[0]
+            .clone()
+            .with_conditions(&plans[1..], members.clone())
+            .unwrap();
+        let starts = vec![&start[..]; plans.len()];
+        let areas = together.record.areas.len();
+        for (first, runs) in together.blocks() {
+            let mut samples = Samples::new(&together, runs as usize, 1000);
+            let mut block = Simulation::of_conditions(&together, first, runs, &starts);
+            block.advance(&mut samples);
+            let room = samples.capacity * areas;
+            for r in 0..runs as usize {
+                let member = members[first as usize + r];
+                let found = &samples.data[r * room..][..samples.written * areas];
+                let alone = alone[member.condition].index_axis(Axis0(0), member.replicate.index());
+                let expected: Vec<f64> = alone.slice(s![.., .., 0]).iter().copied().collect();
+                let stop = block.stops()[r];
+                if gains[member.condition] < 50.0 {
+                    assert_eq!(stop, None);
+                    assert!(expected.iter().all(|x| x.is_finite()));
+                    assert_same_bits("a condition among others", found, &expected);
+                } else {
+                    let stop = stop.expect("an unstable condition");
+                    assert!(stop.value.abs() > 1e9 && stop.step < together.steps);
+                    let first_nan = found.iter().position(|x| x.is_nan()).unwrap() / areas;
+                    let at = (first_nan as u64) * together.record.every;
+                    assert!(at >= stop.step && at < stop.step + together.record.every);
+                    assert!(found[first_nan * areas..].iter().all(|x| x.is_nan()));
+                    let before = first_nan * areas;
+                    assert_same_bits(
+                        "before it was stopped",
+                        &found[..before],
+                        &expected[..before],
+                    );
+                }
+            }
+        }
+    }
+    let other = Experiment::new(LINEAR, &["simulation.seed=9"]).plan();
+    let refused = experiments[0].plan().with_conditions(&[other], Vec::new());
+    assert!(
+        refused
+            .unwrap_err()
+            .to_string()
+            .contains("expected conditions that differ in")
+    );
 }

@@ -746,7 +746,7 @@ mod tests {
         }
         for start in grid().step_by(8) {
             let xs: [f64; 8] = std::array::from_fn(|i| start * 0.3 + i as f64 * 1e-3);
-            let wide: [Pack<8>; 6] = all(Pack::new(xs));
+            let wide: [Pack<8>; 7] = all(Pack::new(xs));
             for (i, &x) in xs.iter().enumerate() {
                 for (w, s) in wide.iter().zip(all(x)) {
                     assert_eq!(w.lane(i).to_bits(), s.to_bits());

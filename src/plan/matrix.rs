@@ -92,7 +92,9 @@ impl Ordered<'_> {
                     .indptr()
                     .outer_inds_sz(self.order[target].index());
                 let sources = self.matrix.indices()[span.clone()].iter();
-                let even = sources.filter(|j| self.position[**j] % 2 == 0).count();
+                let even = sources
+                    .filter(|j| self.position[**j].is_multiple_of(2))
+                    .count();
                 (even, span.len())
             })
             .collect();

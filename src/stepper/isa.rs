@@ -20,6 +20,7 @@ pub(super) type Any = f64;
 macro_rules! for_isa {
     ($(#[$doc:meta])* $name:ident<$($g:ident: $bound:path),* $(; $(const $k:ident: $kt:ty),+)?>($($arg:ident: $ty:ty),* $(,)?) = $body:ident over $lanes:ident) => {
         $(#[$doc])*
+        #[allow(clippy::too_many_arguments, reason = "the instruction set comes on top")]
         pub(super) fn $name<$($g: $bound,)* $($(const $k: $kt),+)?>(isa: $crate::lanes::Isa, $($arg: $ty),*) {
             #[cfg(target_arch = "x86_64")]
             {

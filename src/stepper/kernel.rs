@@ -7,6 +7,11 @@
 //!    values come from all old values,
 //! 4. coloured noise moves on to step k+1.
 
+#![allow(
+    clippy::needless_range_loop,
+    reason = "lanes, states and partial sums are counted by constants that several arrays share"
+)]
+
 use rayon::prelude::*;
 
 use crate::circuit::{Fields, LocalCircuit, Numbered, ParameterFields};

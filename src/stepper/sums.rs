@@ -4,6 +4,11 @@
 //! order, by fused multiply–adds from zero; then the two are added. Every form of a matrix and every
 //! lane width forms the same sums in the same order.
 
+#![allow(
+    clippy::needless_range_loop,
+    reason = "lanes, states and partial sums are counted by constants that several arrays share"
+)]
+
 use super::constants::Weights;
 use super::isa::{Any, for_isa, one_turn_at_a_time, prefetch};
 use crate::lanes::Lanes;
