@@ -110,6 +110,7 @@ fn the_circuit_of_the_guide_builds_and_runs() {
     for path in [
         "Cargo.lock",
         "build.rs",
+        "benches",
         "src",
         "configs",
         "data",

@@ -468,12 +468,8 @@ pub struct RecordDraft {
     #[serde(default)]
     pub precision: PrecisionKind,
     /// Deflate level 0 (none) to 9.
-    #[serde(default = "one_u8")]
+    #[serde(default)]
     pub compression: u8,
-}
-
-const fn one_u8() -> u8 {
-    1
 }
 
 /// Number type in the file.
