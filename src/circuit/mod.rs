@@ -60,7 +60,7 @@ pub struct CircuitInfo {
     pub doi: &'static str,
     /// Parameters, in the order of the struct: first the time constants, then the others.
     pub parameters: &'static [Parameter],
-    /// How many of the parameters are time constants, [ms].
+    /// How many of the parameters are time constants (in ms).
     pub time_constants: usize,
     /// Variables: first the states, then the algebraic ones.
     pub variables: &'static [Variable],
@@ -122,7 +122,7 @@ pub trait Fields<L: Lanes>: Copy {
     fn write(&self, slice: &mut [L]);
 }
 
-/// Parameters as a struct of lanes. Time constants are [`Tau`]s, which divide at the price of a
+/// Parameters as a struct of lanes. Time constants are [`Tau`](crate::lanes::Tau)s, which divide at the price of a
 /// product.
 pub trait ParameterFields<L: Lanes>: Copy {
     /// Reads the parameters from a slice in the order of the table, time constants in ms.
