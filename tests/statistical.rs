@@ -274,8 +274,8 @@ fn wrong_numbers_are_found() {
     let map = |f: fn(f64) -> f64| -> Vec<f64> { x.iter().map(|&x| f(x)).collect() };
     for which in ["Kolmogorov", "Anderson", "chi"] {
         assert!(
-            rejected(&map(|x| x + 0.03), which),
-            "{which}: a mean of 0.03"
+            rejected(&map(|x| x + 0.04), which),
+            "{which}: a mean of 0.04"
         );
         assert!(rejected(&map(|x| 1.05 * x), which), "{which}: 5 % too wide");
     }

@@ -1,6 +1,7 @@
 //! The chores of the repository, in Rust so that they need nothing but the tool chain:
 //! `cargo xtask help` lists them.
 
+mod bench;
 mod ci;
 mod hdf5;
 mod shell;
@@ -18,6 +19,8 @@ cargo xtask ci [--skip STEP] every check, each with its time (STEP: fmt, tidy, c
                              new-circuit, reproduce, compare; may be given more than once)
 cargo xtask tidy             check sizes, white space, notes to self, debris, module docs, paths,
                              links between documents
+cargo xtask bench [--peers all|none|NAME,NAME] [--quick] [--write]
+                             measure isocortex beside other programs; --write: docs/performance.md
 cargo xtask install [ARGS…]  set up HDF5, cargo install --path . --locked ARGS
 cargo xtask hdf5             set up HDF5 and say what was found
 
@@ -39,6 +42,7 @@ fn main() -> ExitCode {
         "hdf5" => Workspace::find()
             .and_then(|ws| hdf5::set_up(&ws))
             .map(|_| ()),
+        "bench" => bench::bench(&rest),
         "ci" => ci::ci(&rest),
         "tidy" => Workspace::find().and_then(|ws| tidy::tidy(&ws)),
         "help" | "-h" | "--help" => {
