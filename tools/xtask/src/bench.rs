@@ -197,6 +197,8 @@ struct Measured {
     comparisons: Vec<Comparison>,
     curve: Vec<Line>,
     absent: Vec<&'static str>,
+    /// Peers that were not asked for.
+    unasked: Vec<&'static str>,
     plan_s: f64,
     /// Wall time of the same noisy run through the command line, without and with samples.
     recording_s: [f64; 2],
@@ -374,6 +376,11 @@ impl<'a> Runner<'a> {
             comparisons,
             curve,
             absent,
+            unasked: PEERS
+                .iter()
+                .map(|p| p.name)
+                .filter(|name| options.peers.iter().all(|p| p.name != *name))
+                .collect(),
             plan_s: self.plan_s()?,
             recording_s: [self.recorded_s("60 s")?, self.recorded_s("1 ms")?],
             quick: options.quick,

@@ -256,13 +256,12 @@ fn machine(out: &mut String, ws: &Workspace, m: &Measured) {
 }
 
 fn how(m: &Measured) -> String {
-    let absent = match m.absent.as_slice() {
+    let list = |what: &str, names: &[&str]| match names {
         [] => String::new(),
-        names => format!(
-            "Not installed, hence not measured: {}.\n\n",
-            names.join(", ")
-        ),
+        names => format!("{what}: {}.\n\n", names.join(", ")),
     };
+    let absent = list("Not installed, hence not measured", &m.absent)
+        + &list("Not asked for in this run", &m.unasked);
     let quick = match m.quick {
         true => {
             "This was a quick run (`--quick`): few repeats, and programs that take long are \
