@@ -161,13 +161,7 @@ fn w1(options: &Options) -> Fallible<Case> {
     let ms = options.steps.map_or(60_000.0, |n| n as f64 * DT_MS);
     let spec = threshold_linear(options, ms)?;
     let network = Network::build(&spec)?;
-    let mut plan = compile(&network, &spec, options.lanes)?;
-    if let Some(runs) = options.runs {
-        let runs = format!("simulation.replicates={runs}");
-        let spec = spec::load("chaudhuri2015", &[runs])?;
-        drop(spec);
-    }
-    plan.title = "w1".to_owned();
+    let plan = compile(&network, &spec, options.lanes)?;
     Ok(Case {
         starts: vec![start(&plan)],
         setup_s: begin.elapsed().as_secs_f64(),
