@@ -714,6 +714,112 @@ fn broken_data_are_refused() {
     );
 }
 
+/// Adds a table of delays to the copy of a data set: 1 ms plus 0.25 ms for every mm.
+fn add_delays(data: &Path) {
+    let mut table = "target,source,delay_ms\n".to_owned();
+    let distances = fs::read_to_string(data.join("distance_mm.csv")).unwrap();
+    for line in distances.lines().skip(1) {
+        let (pair, mm) = line.rsplit_once(',').unwrap();
+        let ms = 1.0 + 0.25 * mm.parse::<f64>().unwrap();
+        table += &format!("{pair},{ms:?}\n");
+    }
+    fs::write(data.join("delay_ms.csv"), table).unwrap();
+    name_delays(data);
+}
+
+/// Names a table of delays in the manifest.
+fn name_delays(data: &Path) {
+    let manifest = fs::read_to_string(data.join("manifest.yaml")).unwrap();
+    let entry = "  delay_ms: {path: delay_ms.csv, unit: ms}\ngradients:";
+    let named = manifest.replacen("\ngradients:", &format!("\n{entry}"), 1);
+    assert_ne!(named, manifest);
+    fs::write(data.join("manifest.yaml"), named).unwrap();
+}
+
+/// A pulse through the data set of one's own, with these delays.
+fn delayed(folder: &Path, output: &str, delay: &str) -> Said {
+    let mut command = program(folder);
+    command.args(["run", "own.yaml", "-o", output, "-q", "--no-figure"]);
+    let delay = format!("projections.long_range.delay={delay}");
+    say(command.args(sets(&[
+        "simulation.duration=100 ms",
+        "record.every=1 ms",
+        "stimuli.pulse={into: drive_E, areas: [V1], amplitude: 40 Hz, onset: 10 ms, offset: 50 ms}",
+        &delay,
+    ])))
+}
+
+#[test]
+fn delays_given_by_a_data_set() {
+    let (folder, said) = own_data(add_delays);
+    assert_eq!(said.code, Some(0), "{}", said.err);
+    // The same delays by distance: 1 ms plus 0.25 ms a mm is a velocity of 4 m/s.
+    let by_distance = "{kind: distance, velocity: 4 m/s, latency: 1 ms}";
+    let [given, by_distance, none] = [
+        ("given.h5", "{kind: given}"),
+        ("distance.h5", by_distance),
+        ("none.h5", "null"),
+    ]
+    .map(|(output, delay)| {
+        let said = delayed(folder.path(), output, delay);
+        assert_eq!(said.code, Some(0), "{}", said.err);
+        content(&folder.path().join(output))
+    });
+    assert_eq!(given, by_distance);
+    assert_ne!(given, none);
+
+    let said = done(folder.path(), &["rerun", "given.h5"]);
+    assert!(said.contains("identical: all"), "{said}");
+    let shown = done(folder.path(), &["data", "show", "own"]);
+    assert!(shown.contains("delays of 536 of 536 links, "), "{shown}");
+    let checked = done(folder.path(), &["data", "check", "own"]);
+    assert!(
+        checked.contains("tables: areas, fln, sln, distance_mm, delay_ms\n"),
+        "{checked}"
+    );
+    // Another delay is another data set.
+    let table = folder.path().join("own/delay_ms.csv");
+    let text = fs::read_to_string(&table).unwrap();
+    fs::write(&table, text.trim_end().to_owned() + "5\n").unwrap();
+    let said = say(program(folder.path()).args(["rerun", "given.h5"]));
+    assert_eq!(said.code, Some(1), "{}", said.err);
+    let message = "error: the data set changed: found ";
+    assert!(said.err.contains(message), "{}", said.err);
+}
+
+#[test]
+fn delays_that_a_data_set_lacks_are_refused() {
+    let (folder, said) = own_data(|_| {});
+    assert_eq!(said.code, Some(0), "{}", said.err);
+    refused(
+        &delayed(folder.path(), "given.h5", "{kind: given}"),
+        &[
+            "no delays: found none in macaque-markov29, expected a data set with a table `delay_ms`",
+            "projections.long_range.delay={kind: given}",
+        ],
+    );
+    let data = folder.path().join("own");
+    name_delays(&data);
+    fs::write(
+        data.join("delay_ms.csv"),
+        "target,source,delay_ms\nV1,V2,2\n",
+    )
+    .unwrap();
+    let checked = done(folder.path(), &["data", "check", "own"]);
+    assert!(
+        checked.contains("warning: delay_ms.csv: links without delay: found delays for 1 of 536"),
+        "{checked}"
+    );
+    refused(
+        &delayed(folder.path(), "given.h5", "{kind: given}"),
+        &[
+            "delay of the link V1 <- ",
+            "found no delay, expected 0 to 10000 ms",
+            "projections.long_range.delay={kind: given}",
+        ],
+    );
+}
+
 // --------------------------------------------------------------------------------------- outputs
 
 #[test]

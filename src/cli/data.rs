@@ -73,14 +73,35 @@ fn show(name: &str) -> Result<ExitCode, Failure> {
     let _ = writeln!(
         out,
         "\n{} areas, {} links (row = target, column = source), density {:.3}\nFLN row sums {}, \
-         spectral radius {:.4}\nsha256 {}\n",
+         spectral radius {:.4}",
         connectome.n_areas(),
         connectome.n_links(),
         connectome.density(),
         extent(&rows),
         connectome.spectral_radius(),
-        p.digest()
     );
+    let tables = [
+        ("distances", "mm", &connectome.distance_mm),
+        ("delays", "ms", &connectome.delay_ms),
+    ];
+    for (what, unit, table) in tables {
+        let Some(table) = table else {
+            let _ = writeln!(out, "no {what}");
+            continue;
+        };
+        let links = connectome.links();
+        let given: Vec<f64> = links
+            .map(|(i, j, _)| table[[i.index(), j.index()]])
+            .filter(|x| !x.is_nan())
+            .collect();
+        let extent = match given.is_empty() {
+            true => String::new(),
+            false => format!(", {} {unit}", extent(&given)),
+        };
+        let n = connectome.n_links();
+        let _ = writeln!(out, "{what} of {} of {n} links{extent}", given.len());
+    }
+    let _ = writeln!(out, "sha256 {}\n", p.digest());
     let mut header = vec!["area", "lobe", "FLN in"];
     header.extend(connectome.gradients.iter().map(|g| g.name.as_str()));
     let numeric: Vec<bool> = (0..header.len()).map(|i| i > 1).collect();
@@ -109,8 +130,13 @@ fn show(name: &str) -> Result<ExitCode, Failure> {
 }
 
 fn check(path: &str) -> Result<ExitCode, Failure> {
-    let report = connectome::check(&Source::parse(path)?);
+    let source = Source::parse(path)?;
+    let report = connectome::check(&source);
     let mut out = String::new();
+    if let Ok(manifest) = connectome::manifest(&source) {
+        let tables: Vec<&str> = manifest.files.by_role().map(|(role, _)| role).collect();
+        let _ = writeln!(out, "tables: {}", tables.join(", "));
+    }
     for finding in &report.errors {
         let _ = writeln!(out, "error: {finding}");
     }

@@ -18,8 +18,8 @@ const FEWEST_LINKS: usize = 10;
 const ENOUGH_ERRORS: usize = 100;
 /// Longest piece of input repeated in a message, in characters.
 const SHOWN: usize = 60;
-/// Most areas for which a dense matrix of distances is made: 20 000 areas take 3.2 GB.
-const MOST_AREAS_WITH_DISTANCES: usize = 20_000;
+/// Most areas for which a dense matrix of distances or delays is made: 20 000 areas take 3.2 GB.
+const MOST_AREAS_IN_A_MATRIX: usize = 20_000;
 /// Columns of the position on an inflated surface.
 const POSITION: [&str; 3] = ["inflated_x_mm", "inflated_y_mm", "inflated_z_mm"];
 
@@ -474,6 +474,8 @@ pub(super) enum Kind {
     Sln,
     /// Distance \[mm\].
     Distance,
+    /// Delay \[ms\].
+    Delay,
 }
 
 impl Kind {
@@ -483,6 +485,7 @@ impl Kind {
             Self::Fln => "fln",
             Self::Sln => "sln",
             Self::Distance => "distance_mm",
+            Self::Delay => "delay_ms",
         }
     }
 
@@ -492,6 +495,7 @@ impl Kind {
             Self::Fln => "FLN",
             Self::Sln => "SLN",
             Self::Distance => "distance",
+            Self::Delay => "delay",
         }
     }
 
@@ -499,7 +503,7 @@ impl Kind {
     fn largest(self) -> f64 {
         match self {
             Self::Fln | Self::Sln => 1.0,
-            Self::Distance => f64::INFINITY,
+            Self::Distance | Self::Delay => f64::INFINITY,
         }
     }
 
@@ -508,6 +512,33 @@ impl Kind {
         match self {
             Self::Fln | Self::Sln => "0..1",
             Self::Distance => "0 mm or more",
+            Self::Delay => "0 ms or more",
+        }
+    }
+
+    /// The unit of the values, where there is one to be mistaken.
+    fn unit(self) -> Option<&'static str> {
+        match self {
+            Self::Fln | Self::Sln => None,
+            Self::Distance => Some("mm"),
+            Self::Delay => Some("ms"),
+        }
+    }
+
+    /// Reports a unit in the manifest that is not that of the table.
+    pub(super) fn check_unit(self, entry: &FileEntry, report: &mut Report) {
+        if let (Some(expected), Some(unit)) = (self.unit(), &entry.unit)
+            && unit.value != expected
+        {
+            report.error(
+                "manifest.yaml",
+                line_of(unit),
+                format!(
+                    "unit of the table of {}s: found {}, expected `{expected}`",
+                    self.name(),
+                    shown(&unit.value)
+                ),
+            );
         }
     }
 }
@@ -534,7 +565,7 @@ impl<'a> Pairs<'a> {
         }
     }
 
-    /// Takes in a whole table. A blank SLN or distance means "not given".
+    /// Takes in a whole table. A blank SLN, distance or delay means "not given".
     pub(super) fn read(&mut self, table: &Table, report: &mut Report) {
         let expected = ["target", "source", self.kind.column()];
         let columns = expected.map(|name| table.column(name));
@@ -696,16 +727,17 @@ impl<'a> Pairs<'a> {
         sln
     }
 
-    /// The distances as given.
-    pub(super) fn into_distances(self, report: &mut Report) -> Entries {
+    /// Distances or delays as given.
+    pub(super) fn into_values(self, report: &mut Report) -> Entries {
         let n = self.index.len();
-        if n > MOST_AREAS_WITH_DISTANCES {
+        if n > MOST_AREAS_IN_A_MATRIX {
             report.error(
                 self.file,
                 None,
                 format!(
-                    "too many areas for a table of distances: found {n}, expected at most \
-                     {MOST_AREAS_WITH_DISTANCES}"
+                    "too many areas for a table of {}s: found {n}, expected at most \
+                     {MOST_AREAS_IN_A_MATRIX}",
+                    self.kind.name()
                 ),
             );
         }
@@ -713,6 +745,33 @@ impl<'a> Pairs<'a> {
             .iter()
             .map(|(pair, (value, _))| (*pair, *value))
             .collect()
+    }
+
+    /// The delays as given; warns of links without one, and where they fit the links better with
+    /// target and source exchanged. Delays of pairs without link are for shuffled networks.
+    pub(super) fn into_delays(self, links: &Entries, report: &mut Report) -> Entries {
+        let given = links.keys().filter(|pair| self.found.contains_key(pair));
+        let given = given.count();
+        let back = links
+            .keys()
+            .filter(|(target, source)| self.found.contains_key(&(*source, *target)))
+            .count();
+        if given < links.len() {
+            let message = format!(
+                "links without delay: found delays for {given} of {} links, which projections \
+                 with `delay: {{kind: given}}` refuse",
+                links.len()
+            );
+            report.warn(self.file, None, message);
+        }
+        if back > given {
+            let message = format!(
+                "looks transposed: found delays for {given} links, and for {back} with the ends \
+                 of every link exchanged; are target and source exchanged?"
+            );
+            report.warn(self.file, None, message);
+        }
+        self.into_values(report)
     }
 }
 

@@ -237,6 +237,10 @@ fn examine(source: &Source) -> Result<(Option<Connectome>, Report), ConnectomeEr
         .distance_mm
         .as_ref()
         .map(|e| (e, table(source, "distance_mm", e, &mut hashes, &mut report)));
+    let delay = files
+        .delay_ms
+        .as_ref()
+        .map(|e| (e, table(source, "delay_ms", e, &mut hashes, &mut report)));
 
     let Some(areas) = areas.and_then(|table| check::read_areas(&table, &manifest, &mut report))
     else {
@@ -256,11 +260,26 @@ fn examine(source: &Source) -> Result<(Option<Connectome>, Report), ConnectomeEr
         pairs.into_sln(&links, &mut report)
     });
     let distances = distance.map(|(entry, table)| {
+        Kind::Distance.check_unit(entry, &mut report);
         let mut pairs = Pairs::new(Kind::Distance, &entry.path.value, &areas.index);
         if let Some(table) = table {
             pairs.read(&table, &mut report);
         }
-        pairs.into_distances(&mut report)
+        pairs.into_values(&mut report)
+    });
+    let delays = delay.map(|(entry, table)| {
+        Kind::Delay.check_unit(entry, &mut report);
+        let mut pairs = Pairs::new(Kind::Delay, &entry.path.value, &areas.index);
+        let Some(table) = table else {
+            return Entries::new();
+        };
+        let wrong = report.errors.len();
+        pairs.read(&table, &mut report);
+        // What is missing from a table with faulty lines is not worth a remark.
+        if report.errors.len() > wrong {
+            return Entries::new();
+        }
+        pairs.into_delays(&links, &mut report)
     });
     if !report.is_ok() {
         return Ok((None, report));
@@ -271,7 +290,7 @@ fn examine(source: &Source) -> Result<(Option<Connectome>, Report), ConnectomeEr
         fln: csr(n, &links),
         sln: sln_entries.map(|entries| csr(n, &entries)),
         distance_mm: distances.map(|entries| dense(n, &entries)),
-        delay_ms: None,
+        delay_ms: delays.map(|entries| dense(n, &entries)),
         gradients: areas.gradients,
         provenance: Provenance {
             source: source.to_string(),

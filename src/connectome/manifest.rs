@@ -104,6 +104,24 @@ pub struct Files {
     /// `target,source,distance_mm`.
     #[serde(default)]
     pub distance_mm: Option<FileEntry>,
+    /// `target,source,delay_ms`.
+    #[serde(default)]
+    pub delay_ms: Option<FileEntry>,
+}
+
+impl Files {
+    /// The tables that are there, with their roles, in the order in which they are read.
+    pub fn by_role(&self) -> impl Iterator<Item = (&'static str, &FileEntry)> {
+        [
+            ("areas", Some(&self.areas)),
+            ("fln", Some(&self.fln)),
+            ("sln", self.sln.as_ref()),
+            ("distance_mm", self.distance_mm.as_ref()),
+            ("delay_ms", self.delay_ms.as_ref()),
+        ]
+        .into_iter()
+        .filter_map(|(role, entry)| Some((role, entry?)))
+    }
 }
 
 /// One table.
@@ -115,9 +133,9 @@ pub struct FileEntry {
     /// What the table holds.
     #[serde(default)]
     pub what: Option<String>,
-    /// Unit of the table's value.
+    /// Unit of the table's value; of distances it must be `mm`, of delays `ms`.
     #[serde(default)]
-    pub unit: Option<String>,
+    pub unit: Option<Spanned<String>>,
     /// SHA-256 of the file's bytes, 64 hexadecimal digits.
     #[serde(default)]
     pub sha256: Option<Spanned<String>>,

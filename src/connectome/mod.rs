@@ -1,5 +1,5 @@
 //! Connectomes: areas, the fraction of labelled neurons (FLN) of every link, the laminar origin of
-//! each link (SLN), distances and gradients, with the source of every number.
+//! each link (SLN), distances, delays and gradients, with the source of every number.
 //!
 //! A data set is a folder with `manifest.yaml` and CSV tables (layout: `data/README.md`). Two are
 //! compiled into the program ([`bundled`]); any other folder is read in the same way. [`check`]
@@ -84,7 +84,7 @@ pub struct Provenance {
     pub publications: Vec<Publication>,
     /// Licence and usage terms.
     pub terms: Option<Terms>,
-    /// The tables read, in fixed order: areas, FLN, SLN, distances.
+    /// The tables read, in fixed order: areas, FLN, SLN, distances, delays.
     pub files: Vec<FileHash>,
     /// What was remarkable, though not wrong, about the tables.
     pub warnings: Vec<Finding>,
@@ -93,7 +93,7 @@ pub struct Provenance {
 /// Identity of one table.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct FileHash {
-    /// `areas`, `fln`, `sln` or `distance_mm`.
+    /// `areas`, `fln`, `sln`, `distance_mm` or `delay_ms`.
     pub role: String,
     /// Path below the folder.
     pub path: String,
@@ -184,8 +184,8 @@ pub struct Connectome {
     pub sln: Option<CsMat<f64>>,
     /// Distance, `[target, source]` \[mm\]; NaN where not given, diagonal 0.
     pub distance_mm: Option<Array2<f64>>,
-    /// Delay of each link, `[target, source]` \[ms\]; NaN where not given. Only networks typed in
-    /// place give delays themselves.
+    /// Delay, `[target, source]` \[ms\]; NaN where not given. From a table of the data set, or typed
+    /// with the links of a network.
     pub delay_ms: Option<Array2<f64>>,
     /// Gradients, in the order of the manifest.
     pub gradients: Vec<Gradient>,

@@ -204,6 +204,23 @@ V1,9/46d,0.5
 const SLN: &str = "target,source,sln\nV1,9/46d,0.2\n9/46d,V1,0.8\n10,V1,1\n10,Å2,0\nÅ2,10,0.9\n";
 const DISTANCE: &str = "target,source,distance_mm\nV1,9/46d,12.5\n9/46d,V1,12.5\nV1,V1,0\n10,V1,\n";
 
+/// One delay for every link but 10 <- Å2, whose field is blank, and one for a pair without link.
+const DELAY: &str = "\
+target,source,delay_ms
+V1,9/46d,4.5
+9/46d,V1,5
+10,V1,0
+10,Å2,
+Å2,10,2.25
+V1,Å2,9
+";
+/// Names the table of delays, which the toy has but does not use.
+const WITH_DELAYS: (&str, &str, &str) = (
+    "manifest.yaml",
+    "gradients:",
+    "  delay_ms:\n    path: delay_ms.csv\ngradients:",
+);
+
 /// The toy folder with each (file, from, to) replaced.
 fn toy(changes: &[(&str, &str, &str)]) -> TempDir {
     let folder = TempDir::new().unwrap();
@@ -213,6 +230,7 @@ fn toy(changes: &[(&str, &str, &str)]) -> TempDir {
         ("fln.csv", FLN),
         ("sln.csv", SLN),
         ("distance_mm.csv", DISTANCE),
+        ("delay_ms.csv", DELAY),
     ] {
         let mut text = text.to_owned();
         for (_, from, to) in changes.iter().filter(|(changed, _, _)| *changed == file) {
@@ -231,7 +249,13 @@ fn source(folder: &TempDir) -> Source {
 /// Asserts that the change is refused with a line that starts so, and that it is all that is wrong.
 #[track_caller]
 fn refused(file: &str, from: &str, to: &str, expected: &str) {
-    let folder = toy(&[(file, from, to)]);
+    refused_with(&[(file, from, to)], expected);
+}
+
+/// The same for several changes.
+#[track_caller]
+fn refused_with(changes: &[(&str, &str, &str)], expected: &str) {
+    let folder = toy(changes);
     let report = check(&source(&folder));
     let lines: Vec<String> = report.errors.iter().map(ToString::to_string).collect();
     assert!(
@@ -622,6 +646,126 @@ fn refuses_impossible_distances() {
 }
 
 #[test]
+fn delays_are_read_by_target_and_source_and_count_in_the_digest() {
+    let without = load(&source(&toy(&[]))).unwrap();
+    assert!(without.delay_ms.is_none());
+    let folder = toy(&[WITH_DELAYS]);
+    let c = load(&source(&folder)).unwrap();
+    let delay = c.delay_ms.as_ref().unwrap();
+    assert_eq!(delay.shape(), [4, 4]);
+    // Row = target, column = source; names in the order of the areas: V1, 9/46d, 10, Å2.
+    assert_eq!((delay[[0, 1]], delay[[1, 0]]), (4.5, 5.0));
+    assert_eq!((delay[[2, 0]], delay[[0, 3]]), (0.0, 9.0));
+    assert!(delay[[2, 3]].is_nan() && delay[[3, 0]].is_nan());
+    assert!(delay.diag().iter().all(|d| *d == 0.0));
+    let roles: Vec<&str> = c.provenance.files.iter().map(|f| f.role.as_str()).collect();
+    assert_eq!(roles, ["areas", "fln", "sln", "distance_mm", "delay_ms"]);
+    assert_ne!(c.provenance.digest(), without.provenance.digest());
+    let other = toy(&[WITH_DELAYS, ("delay_ms.csv", "4.5", "4.75")]);
+    let other = load(&source(&other)).unwrap();
+    assert_ne!(c.provenance.digest(), other.provenance.digest());
+    let lesioned = c.subset(&[AreaId(1), AreaId(2), AreaId(3)]);
+    assert_eq!(lesioned.delay_ms.unwrap()[[2, 1]], 2.25);
+}
+
+#[test]
+fn refuses_impossible_delays() {
+    let refused = |from: &str, to: &str, expected: &str| {
+        refused_with(&[WITH_DELAYS, ("delay_ms.csv", from, to)], expected);
+    };
+    let at = "delay_ms.csv:2:";
+    refused(
+        "4.5",
+        "-1",
+        &format!("{at} negative delay: found -1, expected 0 ms or more (V1 <- 9/46d)"),
+    );
+    refused(
+        "4.5",
+        "NaN",
+        &format!("{at} non-finite delay: found NaN, expected 0 ms or more (V1 <- 9/46d)"),
+    );
+    refused("4.5", "inf", &format!("{at} non-finite delay: found inf"));
+    refused(
+        "4.5",
+        "4 ms",
+        &format!("{at} unparseable delay: found `4 ms`, expected a number"),
+    );
+    refused("4.5", "4,5", &format!("{at} wrong number of fields"));
+    refused(
+        "V1,9/46d",
+        "v1,9/46d",
+        &format!("{at} unknown area: found `v1`, expected one of the 4 areas; did you mean `V1`?"),
+    );
+    refused("V1,9/46d", "9/46d,V1", "delay_ms.csv:3: duplicate pair");
+    refused("V1,9/46d", "V1,V1", &format!("{at} non-zero diagonal"));
+    refused(
+        "target,source,delay_ms",
+        "target,source,delay",
+        "delay_ms.csv:1: wrong header: found `target,source,delay`, expected \
+         `target,source,delay_ms`",
+    );
+    let unit = "path: delay_ms.csv\n    unit: s";
+    refused_with(
+        &[WITH_DELAYS, ("manifest.yaml", "path: delay_ms.csv", unit)],
+        "manifest.yaml:17: unit of the table of delays: found `s`, expected `ms`",
+    );
+    let folder = toy(&[WITH_DELAYS]);
+    fs::remove_file(folder.path().join("delay_ms.csv")).unwrap();
+    let errors = check(&source(&folder)).errors;
+    assert_eq!(errors.len(), 1);
+    let line = errors[0].to_string();
+    assert!(
+        line.starts_with("delay_ms.csv: missing file, named in manifest.yaml, line 16"),
+        "{line}"
+    );
+}
+
+#[test]
+fn warns_of_links_without_delay_and_of_exchanged_ends() {
+    let warnings = |changes: &[(&str, &str, &str)]| -> Vec<String> {
+        let report = check(&source(&toy(changes)));
+        assert!(report.is_ok(), "{report:?}");
+        let lines = report.warnings.iter().map(ToString::to_string);
+        lines
+            .filter(|l| l.starts_with("delay_ms.csv: ") && !l.contains("sha256"))
+            .collect()
+    };
+    let found = warnings(&[WITH_DELAYS]);
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert!(
+        found[0].starts_with("delay_ms.csv: links without delay: found delays for 4 of 5 links"),
+        "{found:?}"
+    );
+    let complete = ("delay_ms.csv", "10,Å2,", "10,Å2,3");
+    assert_eq!(warnings(&[WITH_DELAYS, complete]), [""; 0]);
+    // 10 <- V1 has no way back, so that it tells the two directions apart.
+    let header = (
+        "delay_ms.csv",
+        "target,source,delay_ms",
+        "source,target,delay_ms",
+    );
+    let extra = ("delay_ms.csv", "V1,Å2,9\n", "");
+    let found = warnings(&[WITH_DELAYS, complete, extra, header]);
+    assert_eq!(found.len(), 2, "{found:?}");
+    assert!(
+        found[1].starts_with(
+            "delay_ms.csv: looks transposed: found delays for 4 links, and for 5 with the ends"
+        ),
+        "{found:?}"
+    );
+}
+
+#[test]
+fn refuses_distances_in_another_unit() {
+    refused(
+        "manifest.yaml",
+        "path: distance_mm.csv",
+        "path: distance_mm.csv\n    unit: cm",
+        "manifest.yaml:15: unit of the table of distances: found `cm`, expected `mm`",
+    );
+}
+
+#[test]
 fn refuses_bad_manifests_with_the_line() {
     let at = |n: u64| format!("manifest.yaml:{n}: manifest not understood");
     refused("manifest.yaml", "name: toy", "nmae: toy", &at(2));
@@ -907,13 +1051,14 @@ impl Garbage {
 
 #[test]
 fn garbage_never_panics() {
-    let folder = toy(&[]);
+    let folder = toy(&[WITH_DELAYS]);
     let files = [
         "manifest.yaml",
         "areas.csv",
         "fln.csv",
         "sln.csv",
         "distance_mm.csv",
+        "delay_ms.csv",
     ];
     let originals: Vec<Vec<u8>> = files
         .iter()

@@ -625,10 +625,11 @@ fn delays(
         Some(q) => typed("latency", Some(q), Dimension::TIME, true)?,
         None => 0.0,
     };
-    let missing = |what: &str| {
+    let missing = |key: &str, table: &str| {
         let message = format!(
-            "no {what}: found none in this connectome, expected a data set with a table of \
-             distances, or links typed in place with `distance` or `delay`"
+            "no {key}s: found none in {}, expected a data set with a table `{table}`, or links \
+             typed in place with `{key}`",
+            connectome.name
         );
         spec.config.error(path, message)
     };
@@ -637,13 +638,13 @@ fn delays(
             connectome
                 .distance_mm
                 .as_ref()
-                .ok_or_else(|| missing("distances"))?,
+                .ok_or_else(|| missing("distance", "distance_mm"))?,
         ),
         DelayKind::Given => Some(
             connectome
                 .delay_ms
                 .as_ref()
-                .ok_or_else(|| missing("delays"))?,
+                .ok_or_else(|| missing("delay", "delay_ms"))?,
         ),
         DelayKind::Constant => None,
     };
@@ -656,10 +657,10 @@ fn delays(
         };
         if !(0.0..=LONGEST_DELAY_MS).contains(&ms) {
             let (to, from) = (&connectome.areas[i].name, &connectome.areas[j].name);
-            let found = if ms.is_nan() {
-                "no distance or delay".to_owned()
-            } else {
-                format!("a delay of {ms} ms")
+            let found = match (ms.is_nan(), delay.kind) {
+                (true, DelayKind::Distance) => "no distance".to_owned(),
+                (true, _) => "no delay".to_owned(),
+                (false, _) => format!("a delay of {ms} ms"),
             };
             let message = format!(
                 "delay of the link {to} <- {from}: found {found}, expected 0 to \
