@@ -1302,6 +1302,36 @@ fn threads_and_lanes_never_change_a_bit() {
     );
 }
 
+/// White noise before a sigmoid is allowed, and pointed out.
+#[test]
+fn noise_without_a_limit_is_pointed_out() {
+    let folder = folder();
+    let say_of = |noise: &str| {
+        let mut command = program(folder.path());
+        command.args(["run", "wilson_cowan", "-q", "--no-figure", "-o", "out.h5"]);
+        let noise = format!("noise.own={noise}");
+        let sets = sets(&[
+            "simulation.duration=10 ms",
+            "stimuli=null",
+            "analysis=null",
+            &noise,
+        ]);
+        let said = say(command.args(sets));
+        assert_eq!(said.code, Some(0), "{}", said.err);
+        said.err
+    };
+    let remark = "white noise `own` enters `I_E`, which acts through a curve";
+    let said = say_of("{kind: white, into: I_E, sd: 0.01, bin: 1 ms}");
+    assert!(said.contains(remark), "{said}");
+    for fine in [
+        "{kind: white, into: a_E, sd: 0.01 1/ms, bin: 1 ms}",
+        "{kind: ornstein_uhlenbeck, into: I_E, sd: 0.01, tau: 5 ms}",
+    ] {
+        let said = say_of(fine);
+        assert!(!said.contains("white noise"), "{said}");
+    }
+}
+
 #[test]
 fn a_rerun_is_identical() {
     let folder = folder();

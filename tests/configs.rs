@@ -65,6 +65,7 @@ fn every_config_loads_builds_and_compiles() {
         let plan = Plan::compile(&network, &spec, Execution::default());
         let plan = plan.unwrap_or_else(|e| panic!("{path}: {e}"));
         assert!(plan.steps > 0 && plan.record.samples > 1, "{path}");
+        assert_eq!(network.remarks(spec.run.dt_ms), [""; 0], "{path}");
         // The file on disk and the text in the binary are the same experiment.
         let on_disk = spec::load(root().join(path).to_str().unwrap(), &[]).unwrap();
         assert_eq!(on_disk.config.digest(), spec.config.digest(), "{path}");

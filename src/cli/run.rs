@@ -54,7 +54,7 @@ fn prepare(spec: ExperimentSpec, execution: &ExecutionArgs) -> Result<Prepared, 
     for warning in &network.connectome.provenance.warnings {
         tracing::warn!("{warning}");
     }
-    for remark in network.remarks() {
+    for remark in network.remarks(spec.run.dt_ms) {
         tracing::warn!("{remark}");
     }
     let plan = Plan::compile(&network, &spec, execution.execution())?;

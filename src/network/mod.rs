@@ -4,6 +4,7 @@
 //! from an [`ExperimentSpec`]; the reference simulator runs it as it stands, the plan compiles it.
 
 mod build;
+mod remarks;
 
 use std::sync::Arc;
 
@@ -13,7 +14,7 @@ use crate::circuit::{CircuitInfo, CircuitKind};
 use crate::connectome::{Connectome, ConnectomeError};
 use crate::coupling::Projection;
 use crate::ids::AreaId;
-use crate::noise::{Noise, Target};
+use crate::noise::Noise;
 use crate::spec::{ExperimentSpec, SpecError};
 use crate::stimulus::Stimulus;
 
@@ -92,26 +93,14 @@ impl Network {
         build::areas(spec, &self.connectome, path, areas)
     }
 
-    /// What a person should know before a run, though nothing is wrong.
+    /// What a person should know before a run with steps of `dt_ms`, though nothing is wrong: so far
+    /// white noise that enters an input which acts through a curve.
+    ///
+    /// That is judged at the baseline, as the config gives it, and at the values that the noise of a
+    /// step takes up to three standard deviations off.
     #[must_use]
-    pub fn remarks(&self) -> Vec<String> {
-        let info = self.info();
-        let curved = info.states < info.variables.len();
-        let white = self.noise.iter().filter(|n| n.intensity().is_some());
-        let through_a_curve = white.filter_map(|n| match n.target {
-            Target::Input(i) if curved => Some((n, info.inputs[i].name)),
-            _ => None,
-        });
-        through_a_curve
-            .map(|(n, input)| {
-                format!(
-                    "white noise `{}` enters `{input}`, which this circuit passes through a rate \
-                     function: its effect depends on simulation.dt; ornstein_uhlenbeck noise does \
-                     not",
-                    n.name
-                )
-            })
-            .collect()
+    pub fn remarks(&self, dt_ms: f64) -> Vec<String> {
+        remarks::remarks(self, dt_ms)
     }
 
     /// The table of the circuit.
