@@ -15,6 +15,7 @@ use std::time::Instant;
 use isocortex::connectome::Area;
 use isocortex::engine::{Conditions, Piece, Quiet, stream};
 use isocortex::ids::{AreaId, Replicate};
+use isocortex::lanes::Isa;
 use isocortex::network::Network;
 use isocortex::plan::{Axis, Execution, Member, Plan};
 use isocortex::rng::{Site, below};
@@ -435,6 +436,7 @@ fn report(options: &Options, case: &Case) -> Fallible<()> {
             "precision": "float64",
             "noise": options.noise,
             "stepper": options.stepper,
+            "isa": format!("{:?}", Isa::detect()),
             "scaled": false,
             "lanes": format!("{} {:?}", plan.lanes.width, plan.lanes.axis),
             "gflops": case.flops.map(|f| f * runs as f64 / median / 1e9),

@@ -4,6 +4,7 @@
 //! scripts and the C kernel in `benches/peers`. A comparison is measured in one go: isocortex first,
 //! then each peer, then isocortex again, so that a machine that changes its mind shows as spread.
 
+use std::ffi::OsString;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -15,7 +16,7 @@ use crate::shell::{self, Workspace};
 mod document;
 mod json;
 
-use json::Line;
+pub use json::Line;
 
 /// Largest relative difference between equal models in double precision.
 const SAME: f64 = 1e-9;
@@ -266,10 +267,45 @@ impl Peer {
     }
 }
 
+/// Builds `benches/workloads.rs` and gives the path of the program.
+pub fn build_workloads(ws: &Workspace, setup: &Setup) -> Result<PathBuf, String> {
+    let mut build = ws.cargo();
+    build.args(["bench", "--bench", "workloads", "--no-run"]);
+    build.args(["--message-format", "json"]);
+    setup.apply(&mut build);
+    let out = build
+        .stderr(Stdio::inherit())
+        .output()
+        .map_err(|error| format!("cargo bench did not start: {error}"))?;
+    let said = String::from_utf8_lossy(&out.stdout);
+    executable(&said, "workloads")
+        .ok_or_else(|| "cargo bench: found no executable, expected that of workloads".to_owned())
+}
+
+/// The program of a target among cargo's messages, which name others too, in any order.
+fn executable(messages: &str, target: &str) -> Option<PathBuf> {
+    let name = format!("\"name\":\"{target}\"");
+    messages
+        .lines()
+        .filter(|line| line.contains(&name))
+        .filter_map(|line| line.split_once("\"executable\":\""))
+        .find_map(|(_, rest)| rest.split_once('"'))
+        .map(|(path, _)| PathBuf::from(path))
+}
+
+/// Lets a program built by cargo find HDF5 in these folders.
+pub fn let_it_find_hdf5(library_path: Option<&OsString>, command: &mut Command) {
+    if let Some(path) = library_path {
+        for name in ["LD_LIBRARY_PATH", "DYLD_FALLBACK_LIBRARY_PATH"] {
+            command.env(name, path);
+        }
+    }
+}
+
 /// The programs that measure.
 struct Runner<'a> {
     ws: &'a Workspace,
-    library_path: Option<std::ffi::OsString>,
+    library_path: Option<OsString>,
     workloads: PathBuf,
     cli: PathBuf,
     /// Why there is no C kernel, if there is none.
@@ -284,22 +320,7 @@ impl<'a> Runner<'a> {
         build.args(["build", "--release", "--bin", "isocortex"]);
         setup.apply(&mut build);
         shell::run(build)?;
-        let mut build = ws.cargo();
-        build.args(["bench", "--bench", "workloads", "--no-run"]);
-        build.args(["--message-format", "json"]);
-        setup.apply(&mut build);
-        let out = build
-            .stderr(Stdio::inherit())
-            .output()
-            .map_err(|error| format!("cargo bench did not start: {error}"))?;
-        let said = String::from_utf8_lossy(&out.stdout);
-        let workloads = said
-            .lines()
-            .filter_map(|line| line.split_once("\"executable\":\""))
-            .filter_map(|(_, rest)| rest.split_once('"'))
-            .map(|(path, _)| PathBuf::from(path))
-            .next_back()
-            .ok_or("cargo bench: found no executable, expected that of workloads")?;
+        let workloads = build_workloads(ws, setup)?;
         let inputs = ws.target.join("bench/inputs.bin");
         let cli = ws
             .target
@@ -409,13 +430,8 @@ impl<'a> Runner<'a> {
         Ok(line)
     }
 
-    /// Lets a program built by cargo find HDF5.
     fn loader(&self, command: &mut Command) {
-        if let Some(path) = &self.library_path {
-            for name in ["LD_LIBRARY_PATH", "DYLD_FALLBACK_LIBRARY_PATH"] {
-                command.env(name, path);
-            }
-        }
+        let_it_find_hdf5(self.library_path.as_ref(), command);
     }
 
     fn compare(
@@ -709,6 +725,24 @@ mod tests {
         assert_eq!(date(0), (1970, 1, 1));
         assert_eq!(date(11_016), (2000, 2, 29));
         assert_eq!(date(20_453), (2025, 12, 31));
+    }
+
+    #[test]
+    fn the_program_is_that_of_its_target() {
+        let line = |name: &str, path: &str| {
+            format!("{{\"target\":{{\"name\":\"{name}\"}},\"executable\":{path}}}\n")
+        };
+        let lib = line("isocortex", "null");
+        let (bench, bin) = (
+            line("workloads", "\"/t/workloads-1\""),
+            line("isocortex", "\"/t/isocortex\""),
+        );
+        let expected = Some(PathBuf::from("/t/workloads-1"));
+        for order in [[&lib, &bench, &bin], [&bin, &lib, &bench]] {
+            let messages: String = order.into_iter().map(String::as_str).collect();
+            assert_eq!(executable(&messages, "workloads"), expected);
+        }
+        assert_eq!(executable(&bin, "workloads"), None);
     }
 
     #[test]

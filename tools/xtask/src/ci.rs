@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use crate::hdf5::{self, Setup};
 use crate::shell::{self, Workspace};
-use crate::{MAIN_JOB, isocortex, test_command, tidy};
+use crate::{MAIN_JOB, instructions, isocortex, test_command, tidy};
 
 /// What the Python side needs to open a result.
 const PYTHON_PACKAGES: [&str; 5] = ["numpy", "xarray", "h5netcdf", "netCDF4", "h5py"];
@@ -21,10 +21,11 @@ enum Step {
     Doc,
     NewCircuit,
     Reproduce,
+    Instructions,
     Compare,
 }
 
-const STEPS: [(&str, Step); 8] = [
+const STEPS: [(&str, Step); 9] = [
     ("fmt", Step::Fmt),
     ("tidy", Step::Tidy),
     ("clippy", Step::Clippy),
@@ -32,6 +33,7 @@ const STEPS: [(&str, Step); 8] = [
     ("doc", Step::Doc),
     ("new-circuit", Step::NewCircuit),
     ("reproduce", Step::Reproduce),
+    ("instructions", Step::Instructions),
     ("compare", Step::Compare),
 ];
 
@@ -53,6 +55,11 @@ pub fn ci(args: &[String]) -> Result<(), String> {
         let start = Instant::now();
         let outcome = match step {
             Step::Compare => compare(&ws, &setup),
+            Step::Instructions => match instructions::instructions(&ws, &setup, &[]) {
+                Ok(None) => Outcome::Passed,
+                Ok(Some(why)) => Outcome::Skipped(why),
+                Err(message) => Outcome::Failed(message),
+            },
             _ => match plain(&ws, &setup, step) {
                 Ok(()) => Outcome::Passed,
                 Err(message) => Outcome::Failed(message),
@@ -118,7 +125,7 @@ fn plain(ws: &Workspace, setup: &Setup, step: Step) -> Result<(), String> {
     let mut command = ws.cargo();
     match step {
         Step::Tidy => return tidy::tidy(ws),
-        Step::Compare => return Ok(()),
+        Step::Compare | Step::Instructions => return Ok(()),
         Step::Test => command = test_command(ws, setup, &[]),
         Step::NewCircuit => {
             let args = ["--test", "new_circuit", "--", "--ignored"];
@@ -260,6 +267,7 @@ mod tests {
             "clippy",
             "new-circuit",
             "reproduce",
+            "instructions",
             "compare",
         ];
         assert_eq!(left, expected);

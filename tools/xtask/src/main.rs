@@ -4,6 +4,7 @@
 mod bench;
 mod ci;
 mod hdf5;
+mod instructions;
 mod shell;
 mod tidy;
 
@@ -16,11 +17,15 @@ cargo xtask run [ARGS…]      set up HDF5, build isocortex in release, run it w
                              without ARGS: run configs/experiments/chaudhuri2015_v1_pulse.yaml
 cargo xtask test [ARGS…]     set up HDF5, cargo test --release --workspace ARGS
 cargo xtask ci [--skip STEP] every check, each with its time (STEP: fmt, tidy, clippy, test, doc,
-                             new-circuit, reproduce, compare; may be given more than once)
+                             new-circuit, reproduce, instructions, compare; may be given more
+                             than once)
 cargo xtask tidy             check sizes, white space, notes to self, debris, module docs, paths,
                              links between documents
 cargo xtask bench [--peers all|none|NAME,NAME] [--quick] [--write]
                              measure isocortex beside other programs; --write: docs/performance.md
+cargo xtask instructions [--write]
+                             count instructions per step with valgrind and hold them against
+                             benches/instructions.csv; --write renews that table
 cargo xtask install [ARGS…]  set up HDF5, cargo install --path . --locked ARGS
 cargo xtask hdf5             set up HDF5 and say what was found
 
@@ -43,6 +48,7 @@ fn main() -> ExitCode {
             .and_then(|ws| hdf5::set_up(&ws))
             .map(|_| ()),
         "bench" => bench::bench(&rest),
+        "instructions" => instructions(&rest),
         "ci" => ci::ci(&rest),
         "tidy" => Workspace::find().and_then(|ws| tidy::tidy(&ws)),
         "help" | "-h" | "--help" => {
@@ -102,6 +108,15 @@ fn test_command(ws: &Workspace, setup: &hdf5::Setup, args: &[String]) -> Command
     setup.apply(&mut command);
     command.args(args);
     command
+}
+
+fn instructions(args: &[String]) -> Result<(), String> {
+    let ws = Workspace::find()?;
+    let setup = hdf5::set_up(&ws)?;
+    if let Some(why) = instructions::instructions(&ws, &setup, args)? {
+        println!("instructions: nothing was compared: {why}");
+    }
+    Ok(())
 }
 
 fn install(args: &[String]) -> Result<(), String> {
