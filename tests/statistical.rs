@@ -18,7 +18,7 @@ use isocortex::noise::start_site;
 use isocortex::plan::{Axis, Plan};
 use isocortex::rng::{Site, normal};
 use isocortex::stepper::linear::start_state;
-use ndarray::{Array3, Array4, ArrayView2, s};
+use ndarray::{Array3, Array4, ArrayView2, ArrayView3, s};
 
 /// Probability of at least one false alarm in the whole file.
 const FAMILY: f64 = 1e-4;
@@ -664,7 +664,7 @@ fn steps_of_one_grid_share_their_brownian_path() {
 }
 
 /// The same for coloured noise, which holds over a step what it is at its start: the values of the
-/// coarse run are those of the fine one at the same times.
+/// coarse run are those of the fine one at the same times, and the first is that of its own address.
 #[test]
 fn steps_of_one_grid_share_their_coloured_path() {
     let grid = 0.0625;
@@ -687,6 +687,17 @@ fn steps_of_one_grid_share_their_coloured_path() {
                 (value - expected).abs() < EQUAL,
                 "{per_step} lookups a step, {steps} steps in one: replicate {r}, step {k}, area {a}, \
                  variable {v}: {value:e}, expected {expected:e}"
+            );
+        }
+        let start: ArrayView3<'_, f64> = coarse.slice(s![.., 0, .., ..]);
+        for ((r, a, v), &value) in start.indexed_iter() {
+            let (name, into, sd) = [("one", "nu_E", 1.0), ("two", "nu_I", 2.0)][v];
+            let site = start_site(Site::new(name, &format!("A{a}"), into));
+            let expected = sd * normal(25, 0, site, Replicate(r as u32));
+            assert!(
+                (value - expected).abs() < EQUAL,
+                "{per_step} lookups a step: replicate {r}, area {a}, source {name}: starts at \
+                 {value:e}, expected {expected:e}"
             );
         }
         let largest = |v: usize| {
