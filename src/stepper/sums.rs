@@ -45,16 +45,6 @@ fn now<L: Lanes>(
     }
 }
 
-/// Sums of a dense projection for all cells.
-#[inline(always)]
-pub(super) fn sum_dense<L: Lanes>(weights: &Weights<L>, areas: usize, sent: &[L], sums: &mut [L]) {
-    match weights {
-        Weights::Columns(columns) => by_columns(columns, areas, sent, sums),
-        Weights::Rows(rows) => by_rows(rows, areas, sent, sums),
-        Weights::Sparse(_) | Weights::Delayed(_) => {}
-    }
-}
-
 /// Cells whose sums are formed together: enough independent chains to hide the latency of the
 /// fused multiply–add (4 cells × 2 partial sums). Dense weights are stored for it: groups of so many
 /// targets, in each of them source by source the weights onto all targets of the group.
@@ -79,6 +69,27 @@ macro_rules! in_groups {
     }};
 }
 
+/// Sums of all whole groups of cells from the first on, where lanes hold areas; says for how many
+/// cells. Small enough to become part of a loop over steps.
+#[inline(always)]
+pub(super) fn sum_groups<L: Lanes>(
+    weights: &Weights<L>,
+    areas: usize,
+    sent: &[L],
+    sums: &mut [L],
+) -> usize {
+    let Weights::Columns(columns) = weights else {
+        return 0;
+    };
+    let (groups, _) = sums.as_chunks_mut::<GROUP>();
+    let mut at = 0;
+    for sums in &mut *groups {
+        *sums = columns_of::<L, GROUP>(&columns[at..], areas, sent);
+        at += GROUP * areas;
+    }
+    GROUP * groups.len()
+}
+
 /// Lanes hold areas: one source at a time, its value in all lanes, its weights onto the cells'
 /// targets.
 #[inline(always)]
@@ -90,35 +101,22 @@ fn by_columns<L: Lanes>(columns: &[L], areas: usize, sent: &[L], sums: &mut [L])
 fn columns_of<L: Lanes, const G: usize>(columns: &[L], areas: usize, sent: &[L]) -> [L; G] {
     let (columns, _) = columns[..G * areas].as_chunks::<G>();
     let (mut even, mut odd) = ([L::splat(0.0); G], [L::splat(0.0); G]);
-    // Cells whose lanes are sources of both parities, all of them.
-    let whole = if L::WIDTH == 1 { 0 } else { areas / L::WIDTH };
-    let (cells, rest) = columns.split_at(whole * L::WIDTH);
-    for (columns, values) in cells.chunks_exact(L::WIDTH).zip(sent) {
-        one_turn_at_a_time();
-        for pair in 0..L::WIDTH / 2 {
-            let (a, b) = (values.lane(2 * pair), values.lane(2 * pair + 1));
-            let [of_a, of_b] = [columns[2 * pair], columns[2 * pair + 1]];
-            for g in 0..G {
-                even[g] = of_a[g].mul_add(L::splat(a), even[g]);
-                odd[g] = of_b[g].mul_add(L::splat(b), odd[g]);
-            }
-        }
-    }
-    let value = |source: usize| L::splat(sent[source / L::WIDTH].lane(source % L::WIDTH));
-    let (pairs, last) = rest.as_chunks::<2>();
+    assert!(sent.len() * L::WIDTH >= areas);
+    let (pairs, last) = columns.as_chunks::<2>();
     for (pair, [of_a, of_b]) in pairs.iter().enumerate() {
-        one_turn_at_a_time();
-        let source = whole * L::WIDTH + 2 * pair;
-        let (a, b) = (value(source), value(source + 1));
+        one_turn_at_a_time::<L>();
+        // SAFETY: pairs of sources that `sent` covers.
+        let (a, b) = unsafe { (sent_by(sent, 2 * pair), sent_by(sent, 2 * pair + 1)) };
         for g in 0..G {
-            even[g] = of_a[g].mul_add(a, even[g]);
-            odd[g] = of_b[g].mul_add(b, odd[g]);
+            even[g] = of_a[g].mul_add(L::splat(a), even[g]);
+            odd[g] = of_b[g].mul_add(L::splat(b), odd[g]);
         }
     }
     if let [of_a] = last {
-        let a = value(areas - 1);
+        // SAFETY: as above.
+        let a = unsafe { sent_by(sent, areas - 1) };
         for g in 0..G {
-            even[g] = of_a[g].mul_add(a, even[g]);
+            even[g] = of_a[g].mul_add(L::splat(a), even[g]);
         }
     }
     for g in 0..G {
@@ -140,7 +138,7 @@ fn rows_of<L: Lanes, const G: usize>(rows: &[f64], areas: usize, sent: &[L]) -> 
     let (pairs, last) = rows.as_chunks::<2>();
     let (sent, last_sent) = sent[..areas].as_chunks::<2>();
     for ([of_a, of_b], [a, b]) in pairs.iter().zip(sent) {
-        one_turn_at_a_time();
+        one_turn_at_a_time::<L>();
         for g in 0..G {
             even[g] = L::splat(of_a[g]).mul_add(*a, even[g]);
             odd[g] = L::splat(of_b[g]).mul_add(*b, odd[g]);
@@ -216,7 +214,7 @@ fn sparse_rows<L: Lanes, const T: usize>(s: &Sparse, sent: &[L], target: usize) 
                 unsafe {
                     let row = rows.get_unchecked(k)[parity];
                     let w = *row.weights.get_unchecked(at);
-                    let x = sent_by(sent, *row.sources.get_unchecked(at));
+                    let x = sent_by(sent, *row.sources.get_unchecked(at) as usize);
                     partial[k][parity] = w.mul_add(x, partial[k][parity]);
                 }
             }
@@ -229,7 +227,7 @@ fn sparse_rows<L: Lanes, const T: usize>(s: &Sparse, sent: &[L], target: usize) 
             let rest = row.sources[shortest..].iter().zip(&row.weights[shortest..]);
             for (&j, &w) in rest {
                 // SAFETY: as above.
-                let x = unsafe { sent_by(sent, j) };
+                let x = unsafe { sent_by(sent, j as usize) };
                 partial[k][parity] = w.mul_add(x, partial[k][parity]);
             }
         }
@@ -261,11 +259,13 @@ impl<'a> Row<'a> {
 /// # Safety
 /// `sent` covers the area.
 #[inline(always)]
-unsafe fn sent_by<L: Lanes>(sent: &[L], area: u32) -> f64 {
-    let area = area as usize;
-    // SAFETY: the caller's.
-    let cell = unsafe { sent.get_unchecked(area / L::WIDTH) };
-    cell.lane(area % L::WIDTH)
+unsafe fn sent_by<L: Lanes>(sent: &[L], area: usize) -> f64 {
+    // SAFETY: the caller's; lanes lie in memory as their numbers, so that the quotient and the
+    // remainder come to one address.
+    unsafe {
+        let cell = sent.as_ptr().add(area / L::WIDTH).cast::<f64>();
+        *cell.add(area % L::WIDTH)
+    }
 }
 
 #[inline(always)]
@@ -276,7 +276,7 @@ fn sparse_over_replicates<L: Lanes>(s: &Sparse, sent: &[L], first: usize, sums: 
         for (parity, total) in partial.iter_mut().enumerate() {
             let part = s.rows[2 * target + parity]..s.rows[2 * target + parity + 1];
             for (&j, &w) in s.sources[part.clone()].iter().zip(&s.weights[part]) {
-                one_turn_at_a_time();
+                one_turn_at_a_time::<L>();
                 *total = L::splat(w).mul_add(sent[j as usize], *total);
             }
         }
