@@ -19,7 +19,7 @@ use crate::ids::Replicate;
 use crate::lanes::{Aligned, Lanes};
 use crate::noise::{Target, start_site};
 use crate::plan::history::{LONGEST_BLOCK, WINDOW};
-use crate::plan::{Delayed, History, Member, Plan};
+use crate::plan::{Delayed, History, Member, Plan, Sparse};
 use crate::rng::{Keys, normal};
 use crate::spec::{Order, Stepper};
 
@@ -989,7 +989,8 @@ fn cells_of_parts<L: Lanes>(c: &Constants<L>) -> Vec<std::ops::Range<usize>> {
         many if c.over_areas && many > 1 => many.next_power_of_two().min(MOST_PARTS),
         _ => 1,
     };
-    let size = c.cells.div_ceil(parts);
+    // Whole groups of sparse rows, however many areas a cell has.
+    let size = c.cells.div_ceil(parts).next_multiple_of(Sparse::ROWS);
     (0..c.cells)
         .step_by(size)
         .map(|first| first..(first + size).min(c.cells))

@@ -155,104 +155,88 @@ fn rows_of<L: Lanes, const G: usize>(rows: &[f64], areas: usize, sent: &[L]) -> 
     even
 }
 
-/// Targets whose sparse sums are formed together: their partial sums are so many independent chains.
-const TOGETHER: usize = 4;
-
 #[inline(always)]
 fn sparse_over_areas<L: Lanes>(s: &Sparse, sent: &[L], first: usize, sums: &mut [L]) {
     let areas = s.areas();
     assert!(sent.len() * L::WIDTH >= areas);
     let targets = first * L::WIDTH..((first + sums.len()) * L::WIDTH).min(areas);
-    let mut put = |target: usize, sum: f64| {
+    // SAFETY: `Sparse` holds only sources that are areas, all of which `sent` covers.
+    let value = move |source: u32| unsafe { sent_by(sent, source as usize) };
+    sparse(s, targets, value, |target, sum| {
         sums[target / L::WIDTH - first].set_lane(target % L::WIDTH, sum);
-    };
-    let mut target = targets.start;
-    while target + TOGETHER <= targets.end {
-        for (k, sum) in sparse_rows::<L, TOGETHER>(s, sent, target)
-            .into_iter()
-            .enumerate()
-        {
-            put(target + k, sum);
-        }
-        target += TOGETHER;
-    }
-    for target in target..targets.end {
-        let [sum] = sparse_rows::<L, 1>(s, sent, target);
-        put(target, sum);
-    }
+    });
 }
 
-/// Sums of `T` neighbouring targets, whose rows are walked side by side.
 #[inline(always)]
-fn sparse_rows<L: Lanes, const T: usize>(s: &Sparse, sent: &[L], target: usize) -> [f64; T] {
-    let mut rows: [[Row<'_>; 2]; T] = [[Row {
-        sources: &[],
-        weights: &[],
-    }; 2]; T];
-    let mut shortest = usize::MAX;
-    for (k, row) in rows.iter_mut().enumerate() {
-        for (parity, row) in row.iter_mut().enumerate() {
-            *row = Row::new(s, 2 * (target + k) + parity);
-            shortest = shortest.min(row.sources.len());
-        }
-    }
-    let mut partial = [[0.0_f64; 2]; T];
-    // Rows follow each other in memory, but walking them side by side hides that from the processor:
-    // it is told what the next group of rows will need.
-    let next = s.rows[2 * (target + T)];
-    let (next_weights, next_sources) = (
-        s.weights.as_ptr().wrapping_add(next),
-        s.sources.as_ptr().wrapping_add(next),
-    );
-    for at in 0..shortest {
-        prefetch(next_weights.wrapping_add(2 * T * at));
-        prefetch(next_sources.wrapping_add(2 * T * at));
-        for k in 0..T {
-            for parity in 0..2 {
-                // SAFETY: `at` is below the length of every row, and `Sparse` holds only sources that
-                // are areas, all of which `sent` covers.
-                unsafe {
-                    let row = rows.get_unchecked(k)[parity];
-                    let w = *row.weights.get_unchecked(at);
-                    let x = sent_by(sent, *row.sources.get_unchecked(at) as usize);
-                    partial[k][parity] = w.mul_add(x, partial[k][parity]);
-                }
-            }
-        }
-    }
-    let mut sums = [0.0; T];
-    for k in 0..T {
-        for parity in 0..2 {
-            let row = rows[k][parity];
-            let rest = row.sources[shortest..].iter().zip(&row.weights[shortest..]);
-            for (&j, &w) in rest {
-                // SAFETY: as above.
-                let x = unsafe { sent_by(sent, j as usize) };
-                partial[k][parity] = w.mul_add(x, partial[k][parity]);
-            }
-        }
-        sums[k] = partial[k][0] + partial[k][1];
-    }
-    sums
+fn sparse_over_replicates<L: Lanes>(s: &Sparse, sent: &[L], first: usize, sums: &mut [L]) {
+    assert!(sent.len() >= s.areas());
+    // SAFETY: `Sparse` holds only sources that are areas, all of which `sent` covers.
+    let value = move |source: u32| unsafe { *sent.get_unchecked(source as usize) };
+    sparse(s, first..first + sums.len(), value, |target, sum| {
+        sums[target - first] = sum;
+    });
 }
 
-/// The sources of one parity of a target.
-#[derive(Clone, Copy)]
-struct Row<'a> {
-    sources: &'a [u32],
-    weights: &'a [f64],
-}
-
-impl<'a> Row<'a> {
-    #[inline(always)]
-    fn new(s: &'a Sparse, part: usize) -> Self {
-        let span = s.rows[part]..s.rows[part + 1];
-        Row {
-            sources: &s.sources[span.clone()],
-            weights: &s.weights[span],
+/// Sums of the targets of a span that starts with a group of rows, from the values of sources.
+#[inline(always)]
+fn sparse<X: Lanes>(
+    s: &Sparse,
+    targets: std::ops::Range<usize>,
+    value: impl Fn(u32) -> X + Copy,
+    mut put: impl FnMut(usize, X),
+) {
+    const ABREAST: usize = Sparse::ABREAST;
+    debug_assert!(targets.start.is_multiple_of(Sparse::ROWS));
+    let zero = X::splat(0.0);
+    let groups = targets.start / Sparse::ROWS..(targets.end / Sparse::ROWS).min(s.groups());
+    for group in groups.clone() {
+        let (abreast, first, rest) = s.group(group);
+        let mut partial = [zero; ABREAST];
+        let links = first..first + abreast * ABREAST;
+        let (sources, _) = s.sources[links.clone()].as_chunks::<ABREAST>();
+        let (weights, _) = s.weights[links].as_chunks::<ABREAST>();
+        for (sources, weights) in sources.iter().zip(weights) {
+            prefetch(weights.as_ptr().wrapping_add(AHEAD));
+            prefetch(sources.as_ptr().wrapping_add(AHEAD));
+            for p in 0..ABREAST {
+                // One load a number: gathering them by one instruction takes twice as long.
+                one_turn_at_a_time::<f64>();
+                partial[p] = X::splat(weights[p]).mul_add(value(sources[p]), partial[p]);
+            }
+        }
+        // Copies, so that the partial sums above can stay in registers.
+        let (rows, parts) = (partial, rest);
+        for row in 0..Sparse::ROWS {
+            let even = add_links(s, parts[2 * row].clone(), value, rows[2 * row]);
+            let odd = add_links(s, parts[2 * row + 1].clone(), value, rows[2 * row + 1]);
+            put(group * Sparse::ROWS + row, even + odd);
         }
     }
+    for target in groups.end.max(groups.start) * Sparse::ROWS..targets.end {
+        let part = |p: usize| s.parts[p]..s.parts[p + 1];
+        let even = add_links(s, part(2 * target), value, zero);
+        let odd = add_links(s, part(2 * target + 1), value, zero);
+        put(target, even + odd);
+    }
 }
+
+/// Adds links to a partial sum, one after another.
+#[inline(always)]
+fn add_links<X: Lanes>(
+    s: &Sparse,
+    links: std::ops::Range<usize>,
+    value: impl Fn(u32) -> X + Copy,
+    mut partial: X,
+) -> X {
+    for (&j, &w) in s.sources[links.clone()].iter().zip(&s.weights[links]) {
+        one_turn_at_a_time::<f64>();
+        partial = X::splat(w).mul_add(value(j), partial);
+    }
+    partial
+}
+
+/// Links that memory is asked for ahead of their use: about as far as it takes to come.
+const AHEAD: usize = 512;
 
 /// What an area sends, with lanes over areas.
 ///
@@ -260,27 +244,15 @@ impl<'a> Row<'a> {
 /// `sent` covers the area.
 #[inline(always)]
 unsafe fn sent_by<L: Lanes>(sent: &[L], area: usize) -> f64 {
-    // SAFETY: the caller's; lanes lie in memory as their numbers, so that the quotient and the
-    // remainder come to one address.
+    // SAFETY: the caller's; lanes lie in memory as their numbers, and where they hold nothing else
+    // areas follow each other.
     unsafe {
-        let cell = sent.as_ptr().add(area / L::WIDTH).cast::<f64>();
-        *cell.add(area % L::WIDTH)
-    }
-}
-
-#[inline(always)]
-fn sparse_over_replicates<L: Lanes>(s: &Sparse, sent: &[L], first: usize, sums: &mut [L]) {
-    for (k, sum) in sums.iter_mut().enumerate() {
-        let target = first + k;
-        let mut partial = [L::splat(0.0); 2];
-        for (parity, total) in partial.iter_mut().enumerate() {
-            let part = s.rows[2 * target + parity]..s.rows[2 * target + parity + 1];
-            for (&j, &w) in s.sources[part.clone()].iter().zip(&s.weights[part]) {
-                one_turn_at_a_time::<L>();
-                *total = L::splat(w).mul_add(sent[j as usize], *total);
-            }
+        if const { size_of::<L>() == L::WIDTH * size_of::<f64>() } {
+            *sent.as_ptr().cast::<f64>().add(area)
+        } else {
+            sent.get_unchecked(area / L::WIDTH)
+                .lane_unchecked(area % L::WIDTH)
         }
-        *sum = partial[0] + partial[1];
     }
 }
 
