@@ -38,6 +38,8 @@ pub(crate) struct Constants<L> {
     pub projections: Vec<ProjectionOf<L>>,
     /// For every input what arrives there: (projection, gain per cell), in the order of projections.
     pub arrivals: Vec<Vec<(usize, Vec<L>)>>,
+    /// Stage of the circuit's published order in which each variable is updated.
+    pub stage_of: Vec<u8>,
     /// The only projection, if there is just one and its weights are dense.
     pub one: Option<One<L>>,
     /// Noise, sorted by cell, and there in the order of the sources.
@@ -381,8 +383,14 @@ impl<L: Lanes> Constants<L> {
         for cell in 0..cells {
             noise_bounds[cell + 1] += noise_bounds[cell];
         }
+        let stage = |name: &str| info.published_order.iter().position(|s| s.contains(&name));
+        let stage_of = info
+            .variables
+            .iter()
+            .map(|v| stage(v.name).unwrap_or(0) as u8);
         Constants {
             shared,
+            stage_of: stage_of.collect(),
             parameters: spread(info.parameters.len(), &rates),
             held,
             decay_steps,

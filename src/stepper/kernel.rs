@@ -292,6 +292,7 @@ fn all_cells<C: LocalCircuit, L: Lanes, const SHARED: bool>(
     let (sums, k) = (&work.sums[..], work.k.each_mut().map(|k| &mut k[..]));
     let (trial, middle) = (&mut work.trial[..], &mut work.middle[..]);
     let (values, decay_steps) = (c.parameters.view::<SHARED>(), &c.decay_steps[..]);
+    let stage_of = &c.stage_of[..variables];
     let (held, arrivals) = (given.held.view::<SHARED>(), &c.arrivals[..inputs]);
     let Given {
         input_noise,
@@ -357,8 +358,8 @@ fn all_cells<C: LocalCircuit, L: Lanes, const SHARED: bool>(
             Stage::Published(n) => {
                 // Algebraic variables from the values that the stage began with.
                 C::algebraic(&p, &mut v, &i);
-                for (s, variable) in C::INFO.variables.iter().enumerate() {
-                    if C::INFO.published_order[n].contains(&variable.name) {
+                for (s, &stage) in stage_of.iter().enumerate() {
+                    if usize::from(stage) == n {
                         x[s] = if s < states {
                             dt.mul_add(dx!(s), x[s])
                         } else {
