@@ -59,8 +59,9 @@ impl LocalCircuit for Chaudhuri2015 {
 
     #[inline(always)]
     fn drift<L: Lanes>(p: &Parameters<L>, x: &Variables<L>, i: &Inputs<L>) -> Variables<L> {
-        let to_e = p.w_EE * x.nu_E + i.I_E - p.w_EI * x.nu_I + p.I_0E;
-        let to_i = p.w_IE * x.nu_E + i.I_I - p.w_II * x.nu_I + p.I_0I;
+        // What comes from other areas is known last: nothing waits for it longer than needed.
+        let to_e = p.w_EE * x.nu_E - p.w_EI * x.nu_I + p.I_0E + i.I_E;
+        let to_i = p.w_IE * x.nu_E - p.w_II * x.nu_I + p.I_0I + i.I_I;
         Variables {
             nu_E: ((p.beta_E * to_e + i.drive_E).rectify() - x.nu_E) / p.tau_E,
             nu_I: ((p.beta_I * to_i + i.drive_I).rectify() - x.nu_I) / p.tau_I,

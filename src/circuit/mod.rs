@@ -115,11 +115,20 @@ pub trait Fields<L: Lanes>: Copy {
     /// Makes the fields by their place.
     fn from_numbers(values: &impl Numbered<L>) -> Self;
 
+    /// The fields, in the order of the table.
+    fn as_slice(&self) -> &[L];
+
     /// The field of a number.
-    fn get(&self, at: usize) -> L;
+    #[inline(always)]
+    fn get(&self, at: usize) -> L {
+        self.as_slice()[at]
+    }
 
     /// Writes the fields to a slice of length `COUNT`.
-    fn write(&self, slice: &mut [L]);
+    #[inline(always)]
+    fn write(&self, slice: &mut [L]) {
+        slice.copy_from_slice(self.as_slice());
+    }
 }
 
 /// Parameters as a struct of lanes. Time constants are [`Tau`](crate::lanes::Tau)s, which divide at the price of a
@@ -293,6 +302,7 @@ macro_rules! fields {
     ($doc:literal $name:ident { $($field:ident: $unit:literal, $field_doc:literal;)* }) => {
         #[doc = $doc]
         #[derive(Debug, Clone, Copy)]
+        #[repr(C)]
         pub struct $name<L> {
             $(#[doc = concat!($field_doc, " [", $unit, "]")] pub $field: L,)*
         }
@@ -302,8 +312,9 @@ macro_rules! fields {
 
             #[inline(always)]
             fn read(slice: &[L]) -> Self {
-                let mut next = slice.iter();
-                $name { $($field: *next.next().expect("a slice with one value a field"),)* }
+                assert!(slice.len() >= Self::COUNT);
+                // SAFETY: the struct is `COUNT` fields of type `L`, in order, and the slice is as long.
+                unsafe { *slice.as_ptr().cast::<Self>() }
             }
 
             #[inline(always)]
@@ -313,14 +324,9 @@ macro_rules! fields {
             }
 
             #[inline(always)]
-            fn get(&self, at: usize) -> L {
-                [$(self.$field),*][at]
-            }
-
-            #[inline(always)]
-            fn write(&self, slice: &mut [L]) {
-                let values = [$(self.$field),*];
-                slice.copy_from_slice(&values);
+            fn as_slice(&self) -> &[L] {
+                // SAFETY: the struct is `COUNT` fields of type `L`, in order.
+                unsafe { std::slice::from_raw_parts(std::ptr::from_ref(self).cast(), Self::COUNT) }
             }
         }
     };
@@ -374,6 +380,7 @@ pub trait CircuitVisitor {
 registry! {
     chaudhuri2015::Chaudhuri2015,
     chaudhuri2015_nonlinear::Chaudhuri2015Nonlinear,
+    froudist_walsh2021::FroudistWalsh2021,
     wilson_cowan::WilsonCowan,
 }
 

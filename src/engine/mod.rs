@@ -158,7 +158,7 @@ pub struct Outcome {
 
 /// Samples of all blocks in one chunk may take this much memory: small enough to stay in a cache on
 /// the way to whoever takes them.
-const CHUNK_BYTES: u64 = 1 << 20;
+const CHUNK_BYTES: u64 = 1 << 19;
 /// Where so many samples take more than that, they may take [`MOST_CHUNK_BYTES`].
 const FEWEST_SAMPLES: u64 = 32;
 /// See [`FEWEST_SAMPLES`].
@@ -312,13 +312,18 @@ fn drive(
                 Some(before) if before > 0 => reached + budget.min(before),
                 _ => reached + budget,
             };
-            pool.install(|| {
-                let both = simulations.par_iter_mut().zip(&mut chunk);
-                both.for_each(|(simulation, (_, _, samples))| {
-                    samples.clear();
-                    simulation.advance_until(samples, until);
-                });
-            });
+            let advance = |simulation: &mut Simulation<'_>, samples: &mut Samples| {
+                samples.clear();
+                simulation.advance_until(samples, until);
+            };
+            match (&mut simulations[..], &mut chunk[..]) {
+                // Nothing to share out, so no other thread has to be woken up.
+                ([one], [(_, _, samples)]) if !one.is_parallel() => advance(one, samples),
+                (all, chunk) => pool.install(|| {
+                    let both = all.par_iter_mut().zip(chunk);
+                    both.for_each(|(simulation, (_, _, samples))| advance(simulation, samples));
+                }),
+            }
             // All blocks stop at the same step: they have the same schedule and the same room.
             let written = chunk.first().map_or(0, |(_, _, samples)| samples.written);
             reached = simulations.first().map_or(until, Simulation::step);

@@ -46,14 +46,24 @@ pub trait Lanes:
     /// How many numbers are stepped together.
     const WIDTH: usize;
 
-    /// The only instruction set that code over these lanes may be compiled for; none if any will do.
-    const ISA: Option<Isa>;
+    /// Instruction sets that hot code over these lanes is compiled for.
+    const ISAS: &'static [Isa];
 
     /// The same number in every lane.
     fn splat(x: f64) -> Self;
 
     /// The value in lane `i < WIDTH`.
     fn lane(&self, i: usize) -> f64;
+
+    /// The value in a lane.
+    ///
+    /// # Safety
+    /// `i < WIDTH`.
+    #[inline(always)]
+    unsafe fn lane_unchecked(&self, i: usize) -> f64 {
+        // SAFETY: lanes lie in memory as their numbers, first of all.
+        unsafe { *std::ptr::from_ref(self).cast::<f64>().add(i) }
+    }
 
     /// Puts `x` in lane `i < WIDTH` (a dual number keeps its derivative part).
     fn set_lane(&mut self, i: usize, x: f64);
@@ -357,7 +367,8 @@ pub fn box_muller<const N: usize>(u1: [f64; N], u2: [f64; N]) -> ([f64; N], [f64
 
 impl Lanes for f64 {
     const WIDTH: usize = 1;
-    const ISA: Option<Isa> = None;
+    // Numbers one at a time gain nothing from wide vectors, but much from fused multiply–add.
+    const ISAS: &'static [Isa] = &[Isa::Avx2, Isa::Base];
 
     #[inline(always)]
     fn splat(x: f64) -> Self {
@@ -440,7 +451,7 @@ impl<const N: usize, V: Vectors> Neg for Pack<N, V> {
 
 impl<const N: usize, V: Vectors> Lanes for Pack<N, V> {
     const WIDTH: usize = N;
-    const ISA: Option<Isa> = V::ISA;
+    const ISAS: &'static [Isa] = &[V::ISA];
 
     #[inline(always)]
     fn splat(x: f64) -> Self {
@@ -517,6 +528,7 @@ impl std::ops::DerefMut for Aligned {
 
 /// A number with its derivative along one direction: exact Jacobians from the same equations.
 #[derive(Debug, Clone, Copy, PartialEq)]
+#[repr(C)]
 pub struct Dual {
     /// The value.
     pub value: f64,
@@ -569,7 +581,7 @@ impl Neg for Dual {
 
 impl Lanes for Dual {
     const WIDTH: usize = 1;
-    const ISA: Option<Isa> = None;
+    const ISAS: &'static [Isa] = &[Isa::Avx512, Isa::Avx2, Isa::Base];
 
     fn splat(x: f64) -> Self {
         Dual::new(x, 0.0)

@@ -38,8 +38,8 @@ impl Isa {
 
 /// Arithmetic on `N` numbers.
 pub trait Vectors: Debug + Copy + PartialEq + Send + Sync + 'static {
-    /// The only instruction set that it may be used with; none if any will do.
-    const ISA: Option<Isa>;
+    /// The instruction set that hot code with it is compiled for.
+    const ISA: Isa;
 
     /// Sums.
     fn add<const N: usize>(a: &[f64; N], b: &[f64; N]) -> [f64; N];
@@ -87,7 +87,7 @@ macro_rules! each {
 }
 
 impl Vectors for Portable {
-    const ISA: Option<Isa> = None;
+    const ISA: Isa = Isa::Base;
 
     #[inline(always)]
     fn add<const N: usize>(a: &[f64; N], b: &[f64; N]) -> [f64; N] {
@@ -198,7 +198,7 @@ mod x86 {
     }
 
     impl Vectors for Avx2 {
-        const ISA: Option<Isa> = Some(Isa::Avx2);
+        const ISA: Isa = Isa::Avx2;
         arithmetic!(
             4,
             _mm256_loadu_pd,
@@ -239,7 +239,7 @@ mod x86 {
     }
 
     impl Vectors for Avx512 {
-        const ISA: Option<Isa> = Some(Isa::Avx512);
+        const ISA: Isa = Isa::Avx512;
         arithmetic!(
             8,
             _mm512_loadu_pd,

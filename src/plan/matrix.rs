@@ -29,13 +29,16 @@ pub enum Matrix {
 
 /// Links compressed by row: 12 bytes each.
 ///
-/// Each row lists its even source positions, then its odd ones, each ascending: the order of the two
-/// partial sums that define a weighted sum.
+/// Each row has its even source positions and its odd ones, each ascending: the order of the two
+/// partial sums that define a weighted sum. The parts of [`Sparse::ABREAST`] / 2 neighbouring rows
+/// are summed side by side and stand in memory as they are read: the first link of every part, the
+/// second of every part, and so on to the end of the shortest part; then what is left of each part.
+/// Rows that do not fill a group stand one part after another.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Sparse {
-    /// Bounds in `sources`: row i has its even part at `rows[2i]..rows[2i + 1]` and its odd part at
-    /// `rows[2i + 1]..rows[2i + 2]`.
-    pub(crate) rows: Vec<usize>,
+    /// Number of links before each part of a row; row i has its even part at 2i, its odd one after
+    /// it. The links of a group are those between the bounds of its first and last part.
+    pub(crate) parts: Vec<usize>,
     /// Position of each source; below the number of areas, on which steppers rely.
     pub(crate) sources: Vec<u32>,
     /// Weights.
@@ -43,19 +46,53 @@ pub struct Sparse {
 }
 
 impl Sparse {
+    /// Parts of rows that are summed side by side: as many as fill the widest vector, and enough
+    /// independent chains to hide the latency of the fused multiply–add.
+    pub const ABREAST: usize = 8;
+    /// Rows whose parts are summed side by side.
+    pub const ROWS: usize = Self::ABREAST / 2;
+
     /// Number of areas.
     #[must_use]
     pub fn areas(&self) -> usize {
-        (self.rows.len() - 1) / 2
+        (self.parts.len() - 1) / 2
     }
+
+    /// Number of whole groups of rows.
+    pub(crate) fn groups(&self) -> usize {
+        self.areas() / Self::ROWS
+    }
+
+    /// Links of each part that stand side by side in a group, where the group starts, and where what
+    /// is left of each part starts.
+    #[inline(always)]
+    pub(crate) fn group(&self, group: usize) -> (usize, usize, [Range<usize>; Self::ABREAST]) {
+        let bounds = &self.parts[Self::ABREAST * group..][..=Self::ABREAST];
+        layout(std::array::from_fn(|p| bounds[p]..bounds[p + 1]))
+    }
+}
+
+/// From where the links of each part would stand if they stood one after another: how many of each
+/// stand side by side, where the first of them stand, and where the rest of each part is.
+#[inline(always)]
+fn layout<const P: usize>(parts: [Range<usize>; P]) -> (usize, usize, [Range<usize>; P]) {
+    let abreast = parts.iter().map(ExactSizeIterator::len).min().unwrap_or(0);
+    let first = parts[0].start;
+    let mut at = first + P * abreast;
+    let rest = parts.map(|part| {
+        let start = at;
+        at += part.len() - abreast;
+        start..at
+    });
+    (abreast, first, rest)
 }
 
 /// Up to here a dense product is faster than a sparse one even for few links, and small enough to
 /// stay in the second-level cache: 256² × 8 bytes = 512 KiB.
 const DENSE_AREAS: usize = 256;
 
-/// Rows that one task of a parallel construction writes.
-const ROWS_PER_TASK: usize = 4096;
+/// Rows that one task of a parallel construction writes: whole groups.
+const ROWS_PER_TASK: usize = 1024 * Sparse::ROWS;
 
 /// A connectome matrix seen in canonical order.
 pub(super) struct Ordered<'a> {
@@ -152,26 +189,52 @@ impl Matrix {
             order,
             position,
         };
-        let rows = ordered.bounds();
+        let parts = ordered.bounds();
         let mut sources = vec![0_u32; matrix.nnz()];
         let mut weights = vec![0.0; matrix.nnz()];
         fill_rows::<_, _, ()>(
-            &rows,
+            &parts,
             (&mut sources, &mut weights, &mut []),
             |block, (sources, weights, _)| {
                 let mut entries = Vec::new();
-                let mut at = 0;
-                for target in block {
-                    ordered.row(target, &mut entries);
-                    for &(_, j, w) in &entries {
-                        (sources[at], weights[at]) = (j, w);
-                        at += 1;
+                let before = parts[2 * block.start];
+                let mut put = |at: usize, (_, j, w): (usize, u32, f64)| {
+                    (sources[at - before], weights[at - before]) = (j, w);
+                };
+                for group in block.clone().step_by(Sparse::ROWS) {
+                    let rows = group..(group + Sparse::ROWS).min(block.end);
+                    let whole = rows.len() == Sparse::ROWS;
+                    let bounds = |p: usize| parts[2 * group + p]..parts[2 * group + p + 1];
+                    let (abreast, first, rest) = match whole {
+                        true => layout::<{ Sparse::ABREAST }>(std::array::from_fn(bounds)),
+                        false => (
+                            0,
+                            0,
+                            std::array::from_fn(|p| match p < 2 * rows.len() {
+                                true => bounds(p),
+                                false => 0..0,
+                            }),
+                        ),
+                    };
+                    for (row, target) in rows.enumerate() {
+                        ordered.row(target, &mut entries);
+                        let odd = bounds(2 * row).len();
+                        for (p, part) in [&entries[..odd], &entries[odd..]].into_iter().enumerate()
+                        {
+                            let (p, (begin, end)) = (2 * row + p, part.split_at(abreast));
+                            for (slot, &entry) in begin.iter().enumerate() {
+                                put(first + slot * Sparse::ABREAST + p, entry);
+                            }
+                            for (at, &entry) in rest[p].clone().zip(end) {
+                                put(at, entry);
+                            }
+                        }
                     }
                 }
             },
         );
         Matrix::Sparse(Arc::new(Sparse {
-            rows,
+            parts,
             sources,
             weights,
         }))
@@ -192,7 +255,7 @@ impl Matrix {
     pub fn bytes(&self) -> usize {
         match self {
             Matrix::Dense { weights, .. } => 8 * weights.len(),
-            Matrix::Sparse(s) => 12 * s.weights.len() + 8 * s.rows.len(),
+            Matrix::Sparse(s) => 12 * s.weights.len() + 8 * s.parts.len(),
             Matrix::Delayed(d) => d.bytes(),
         }
     }

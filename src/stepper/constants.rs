@@ -37,7 +37,11 @@ pub(crate) struct Constants<L> {
     /// Projections.
     pub projections: Vec<ProjectionOf<L>>,
     /// For every input what arrives there: (projection, gain per cell), in the order of projections.
-    pub arrivals: Vec<Vec<(usize, Numbers<L>)>>,
+    pub arrivals: Vec<Vec<(usize, Vec<L>)>>,
+    /// Stage of the circuit's published order in which each variable is updated.
+    pub stage_of: Vec<u8>,
+    /// The only projection, if there is just one and its weights are dense.
+    pub one: Option<One<L>>,
     /// Noise, sorted by cell, and there in the order of the sources.
     pub noise: Vec<NoiseRow<L>>,
     /// Rows of noise of each cell.
@@ -50,6 +54,51 @@ pub(crate) struct Constants<L> {
     pub noise_is_multiplied: bool,
     /// Whether all noise is white, not multiplied, and no two sources meet.
     pub noise_is_plain: bool,
+}
+
+/// What a single dense projection does.
+pub(crate) struct One<L> {
+    /// The state that is sent.
+    pub variable: usize,
+    /// Gains, `[cell][input]`.
+    pub gains: Vec<L>,
+    /// A bit for each input that the projection reaches.
+    pub reached: u32,
+    /// A bit for each input that noise reaches.
+    pub noisy: u32,
+}
+
+impl<L: Lanes> One<L> {
+    fn new(
+        states: usize,
+        variable: usize,
+        arrivals: &[Vec<(usize, Vec<L>)>],
+        noise: &[NoiseRow<L>],
+        cells: usize,
+    ) -> Option<Self> {
+        let inputs = arrivals.len();
+        if variable >= states || inputs > 32 || arrivals.iter().any(|a| a.len() > 1) {
+            return None;
+        }
+        let mut one = One {
+            variable,
+            gains: vec![L::splat(0.0); cells * inputs],
+            reached: 0,
+            noisy: 0,
+        };
+        for (input, arrivals) in arrivals.iter().enumerate() {
+            for (_, gain) in arrivals {
+                one.reached |= 1 << input;
+                for (cell, &gain) in gain.iter().enumerate() {
+                    one.gains[cell * inputs + input] = gain;
+                }
+            }
+            if noise.iter().any(|row| row.target == Target::Input(input)) {
+                one.noisy |= 1 << input;
+            }
+        }
+        Some(one)
+    }
 }
 
 /// One number a field, or one a lane.
@@ -92,22 +141,6 @@ impl<L: Lanes> Numbers<L> {
             each: &self.each,
         }
     }
-
-    /// One number a field and one a lane; the one or the other is empty.
-    #[inline(always)]
-    pub fn parts(&self) -> (&[f64], &[L]) {
-        (&self.one, &self.each)
-    }
-
-    /// The numbers of a field, where only they know how they were made.
-    #[inline(always)]
-    pub fn at(&self, at: usize) -> L {
-        if self.each.is_empty() {
-            L::splat(self.one[at])
-        } else {
-            self.each[at]
-        }
-    }
 }
 
 /// [`Numbers`] of which is known whether all lanes share them.
@@ -143,22 +176,6 @@ impl<'a, L: Lanes, const SHARED: bool> View<'a, L, SHARED> {
             self.one.len()
         } else {
             self.each.len()
-        }
-    }
-
-    /// The numbers of a field.
-    ///
-    /// # Safety
-    /// `at < self.len()`.
-    #[inline(always)]
-    pub unsafe fn get_unchecked(self, at: usize) -> L {
-        // SAFETY: the caller's.
-        unsafe {
-            if SHARED {
-                L::splat(*self.one.get_unchecked(at))
-            } else {
-                *self.each.get_unchecked(at)
-            }
         }
     }
 
@@ -287,29 +304,30 @@ impl<L: Lanes> Constants<L> {
             && conditions.alike(|k| conditions.parameters(k))
             && (0..plan.epochs.len()).all(|e| conditions.alike(|k| conditions.held(k, e)));
         // What the condition of each lane says, `[position][field]`, over lanes.
-        let spread = |shared: bool, fields: usize, of: &dyn Fn(usize) -> Vec<f64>| {
+        let by_lane = |fields: usize, of: &dyn Fn(usize) -> Vec<f64>| -> Vec<L> {
             let first = of(conditions.of_lane[0]);
-            if shared {
-                return Numbers::shared(first);
-            }
             if over_areas {
-                return Numbers::own(over_lanes(&first, fields, areas));
+                return over_lanes(&first, fields, areas);
             }
-            let lanes: Vec<Vec<f64>> = conditions.of_lane.iter().map(|&k| of(k)).collect();
-            let each = (0..first.len()).map(|at| {
-                let mut value = L::splat(first[at]);
-                for (lane, numbers) in lanes.iter().enumerate() {
-                    value.set_lane(lane, numbers[at]);
+            let mut all: Vec<L> = first.iter().map(|&x| L::splat(x)).collect();
+            for (lane, &k) in conditions.of_lane.iter().enumerate() {
+                if k != conditions.of_lane[0] {
+                    for (value, x) in all.iter_mut().zip(of(k)) {
+                        value.set_lane(lane, x);
+                    }
                 }
-                value
-            });
-            Numbers::own(each.collect())
+            }
+            all
+        };
+        let spread = |fields: usize, of: &dyn Fn(usize) -> Vec<f64>| match shared {
+            true => Numbers::shared(of(conditions.of_lane[0])),
+            false => Numbers::own(by_lane(fields, of)),
         };
         let mut sent: Vec<usize> = plan.projections.iter().map(|p| p.sent).collect();
         sent.sort_unstable();
         sent.dedup();
         let gains = plan.gains();
-        let mut arrivals: Vec<Vec<(usize, Numbers<L>)>> = Vec::new();
+        let mut arrivals: Vec<Vec<(usize, Vec<L>)>> = Vec::new();
         arrivals.resize_with(info.inputs.len(), Vec::new);
         for (p, projection) in plan.projections.iter().enumerate() {
             for (r, (input, _)) in projection.received.iter().enumerate() {
@@ -317,31 +335,35 @@ impl<L: Lanes> Constants<L> {
                     0 => gains[p][r].clone(),
                     k => plan.variants[k - 1].gains[p][r].clone(),
                 };
-                let one = !over_areas && conditions.alike(of);
-                arrivals[*input].push((p, spread(one, 1, &of)));
+                arrivals[*input].push((p, by_lane(1, &of)));
             }
         }
         let projections = plan.projections.iter().map(|projection| ProjectionOf {
             sent: sent.partition_point(|s| *s < projection.sent),
             weights: weights(&projection.matrix, cells, over_areas),
         });
-        let projections = projections.collect();
+        let projections: Vec<ProjectionOf<L>> = projections.collect();
+        let one = match &projections[..] {
+            [p] if matches!(p.weights, Weights::Columns(_) | Weights::Rows(_)) => {
+                One::new(info.states, sent[p.sent], &arrivals, &noise, cells)
+            }
+            _ => None,
+        };
         let held = (0..plan.epochs.len())
             .map(|e| {
-                spread(shared, info.inputs.len(), &|k| {
-                    conditions.held(k, e).to_vec()
-                })
+                let held = |k| conditions.held(k, e).to_vec();
+                spread(info.inputs.len(), &held)
             })
             .collect();
         let decay_steps = match plan.stepper {
             Stepper::ExponentialEuler => {
-                let steps: Numbers<L> = spread(shared, info.states, &|k| {
+                let steps = |k| {
                     plan.circuit.visit(DecaySteps {
                         parameters: conditions.parameters(k),
                         dt_ms: plan.dt_ms,
                     })
-                });
-                (0..cells * info.states).map(|at| steps.at(at)).collect()
+                };
+                by_lane(info.states, &steps)
             }
             _ => Vec::new(),
         };
@@ -361,9 +383,15 @@ impl<L: Lanes> Constants<L> {
         for cell in 0..cells {
             noise_bounds[cell + 1] += noise_bounds[cell];
         }
+        let stage = |name: &str| info.published_order.iter().position(|s| s.contains(&name));
+        let stage_of = info
+            .variables
+            .iter()
+            .map(|v| stage(v.name).unwrap_or(0) as u8);
         Constants {
             shared,
-            parameters: spread(shared, info.parameters.len(), &rates),
+            stage_of: stage_of.collect(),
+            parameters: spread(info.parameters.len(), &rates),
             held,
             decay_steps,
             projections,
@@ -373,6 +401,7 @@ impl<L: Lanes> Constants<L> {
             isa: Isa::detect(),
             sent,
             arrivals,
+            one,
             noise_in_inputs: noise.iter().any(|r| matches!(r.target, Target::Input(_))),
             noise_in_slopes: noise.iter().any(|r| matches!(r.target, Target::State(_))),
             noise_is_multiplied: noise.iter().any(|r| r.times.is_some()),

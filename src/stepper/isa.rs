@@ -1,17 +1,21 @@
 //! Hot code compiled for several instruction sets, one of which is chosen when the program runs.
 
-use crate::lanes::{Isa, Lanes};
+use crate::lanes::{Dual, Isa, Lanes};
 
-/// Whether code over lanes `L` may be compiled for an instruction set.
+/// Whether hot code over lanes `L` is compiled for an instruction set.
 pub(super) const fn runs_on<L: Lanes>(isa: Isa) -> bool {
-    match L::ISA {
-        Some(own) => own as u8 == isa as u8,
-        None => true,
+    let mut i = 0;
+    while i < L::ISAS.len() {
+        if L::ISAS[i] as u8 == isa as u8 {
+            return true;
+        }
+        i += 1;
     }
+    false
 }
 
-/// Lanes that any instruction set will do for.
-pub(super) type Any = f64;
+/// Lanes that are compiled for every instruction set.
+pub(super) type Any = Dual;
 
 /// Makes a function that runs `$body` compiled for an instruction set.
 ///
@@ -48,8 +52,11 @@ macro_rules! for_isa {
                     return unsafe { avx2::<$($g,)* $($($k),+)?>($($arg),*) };
                 }
             }
-            let _ = isa;
-            $body::<$($g,)* $($($k),+)?>($($arg),*);
+            if const { $crate::stepper::isa::runs_on::<$lanes>($crate::lanes::Isa::Base) } {
+                $body::<$($g,)* $($($k),+)?>($($arg),*);
+            } else {
+                unreachable!("lanes of {isa:?} are made only where it was found");
+            }
         }
     };
 }
@@ -60,8 +67,10 @@ pub(super) use for_isa;
 ///
 /// No instruction comes of it.
 #[inline(always)]
-pub(super) fn one_turn_at_a_time() {
-    std::sync::atomic::compiler_fence(std::sync::atomic::Ordering::SeqCst);
+pub(super) fn one_turn_at_a_time<L: Lanes>() {
+    if const { runs_on::<L>(Isa::Base) } {
+        std::sync::atomic::compiler_fence(std::sync::atomic::Ordering::SeqCst);
+    }
 }
 
 /// Asks for memory that will soon be read; any address will do.

@@ -19,13 +19,13 @@ use crate::ids::Replicate;
 use crate::lanes::{Aligned, Lanes};
 use crate::noise::{Target, start_site};
 use crate::plan::history::{LONGEST_BLOCK, WINDOW};
-use crate::plan::{Delayed, History, Member, Plan};
+use crate::plan::{Delayed, History, Member, Plan, Sparse};
 use crate::rng::{Keys, normal};
 use crate::spec::{Order, Stepper};
 
-use super::constants::{Constants, Group, NoiseRow, Numbers, View, Weights, over_lanes};
+use super::constants::{Constants, Group, NoiseRow, Numbers, Weights, over_lanes};
 use super::isa::{for_isa, one_turn_at_a_time};
-use super::sums::{MOST_ABREAST, Partial, sum_delayed, sum_dense, sum_now};
+use super::sums::{MOST_ABREAST, Partial, sum_delayed, sum_groups, sum_now};
 use super::{NoisyLanes, Samples, Stop};
 
 /// Every so many steps states are searched for what left its bounds, and what is negligible becomes
@@ -59,8 +59,8 @@ pub(crate) struct State<L: NoisyLanes> {
     /// In the order of [`Plan::histories`].
     pasts: Vec<Past>,
     parts: Vec<Part<L>>,
-    /// Part, cell within it and lane of each recorded area.
-    recorded: Vec<(usize, usize, usize)>,
+    /// Of each recorded area the part, where the variables of its cell start there, and the lane.
+    recorded: Vec<(u32, u32, u32)>,
     /// Where each run left its bounds.
     pub stops: Vec<Option<Stop>>,
 }
@@ -117,12 +117,17 @@ struct NoiseState<L: NoisyLanes> {
     sites: Vec<L::Words>,
     /// Values of the present step, one entry a row.
     value: Vec<L>,
-    /// Their sums by cell and input, by cell and state; empty where nothing goes there. Plain noise
-    /// stands there for the even and for the odd step of a pair, other noise only once.
-    inputs: [Vec<L>; 2],
-    slopes: [Vec<L>; 2],
-    /// Which of the two belongs to the present step.
-    half: usize,
+    /// Their sums, `[step][cell][input]` and `[step][cell][state]`; empty where nothing goes there.
+    /// Plain noise stands there for some steps from an even one on, other noise for one step.
+    inputs: Vec<L>,
+    slopes: Vec<L>,
+    /// How many of a step.
+    input_count: usize,
+    slope_count: usize,
+    /// How many steps stand there, from which step on, and which of them is the present one.
+    ahead: usize,
+    from: Option<u64>,
+    at: usize,
     /// Where each row goes in the one or the other, and whether it is the first there.
     slots: Vec<Slot>,
     /// Normal numbers of an even lookup and of the one after it.
@@ -203,7 +208,7 @@ struct Arriving<'a, L, const SHARED: bool> {
     held: Group<'a, L, SHARED>,
     /// By input; empty where there is none.
     noise: &'a [L],
-    arrivals: &'a [Vec<(usize, Numbers<L>)>],
+    arrivals: &'a [Vec<(usize, Vec<L>)>],
     /// `[projection][cell]`.
     sums: &'a [L],
     /// Number of the cell in the network, in the part, and number of cells of the part.
@@ -220,9 +225,7 @@ impl<L: Lanes, const SHARED: bool> Numbered<L> for Arriving<'_, L, SHARED> {
             value = value + self.noise[i];
         }
         for (p, gain) in &self.arrivals[i] {
-            value = gain
-                .at(self.cell)
-                .mul_add(self.sums[p * self.cells + self.local], value);
+            value = gain[self.cell].mul_add(self.sums[p * self.cells + self.local], value);
         }
         value
     }
@@ -289,6 +292,7 @@ fn all_cells<C: LocalCircuit, L: Lanes, const SHARED: bool>(
     let (sums, k) = (&work.sums[..], work.k.each_mut().map(|k| &mut k[..]));
     let (trial, middle) = (&mut work.trial[..], &mut work.middle[..]);
     let (values, decay_steps) = (c.parameters.view::<SHARED>(), &c.decay_steps[..]);
+    let stage_of = &c.stage_of[..variables];
     let (held, arrivals) = (given.held.view::<SHARED>(), &c.arrivals[..inputs]);
     let Given {
         input_noise,
@@ -296,7 +300,7 @@ fn all_cells<C: LocalCircuit, L: Lanes, const SHARED: bool>(
         ..
     } = given;
     for (local, x) in x.chunks_exact_mut(variables).enumerate() {
-        one_turn_at_a_time();
+        one_turn_at_a_time::<L>();
         let cell = first + local;
         let own = local * variables;
         let seen = match at.stage {
@@ -354,8 +358,8 @@ fn all_cells<C: LocalCircuit, L: Lanes, const SHARED: bool>(
             Stage::Published(n) => {
                 // Algebraic variables from the values that the stage began with.
                 C::algebraic(&p, &mut v, &i);
-                for (s, variable) in C::INFO.variables.iter().enumerate() {
-                    if C::INFO.published_order[n].contains(&variable.name) {
+                for (s, &stage) in stage_of.iter().enumerate() {
+                    if usize::from(stage) == n {
                         x[s] = if s < states {
                             dt.mul_add(dx!(s), x[s])
                         } else {
@@ -428,146 +432,145 @@ fn of_cell<L>(all: &[L], cell: usize, count: usize) -> &[L] {
 }
 
 for_isa! {
-    /// Some Euler steps of a network of one part whose products are dense and not delayed.
-    run_burst<C: LocalCircuit, L: Lanes; const SHARED: bool>(
+    /// Euler steps without anything between them.
+    run_burst<C: LocalCircuit, L: Lanes; const SHARED: bool, const NOISE: u8>(
         c: &Constants<L>,
-        dt_ms: f64,
-        steps: &[Given<'_, L>],
+        turns: Turns<'_, L>,
         x: &mut [L],
         sums: &mut [L],
         sent: &mut [L],
     ) = burst over L
 }
 
-/// Inputs that a circuit may have to be stepped in bursts.
-const MOST_INPUTS: usize = 16;
+/// Where noise enters in a burst.
+const NOWHERE: u8 = 0;
+const IN_SLOPES: u8 = 1;
+const IN_INPUTS: u8 = 2;
 
-/// What arrives at an input in a burst: nothing, or one projection.
+/// Steps of a burst.
 #[derive(Clone, Copy)]
-struct Route<'a, L> {
-    /// Where the sums of the projection start; none where nothing arrives.
-    sums: Option<usize>,
-    /// Gain by cell, as one number for all lanes or, where that is empty, by lane.
-    one: &'a [f64],
-    each: &'a [L],
+pub(super) struct Turns<'a, L> {
+    dt_ms: f64,
+    count: usize,
+    held: &'a Numbers<L>,
+    /// Noise in inputs, `[step][cell][input]`; empty where there is none.
+    input_noise: &'a [L],
+    /// Noise in derivatives, `[step][cell][state]`; empty where there is none.
+    slope_noise: &'a [L],
 }
 
 /// The inputs of a cell in a burst.
-struct Bursting<'a, L, const SHARED: bool> {
-    held: View<'a, L, SHARED>,
-    /// `[cell][input]`, empty where there is none.
+struct Bursting<'a, L, const SHARED: bool, const NOISE: u8> {
+    held: Group<'a, L, SHARED>,
+    /// By input.
+    gains: &'a [L],
     noise: &'a [L],
-    routes: &'a [Route<'a, L>; MOST_INPUTS],
-    /// `[projection][cell]`.
-    sums: &'a [L],
-    cell: usize,
-    inputs: usize,
+    /// A bit for each input: whether the projection and whether noise reaches it.
+    reached: u32,
+    noisy: u32,
+    /// What the projection brings.
+    sum: L,
 }
 
-impl<L: Lanes, const SHARED: bool> Numbered<L> for Bursting<'_, L, SHARED> {
+impl<L: Lanes, const SHARED: bool, const NOISE: u8> Numbered<L> for Bursting<'_, L, SHARED, NOISE> {
     #[inline(always)]
     fn number(&self, i: usize) -> L {
-        let at = self.cell * self.inputs + i;
-        // SAFETY: `burst` made sure that all these slices cover every cell and input.
-        unsafe {
-            let mut value = self.held.get_unchecked(at);
-            if !self.noise.is_empty() {
-                value = value + *self.noise.get_unchecked(at);
-            }
-            let route = self.routes.get_unchecked(i);
-            if let Some(start) = route.sums {
-                let gain = if route.each.is_empty() {
-                    L::splat(*route.one.get_unchecked(self.cell))
-                } else {
-                    *route.each.get_unchecked(self.cell)
-                };
-                value = gain.mul_add(*self.sums.get_unchecked(start + self.cell), value);
-            }
-            value
+        let bit = 1 << i;
+        let mut value = self.held.number(i);
+        if NOISE & IN_INPUTS != 0 && self.noisy & bit != 0 {
+            value = value + self.noise[i];
         }
+        if self.reached & bit != 0 {
+            value = self.gains[i].mul_add(self.sum, value);
+        }
+        value
     }
 }
 
-/// The same as [`stage`] with [`Stage::Euler`] once for each of `steps`: `x' = x + dt f(x)`.
+/// The same as [`stage`] with [`Stage::Euler`], several times, with one dense projection:
+/// `x' = x + dt f(x)`.
 #[inline(always)]
-fn burst<C: LocalCircuit, L: Lanes, const SHARED: bool>(
+fn burst<C: LocalCircuit, L: Lanes, const SHARED: bool, const NOISE: u8>(
     c: &Constants<L>,
-    dt_ms: f64,
-    steps: &[Given<'_, L>],
+    turns: Turns<'_, L>,
     x: &mut [L],
     sums: &mut [L],
     sent: &mut [L],
 ) {
     let (variables, states) = (C::INFO.variables.len(), C::INFO.states);
     let (inputs, parameters) = (C::INFO.inputs.len(), C::INFO.parameters.len());
-    let cells = x.len() / variables;
-    let dt = L::splat(dt_ms);
-    let values = c.parameters.view::<SHARED>();
+    let (cells, areas) = (c.cells, c.areas);
+    let (dt, count) = (L::splat(turns.dt_ms), turns.count);
+    let (held, values) = (turns.held.view::<SHARED>(), c.parameters.view::<SHARED>());
+    let (mut noise, mut slope_noise) = (turns.input_noise, turns.slope_noise);
+    let Some(one) = &c.one else { return };
+    let (weights, gains) = (&c.projections[0].weights, &one.gains[..]);
+    let (v, reached, noisy) = (one.variable, one.reached, one.noisy);
     assert!(x.len() == cells * variables && values.len() == cells * parameters);
-    assert!(c.arrivals.len() == inputs && inputs <= MOST_INPUTS);
-    assert!(sums.len() == c.projections.len() * cells && sent.len() == c.sent.len() * cells);
-    let mut routes = [Route {
-        sums: None,
-        one: &[],
-        each: &[],
-    }; MOST_INPUTS];
-    for (route, arrivals) in routes.iter_mut().zip(&c.arrivals) {
-        if let [(p, gain)] = &arrivals[..] {
-            let (one, each) = gain.parts();
-            assert!(one.len() == cells || each.len() == cells);
-            *route = Route {
-                sums: Some(p * cells),
-                one,
-                each,
+    assert!(sums.len() >= cells && held.len() == cells * inputs && gains.len() == cells * inputs);
+    assert!(sent.len() == cells && v < states);
+    let sums = &mut sums[..cells];
+    for _ in 0..count {
+        let first = sum_groups(weights, areas, sent, sums);
+        if first < cells {
+            sum_now::<L>(
+                c.isa,
+                weights,
+                c.over_areas,
+                areas,
+                sent,
+                first,
+                &mut sums[first..],
+            );
+        }
+        for cell in 0..cells {
+            one_turn_at_a_time::<L>();
+            // SAFETY: all of this has a group for each cell, as was made sure above.
+            let (i, p, x) = unsafe {
+                let i = Bursting::<L, SHARED, NOISE> {
+                    held: held.group_unchecked(cell, inputs),
+                    gains: gains.get_unchecked(cell * inputs..(cell + 1) * inputs),
+                    noise: of_cell(noise, cell, inputs),
+                    reached,
+                    noisy,
+                    sum: *sums.get_unchecked(cell),
+                };
+                let p = values.group_unchecked(cell, parameters);
+                let x = x.get_unchecked_mut(cell * variables..(cell + 1) * variables);
+                (
+                    C::Inputs::from_numbers(&i),
+                    C::Parameters::from_rates(&p),
+                    x,
+                )
             };
-        }
-    }
-    for given in steps {
-        for (p, projection) in c.projections.iter().enumerate() {
-            let sent = &sent[projection.sent * cells..][..cells];
-            let sums = &mut sums[p * cells..][..cells];
-            sum_dense(&projection.weights, c.areas, sent, sums);
-        }
-        let held = given.held.view::<SHARED>();
-        let (noise, slope_noise) = (given.input_noise, given.slope_noise);
-        assert!(held.len() == cells * inputs);
-        assert!(noise.is_empty() || noise.len() == cells * inputs);
-        assert!(slope_noise.is_empty() || slope_noise.len() == cells * states);
-        for (cell, x) in x.chunks_exact_mut(variables).enumerate() {
-            one_turn_at_a_time();
-            let i = C::Inputs::from_numbers(&Bursting {
-                held,
-                noise,
-                routes: &routes,
-                sums: &*sums,
-                cell,
-                inputs,
-            });
-            // SAFETY: one group of parameters for each cell, as was made sure above.
-            let p = C::Parameters::from_rates(&unsafe { values.group_unchecked(cell, parameters) });
-            let mut v = C::Variables::read(x);
-            C::algebraic(&p, &mut v, &i);
-            let drift = C::drift(&p, &v, &i);
+            let mut now = C::Variables::read(x);
+            C::algebraic(&p, &mut now, &i);
+            let drift = C::drift(&p, &now, &i);
+            let slope_noise = of_cell(slope_noise, cell, states);
             for s in 0..states {
                 let mut dx = drift.get(s);
-                if !slope_noise.is_empty() {
-                    // SAFETY: one number for each cell and state, as was made sure above.
-                    dx = dx + unsafe { *slope_noise.get_unchecked(cell * states + s) };
+                if NOISE & IN_SLOPES != 0 {
+                    dx = dx + slope_noise[s];
                 }
-                x[s] = dt.mul_add(dx, x[s]);
+                let next = dt.mul_add(dx, now.get(s));
+                x[s] = next;
+                if s == v {
+                    sent[cell] = next;
+                }
             }
         }
-        for (n, &v) in c.sent.iter().enumerate() {
-            let sent = &mut sent[n * cells..][..cells];
-            for (sent, x) in sent.iter_mut().zip(x.chunks_exact(variables)) {
-                *sent = x[v];
-            }
+        if NOISE & IN_INPUTS != 0 {
+            noise = &noise[cells * inputs..];
+        }
+        if NOISE & IN_SLOPES != 0 {
+            slope_noise = &slope_noise[cells * states..];
         }
     }
 }
 
 for_isa! {
-    /// Normal numbers of a step pair for all rows: `even` for the even step, `odd` for the other.
+    /// Normal numbers of consecutive step pairs, `[pair][row]`: `even` for the even steps, `odd` for
+    /// the others.
     look_up<L: NoisyLanes>(
         keys: &Keys,
         pair: u32,
@@ -583,18 +586,24 @@ for_isa! {
 #[inline(always)]
 fn normals<L: NoisyLanes>(
     keys: &Keys,
-    pair: u32,
+    first: u32,
     sites: &[L::Words],
     replicates: &L::Words,
     even: &mut [L],
     odd: &mut [L],
 ) {
-    for ((site, even), odd) in sites.iter().zip(&mut *even).zip(&mut *odd) {
-        one_turn_at_a_time();
-        (*even, *odd) = L::uniforms(keys, pair, site, replicates);
+    let rows = sites.len().max(1);
+    let pairs = even.chunks_exact_mut(rows).zip(odd.chunks_exact_mut(rows));
+    for (n, (even, odd)) in pairs.enumerate() {
+        // Pairs beyond the last step of a run may be looked up; nobody reads them.
+        let pair = first.wrapping_add(n as u32);
+        for ((site, even), odd) in sites.iter().zip(even).zip(odd) {
+            one_turn_at_a_time::<f64>();
+            (*even, *odd) = L::uniforms(keys, pair, site, replicates);
+        }
     }
     for (even, odd) in even.iter_mut().zip(odd) {
-        one_turn_at_a_time();
+        one_turn_at_a_time::<f64>();
         (*even, *odd) = L::normals(*even, *odd);
     }
 }
@@ -619,7 +628,7 @@ fn scaled<L: Lanes>(
     slopes: &mut [L],
 ) {
     for ((row, &number), slot) in rows.iter().zip(numbers).zip(slots) {
-        one_turn_at_a_time();
+        one_turn_at_a_time::<f64>();
         let value = row.amplitude * number + row.mean;
         match slot.in_inputs {
             true => inputs[slot.at] = value,
@@ -627,6 +636,12 @@ fn scaled<L: Lanes>(
         }
     }
 }
+
+/// Bytes of normal numbers that are looked up at once where a network is small: enough rows side by
+/// side to hide how long one of them takes, few enough to stay in the first-level cache.
+const NOISE_AHEAD: usize = 8192;
+/// Step pairs that are looked up at once, at most.
+const MOST_PAIRS: usize = 8;
 
 impl<L: NoisyLanes> NoiseState<L> {
     fn new(
@@ -651,10 +666,15 @@ impl<L: NoisyLanes> NoiseState<L> {
                 first: taken.insert((in_inputs, at)),
             }
         });
-        let room = |wanted, fields| {
-            let one = vec![zero; usize::from(wanted) * cells.len() * fields];
-            [one.clone(), one]
+        let plain = c.noise_is_plain && plan.noise_per_step == 1;
+        let pairs = match NOISE_AHEAD / (2 * rows.len() * size_of::<L>()).max(1) {
+            several if plain => several.clamp(1, MOST_PAIRS),
+            _ => 1,
         };
+        let ahead = if plain { 2 * pairs } else { 1 };
+        let count = |wanted, fields| usize::from(wanted) * cells.len() * fields;
+        let input_count = count(c.noise_in_inputs, info.inputs.len());
+        let slope_count = count(c.noise_in_slopes, info.states);
         let of = |rows: std::ops::Range<usize>| c.noise[rows].iter();
         let memory = of(rows.clone()).map(|row| {
             let mut value = zero;
@@ -668,13 +688,17 @@ impl<L: NoisyLanes> NoiseState<L> {
             sites: of(rows.clone())
                 .map(|r| L::words(|lane| r.sites[lane].0))
                 .collect(),
-            half: 0,
             slots: slots.collect(),
-            inputs: room(c.noise_in_inputs, info.inputs.len()),
-            slopes: room(c.noise_in_slopes, info.states),
+            inputs: vec![zero; ahead * input_count],
+            slopes: vec![zero; ahead * slope_count],
+            input_count,
+            slope_count,
+            ahead,
+            from: None,
+            at: 0,
             value: vec![zero; rows.len()],
-            even: vec![zero; rows.len()],
-            odd: vec![zero; rows.len()],
+            even: vec![zero; pairs * rows.len()],
+            odd: vec![zero; pairs * rows.len()],
             sum: vec![zero; rows.len()],
             memory: memory.collect(),
             rows,
@@ -693,24 +717,22 @@ impl<L: NoisyLanes> NoiseState<L> {
     ) {
         let rows = &c.noise[self.rows.clone()];
         if per_step == 1 && c.noise_is_plain {
-            self.half = (step % 2) as usize;
-            if self.half == 0 {
+            if !self.reaches(step) {
+                let from = step - step % 2;
                 // The plan refuses runs whose pairs do not fit 32 bits.
+                let pair = (from / 2) as u32;
                 let (even, odd) = (&mut self.even, &mut self.odd);
-                look_up::<L>(
-                    c.isa,
-                    keys,
-                    (step / 2) as u32,
-                    &self.sites,
-                    replicates,
-                    even,
-                    odd,
-                );
-                for (half, numbers) in [&self.even, &self.odd].into_iter().enumerate() {
-                    let (inputs, slopes) = (&mut self.inputs[half], &mut self.slopes[half]);
+                look_up::<L>(c.isa, keys, pair, &self.sites, replicates, even, odd);
+                for n in 0..self.ahead {
+                    let numbers = if n % 2 == 0 { &self.even } else { &self.odd };
+                    let numbers = &numbers[n / 2 * rows.len()..][..rows.len()];
+                    let inputs = &mut self.inputs[n * self.input_count..][..self.input_count];
+                    let slopes = &mut self.slopes[n * self.slope_count..][..self.slope_count];
                     scale::<L>(c.isa, rows, numbers, &self.slots, inputs, slopes);
                 }
+                self.from = Some(from);
             }
+            self.go_to(step);
             return;
         }
         for n in 0..per_step {
@@ -749,8 +771,8 @@ impl<L: NoisyLanes> NoiseState<L> {
         let rows = c.noise[self.rows.clone()].iter();
         for ((row, slot), &value) in rows.zip(&self.slots).zip(&self.value) {
             let sums = match slot.in_inputs {
-                true => &mut self.inputs[0],
-                false => &mut self.slopes[0],
+                true => &mut self.inputs,
+                false => &mut self.slopes,
             };
             let before = if slot.first { zero } else { sums[slot.at] };
             sums[slot.at] = match row.times {
@@ -760,11 +782,24 @@ impl<L: NoisyLanes> NoiseState<L> {
         }
     }
 
-    fn given<'a>(&'a self, held: &'a Numbers<L>, half: usize) -> Given<'a, L> {
+    /// Whether the values of a step already stand ready.
+    fn reaches(&self, step: u64) -> bool {
+        let until = |from: u64| from + self.ahead as u64;
+        self.from
+            .is_some_and(|from| (from..until(from)).contains(&step))
+    }
+
+    /// Turns to the values of a step that stand ready.
+    fn go_to(&mut self, step: u64) {
+        self.at = self.from.map_or(0, |from| (step - from) as usize);
+    }
+
+    /// The values of the present step.
+    fn given<'a>(&'a self, held: &'a Numbers<L>) -> Given<'a, L> {
         Given {
             held,
-            input_noise: &self.inputs[half],
-            slope_noise: &self.slopes[half],
+            input_noise: &self.inputs[self.at * self.input_count..][..self.input_count],
+            slope_noise: &self.slopes[self.at * self.slope_count..][..self.slope_count],
         }
     }
 
@@ -921,7 +956,8 @@ impl<L: NoisyLanes> State<L> {
         let recorded = plan.record.areas.iter().map(|area| {
             let (cell, lane) = c.place(plan.position[area.index()]);
             let part = parts.partition_point(|p| p.first <= cell) - 1;
-            (part, cell - parts[part].first, lane)
+            let at = (cell - parts[part].first) * variables;
+            (part as u32, at as u32, lane as u32)
         });
         State {
             step: 0,
@@ -941,13 +977,21 @@ impl<L: NoisyLanes> State<L> {
     }
 }
 
+impl<L: NoisyLanes> State<L> {
+    /// Whether a step is shared out among threads.
+    pub fn is_parallel(&self) -> bool {
+        self.parts.len() > 1
+    }
+}
+
 /// Cells of each part: one for a small network, more for a large one whose lanes hold areas.
 fn cells_of_parts<L: Lanes>(c: &Constants<L>) -> Vec<std::ops::Range<usize>> {
     let parts = match c.areas / AREAS_PER_PART {
         many if c.over_areas && many > 1 => many.next_power_of_two().min(MOST_PARTS),
         _ => 1,
     };
-    let size = c.cells.div_ceil(parts);
+    // Whole groups of sparse rows, however many areas a cell has.
+    let size = c.cells.div_ceil(parts).next_multiple_of(Sparse::ROWS);
     (0..c.cells)
         .step_by(size)
         .map(|first| first..(first + size).min(c.cells))
@@ -1099,7 +1143,7 @@ struct Run<'a, C, L: NoisyLanes, const SHARED: bool> {
     circuit: std::marker::PhantomData<C>,
 }
 
-impl<C: LocalCircuit, L: NoisyLanes, const SHARED: bool> Run<'_, C, L, SHARED> {
+impl<'a, C: LocalCircuit, L: NoisyLanes, const SHARED: bool> Run<'a, C, L, SHARED> {
     fn advance(&mut self, samples: &mut Samples, until: u64) {
         let plan = self.plan;
         let published = self.in_published_order();
@@ -1112,13 +1156,16 @@ impl<C: LocalCircuit, L: NoisyLanes, const SHARED: bool> Run<'_, C, L, SHARED> {
                 self.all_cells(Stage::Algebraic, 0, &zero);
             }
         }
-        let may_burst = self.may_burst();
+        let (end, may_burst) = (plan.steps.min(until), self.may_burst());
         loop {
             if !self.state.prepared {
                 self.prepare();
             }
-            let due = plan.record.first + self.state.next_sample * plan.record.every;
-            if self.state.step == due && self.state.next_sample < plan.record.samples {
+            let due = match self.state.next_sample {
+                next if next < plan.record.samples => plan.record.first + next * plan.record.every,
+                _ => u64::MAX,
+            };
+            if self.state.step == due {
                 if samples.written == samples.capacity {
                     return;
                 }
@@ -1127,19 +1174,15 @@ impl<C: LocalCircuit, L: NoisyLanes, const SHARED: bool> Run<'_, C, L, SHARED> {
                 }
                 self.watch();
                 self.sample(samples);
+                continue;
             }
-            if self.state.step >= plan.steps.min(until) {
+            if self.state.step >= end {
                 return;
             }
             let running = self.state.stops.iter().any(Option::is_none);
-            let end = plan.steps.min(until);
-            let steps = match running && may_burst {
-                true => self.burst(end.min(match self.state.next_sample < plan.record.samples {
-                    true if self.state.step < due => due,
-                    true => due + plan.record.every,
-                    false => u64::MAX,
-                })),
-                false if running => self.step(),
+            let steps = match running {
+                true if may_burst => self.burst(end.min(due)),
+                true => self.step(),
                 false => 1,
             };
             self.state.step += steps;
@@ -1161,8 +1204,13 @@ impl<C: LocalCircuit, L: NoisyLanes, const SHARED: bool> Run<'_, C, L, SHARED> {
             self.plan.noise_per_step,
             &state.replicate_of_lane,
         );
-        if !self.c.noise.is_empty() {
-            let (c, step) = (self.c, state.step);
+        let (c, step) = (self.c, state.step);
+        let ready = |part: &Part<L>| part.noise.reaches(step);
+        if state.parts.iter().all(ready) {
+            for part in &mut state.parts {
+                part.noise.go_to(step);
+            }
+        } else if !c.noise.is_empty() {
             in_parts(&mut state.parts, |part| {
                 part.noise.prepare(c, keys, step, per_step, replicates);
             });
@@ -1182,20 +1230,18 @@ impl<C: LocalCircuit, L: NoisyLanes, const SHARED: bool> Run<'_, C, L, SHARED> {
     /// Whether steps may be taken several at a time.
     fn may_burst(&self) -> bool {
         let c = self.c;
-        let dense = |w: &Weights<L>| matches!(w, Weights::Columns(_) | Weights::Rows(_));
-        self.plan.stepper == Stepper::Euler
+        // One number at a time gains nothing from it.
+        L::WIDTH > 1
+            && c.one.is_some()
+            && self.plan.stepper == Stepper::Euler
             && !self.in_published_order()
-            && self.state.parts.len() == 1
-            && c.projections.iter().all(|p| dense(&p.weights))
-            && c.arrivals.len() <= MOST_INPUTS
-            && c.arrivals.iter().all(|a| a.len() <= 1)
+            && !self.state.is_parallel()
             && (c.noise.is_empty() || (c.noise_is_plain && self.plan.noise_per_step == 1))
     }
 
     /// Euler steps up to `until` at the latest, as many as nothing else happens between; says how
     /// many.
     fn burst(&mut self, until: u64) -> u64 {
-        const MOST: usize = 8;
         let (c, plan) = (self.c, self.plan);
         let State {
             step,
@@ -1205,38 +1251,41 @@ impl<C: LocalCircuit, L: NoisyLanes, const SHARED: bool> Run<'_, C, L, SHARED> {
             ..
         } = &mut *self.state;
         let part = &mut parts[0];
-        let held = &c.held[*epoch];
+        let noise = &part.noise;
         let until = until
             .min(plan.epochs[*epoch].end)
             .min((*step / WATCH_STEPS + 1) * WATCH_STEPS);
-        let half = part.noise.half;
-        let most = if c.noise.is_empty() { MOST } else { 2 - half };
-        let count = most.min((until - *step) as usize);
-        let noise = &part.noise;
-        let steps: [Given<'_, L>; MOST] = std::array::from_fn(|n| {
-            noise.given(
-                held,
-                if c.noise.is_empty() {
-                    0
-                } else {
-                    (half + n) % 2
-                },
-            )
-        });
-        let sums = &mut part.work.sums;
-        run_burst::<C, L, SHARED>(
-            c.isa,
-            c,
-            plan.dt_ms,
-            &steps[..count],
-            &mut part.x,
-            sums,
-            sent,
-        );
-        if (*step + count as u64).is_multiple_of(WATCH_STEPS) {
+        let noisy = !c.noise.is_empty();
+        let ready = match noise.from {
+            Some(from) if noisy => from + noise.ahead as u64,
+            _ => u64::MAX,
+        };
+        let count = until.min(ready) - *step;
+        let turns = Turns {
+            dt_ms: plan.dt_ms,
+            count: count as usize,
+            held: &c.held[*epoch],
+            input_noise: &noise.inputs[noise.at * noise.input_count..],
+            slope_noise: &noise.slopes[noise.at * noise.slope_count..],
+        };
+        let (x, sums) = (&mut part.x, &mut part.work.sums);
+        macro_rules! with_noise {
+            ($noise:expr) => {
+                run_burst::<C, L, SHARED, { $noise }>(c.isa, c, turns, x, sums, sent)
+            };
+        }
+        if const { L::WIDTH > 1 } {
+            match (c.noise_in_inputs, c.noise_in_slopes) {
+                (false, false) => with_noise!(NOWHERE),
+                (false, true) => with_noise!(IN_SLOPES),
+                (true, false) => with_noise!(IN_INPUTS),
+                (true, true) => with_noise!(IN_INPUTS + IN_SLOPES),
+            }
+        }
+        if (*step + count).is_multiple_of(WATCH_STEPS) {
             self.flush();
         }
-        count as u64
+        count
     }
 
     /// One step.
@@ -1338,19 +1387,36 @@ impl<C: LocalCircuit, L: NoisyLanes, const SHARED: bool> Run<'_, C, L, SHARED> {
     /// Copies the recorded variables out of the lanes; NaN for runs that were stopped.
     fn sample(&mut self, out: &mut Samples) {
         let state = &mut *self.state;
-        let (record, variables) = (&self.plan.record, C::INFO.variables.len());
+        let record = &self.plan.record;
         let (runs, areas) = (state.members.len(), record.areas.len());
+        let (written, stride) = (out.written * areas, out.capacity * areas);
+        assert!(out.written < out.capacity);
         for (v, &variable) in record.variables.iter().enumerate() {
-            for run in 0..runs {
-                let row = (v * runs + run) * out.capacity + out.written;
-                let row = &mut out.data[row * areas..][..areas];
-                if state.stops[run].is_some() {
-                    row.fill(f64::NAN);
-                    continue;
+            // `[run][sample][area]`
+            let rows = &mut out.data[v * runs * stride..][..runs * stride];
+            let mut x = (u32::MAX, &[][..]);
+            for (area, &(part, at, lane)) in state.recorded.iter().enumerate() {
+                if x.0 != part {
+                    x = (part, &state.parts[part as usize].x[..]);
                 }
-                for (value, &(part, cell, lane)) in row.iter_mut().zip(&state.recorded) {
-                    let lane = if self.c.over_areas { lane } else { run };
-                    *value = state.parts[part].x[cell * variables + variable].lane(lane);
+                let place = written + area;
+                // SAFETY: `recorded` holds cells of the part, and lanes below the width; a sample has
+                // room in every run.
+                unsafe {
+                    let value = x.1.get_unchecked(at as usize + variable);
+                    if self.c.over_areas {
+                        *rows.get_unchecked_mut(place) = value.lane_unchecked(lane as usize);
+                        continue;
+                    }
+                    for run in 0..runs {
+                        let value = value.lane_unchecked(run);
+                        *rows.get_unchecked_mut(run * stride + place) = value;
+                    }
+                }
+            }
+            for (run, stop) in state.stops.iter().enumerate() {
+                if stop.is_some() {
+                    rows[run * stride + written..][..areas].fill(f64::NAN);
                 }
             }
         }
@@ -1384,17 +1450,13 @@ impl<C: LocalCircuit, L: NoisyLanes, const SHARED: bool> Run<'_, C, L, SHARED> {
         };
         if let [part] = &mut parts[..] {
             part.gather::<C>(c, stage, entry, pasts, sent);
-            let (given, work) = (part.noise.given(held, part.noise.half), &mut part.work);
+            let (given, work) = (part.noise.given(held), &mut part.work);
             run_stage::<C, L, SHARED>(c.isa, c, at, given, part.first, &mut part.x, work, sent);
             return;
         }
         in_parts(parts, |part| {
             part.gather::<C>(c, stage, entry, pasts, sent);
-            let (given, work, next) = (
-                part.noise.given(held, part.noise.half),
-                &mut part.work,
-                &mut part.next,
-            );
+            let (given, work, next) = (part.noise.given(held), &mut part.work, &mut part.next);
             run_stage::<C, L, SHARED>(c.isa, c, at, given, part.first, &mut part.x, work, next);
         });
         if !matches!(stage, Stage::Algebraic | Stage::Slope) {

@@ -194,6 +194,7 @@ trait Block: Send {
     fn advance(&mut self, samples: &mut Samples, until: u64);
     fn step(&self) -> u64;
     fn stops(&self) -> &[Option<Stop>];
+    fn is_parallel(&self) -> bool;
 }
 
 struct Runner<'a, C, L: NoisyLanes> {
@@ -210,6 +211,10 @@ impl<C: LocalCircuit, L: NoisyLanes> Block for Runner<'_, C, L> {
 
     fn stops(&self) -> &[Option<Stop>] {
         &self.state.stops
+    }
+
+    fn is_parallel(&self) -> bool {
+        self.state.is_parallel()
     }
 
     fn advance(&mut self, samples: &mut Samples, until: u64) {
@@ -302,6 +307,12 @@ impl<'a> Simulation<'a> {
     #[must_use]
     pub fn stops(&self) -> &[Option<Stop>] {
         self.block.stops()
+    }
+
+    /// Whether a step of the block is shared out among threads.
+    #[must_use]
+    pub fn is_parallel(&self) -> bool {
+        self.block.is_parallel()
     }
 
     /// Runs until the samples are full or the last step is done.

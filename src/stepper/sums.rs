@@ -45,16 +45,6 @@ fn now<L: Lanes>(
     }
 }
 
-/// Sums of a dense projection for all cells.
-#[inline(always)]
-pub(super) fn sum_dense<L: Lanes>(weights: &Weights<L>, areas: usize, sent: &[L], sums: &mut [L]) {
-    match weights {
-        Weights::Columns(columns) => by_columns(columns, areas, sent, sums),
-        Weights::Rows(rows) => by_rows(rows, areas, sent, sums),
-        Weights::Sparse(_) | Weights::Delayed(_) => {}
-    }
-}
-
 /// Cells whose sums are formed together: enough independent chains to hide the latency of the
 /// fused multiply–add (4 cells × 2 partial sums). Dense weights are stored for it: groups of so many
 /// targets, in each of them source by source the weights onto all targets of the group.
@@ -79,6 +69,27 @@ macro_rules! in_groups {
     }};
 }
 
+/// Sums of all whole groups of cells from the first on, where lanes hold areas; says for how many
+/// cells. Small enough to become part of a loop over steps.
+#[inline(always)]
+pub(super) fn sum_groups<L: Lanes>(
+    weights: &Weights<L>,
+    areas: usize,
+    sent: &[L],
+    sums: &mut [L],
+) -> usize {
+    let Weights::Columns(columns) = weights else {
+        return 0;
+    };
+    let (groups, _) = sums.as_chunks_mut::<GROUP>();
+    let mut at = 0;
+    for sums in &mut *groups {
+        *sums = columns_of::<L, GROUP>(&columns[at..], areas, sent);
+        at += GROUP * areas;
+    }
+    GROUP * groups.len()
+}
+
 /// Lanes hold areas: one source at a time, its value in all lanes, its weights onto the cells'
 /// targets.
 #[inline(always)]
@@ -90,35 +101,22 @@ fn by_columns<L: Lanes>(columns: &[L], areas: usize, sent: &[L], sums: &mut [L])
 fn columns_of<L: Lanes, const G: usize>(columns: &[L], areas: usize, sent: &[L]) -> [L; G] {
     let (columns, _) = columns[..G * areas].as_chunks::<G>();
     let (mut even, mut odd) = ([L::splat(0.0); G], [L::splat(0.0); G]);
-    // Cells whose lanes are sources of both parities, all of them.
-    let whole = if L::WIDTH == 1 { 0 } else { areas / L::WIDTH };
-    let (cells, rest) = columns.split_at(whole * L::WIDTH);
-    for (columns, values) in cells.chunks_exact(L::WIDTH).zip(sent) {
-        one_turn_at_a_time();
-        for pair in 0..L::WIDTH / 2 {
-            let (a, b) = (values.lane(2 * pair), values.lane(2 * pair + 1));
-            let [of_a, of_b] = [columns[2 * pair], columns[2 * pair + 1]];
-            for g in 0..G {
-                even[g] = of_a[g].mul_add(L::splat(a), even[g]);
-                odd[g] = of_b[g].mul_add(L::splat(b), odd[g]);
-            }
-        }
-    }
-    let value = |source: usize| L::splat(sent[source / L::WIDTH].lane(source % L::WIDTH));
-    let (pairs, last) = rest.as_chunks::<2>();
+    assert!(sent.len() * L::WIDTH >= areas);
+    let (pairs, last) = columns.as_chunks::<2>();
     for (pair, [of_a, of_b]) in pairs.iter().enumerate() {
-        one_turn_at_a_time();
-        let source = whole * L::WIDTH + 2 * pair;
-        let (a, b) = (value(source), value(source + 1));
+        one_turn_at_a_time::<L>();
+        // SAFETY: pairs of sources that `sent` covers.
+        let (a, b) = unsafe { (sent_by(sent, 2 * pair), sent_by(sent, 2 * pair + 1)) };
         for g in 0..G {
-            even[g] = of_a[g].mul_add(a, even[g]);
-            odd[g] = of_b[g].mul_add(b, odd[g]);
+            even[g] = of_a[g].mul_add(L::splat(a), even[g]);
+            odd[g] = of_b[g].mul_add(L::splat(b), odd[g]);
         }
     }
     if let [of_a] = last {
-        let a = value(areas - 1);
+        // SAFETY: as above.
+        let a = unsafe { sent_by(sent, areas - 1) };
         for g in 0..G {
-            even[g] = of_a[g].mul_add(a, even[g]);
+            even[g] = of_a[g].mul_add(L::splat(a), even[g]);
         }
     }
     for g in 0..G {
@@ -140,7 +138,7 @@ fn rows_of<L: Lanes, const G: usize>(rows: &[f64], areas: usize, sent: &[L]) -> 
     let (pairs, last) = rows.as_chunks::<2>();
     let (sent, last_sent) = sent[..areas].as_chunks::<2>();
     for ([of_a, of_b], [a, b]) in pairs.iter().zip(sent) {
-        one_turn_at_a_time();
+        one_turn_at_a_time::<L>();
         for g in 0..G {
             even[g] = L::splat(of_a[g]).mul_add(*a, even[g]);
             odd[g] = L::splat(of_b[g]).mul_add(*b, odd[g]);
@@ -157,130 +155,104 @@ fn rows_of<L: Lanes, const G: usize>(rows: &[f64], areas: usize, sent: &[L]) -> 
     even
 }
 
-/// Targets whose sparse sums are formed together: their partial sums are so many independent chains.
-const TOGETHER: usize = 4;
-
 #[inline(always)]
 fn sparse_over_areas<L: Lanes>(s: &Sparse, sent: &[L], first: usize, sums: &mut [L]) {
     let areas = s.areas();
     assert!(sent.len() * L::WIDTH >= areas);
     let targets = first * L::WIDTH..((first + sums.len()) * L::WIDTH).min(areas);
-    let mut put = |target: usize, sum: f64| {
+    // SAFETY: `Sparse` holds only sources that are areas, all of which `sent` covers.
+    let value = move |source: u32| unsafe { sent_by(sent, source as usize) };
+    sparse(s, targets, value, |target, sum| {
         sums[target / L::WIDTH - first].set_lane(target % L::WIDTH, sum);
-    };
-    let mut target = targets.start;
-    while target + TOGETHER <= targets.end {
-        for (k, sum) in sparse_rows::<L, TOGETHER>(s, sent, target)
-            .into_iter()
-            .enumerate()
-        {
-            put(target + k, sum);
-        }
-        target += TOGETHER;
-    }
-    for target in target..targets.end {
-        let [sum] = sparse_rows::<L, 1>(s, sent, target);
-        put(target, sum);
-    }
+    });
 }
 
-/// Sums of `T` neighbouring targets, whose rows are walked side by side.
 #[inline(always)]
-fn sparse_rows<L: Lanes, const T: usize>(s: &Sparse, sent: &[L], target: usize) -> [f64; T] {
-    let mut rows: [[Row<'_>; 2]; T] = [[Row {
-        sources: &[],
-        weights: &[],
-    }; 2]; T];
-    let mut shortest = usize::MAX;
-    for (k, row) in rows.iter_mut().enumerate() {
-        for (parity, row) in row.iter_mut().enumerate() {
-            *row = Row::new(s, 2 * (target + k) + parity);
-            shortest = shortest.min(row.sources.len());
-        }
-    }
-    let mut partial = [[0.0_f64; 2]; T];
-    // Rows follow each other in memory, but walking them side by side hides that from the processor:
-    // it is told what the next group of rows will need.
-    let next = s.rows[2 * (target + T)];
-    let (next_weights, next_sources) = (
-        s.weights.as_ptr().wrapping_add(next),
-        s.sources.as_ptr().wrapping_add(next),
-    );
-    for at in 0..shortest {
-        prefetch(next_weights.wrapping_add(2 * T * at));
-        prefetch(next_sources.wrapping_add(2 * T * at));
-        for k in 0..T {
-            for parity in 0..2 {
-                // SAFETY: `at` is below the length of every row, and `Sparse` holds only sources that
-                // are areas, all of which `sent` covers.
-                unsafe {
-                    let row = rows.get_unchecked(k)[parity];
-                    let w = *row.weights.get_unchecked(at);
-                    let x = sent_by(sent, *row.sources.get_unchecked(at));
-                    partial[k][parity] = w.mul_add(x, partial[k][parity]);
-                }
-            }
-        }
-    }
-    let mut sums = [0.0; T];
-    for k in 0..T {
-        for parity in 0..2 {
-            let row = rows[k][parity];
-            let rest = row.sources[shortest..].iter().zip(&row.weights[shortest..]);
-            for (&j, &w) in rest {
-                // SAFETY: as above.
-                let x = unsafe { sent_by(sent, j) };
-                partial[k][parity] = w.mul_add(x, partial[k][parity]);
-            }
-        }
-        sums[k] = partial[k][0] + partial[k][1];
-    }
-    sums
+fn sparse_over_replicates<L: Lanes>(s: &Sparse, sent: &[L], first: usize, sums: &mut [L]) {
+    assert!(sent.len() >= s.areas());
+    // SAFETY: `Sparse` holds only sources that are areas, all of which `sent` covers.
+    let value = move |source: u32| unsafe { *sent.get_unchecked(source as usize) };
+    sparse(s, first..first + sums.len(), value, |target, sum| {
+        sums[target - first] = sum;
+    });
 }
 
-/// The sources of one parity of a target.
-#[derive(Clone, Copy)]
-struct Row<'a> {
-    sources: &'a [u32],
-    weights: &'a [f64],
-}
-
-impl<'a> Row<'a> {
-    #[inline(always)]
-    fn new(s: &'a Sparse, part: usize) -> Self {
-        let span = s.rows[part]..s.rows[part + 1];
-        Row {
-            sources: &s.sources[span.clone()],
-            weights: &s.weights[span],
+/// Sums of the targets of a span that starts with a group of rows, from the values of sources.
+#[inline(always)]
+fn sparse<X: Lanes>(
+    s: &Sparse,
+    targets: std::ops::Range<usize>,
+    value: impl Fn(u32) -> X + Copy,
+    mut put: impl FnMut(usize, X),
+) {
+    const ABREAST: usize = Sparse::ABREAST;
+    debug_assert!(targets.start.is_multiple_of(Sparse::ROWS));
+    let zero = X::splat(0.0);
+    let groups = targets.start / Sparse::ROWS..(targets.end / Sparse::ROWS).min(s.groups());
+    for group in groups.clone() {
+        let (abreast, first, rest) = s.group(group);
+        let mut partial = [zero; ABREAST];
+        let links = first..first + abreast * ABREAST;
+        let (sources, _) = s.sources[links.clone()].as_chunks::<ABREAST>();
+        let (weights, _) = s.weights[links].as_chunks::<ABREAST>();
+        for (sources, weights) in sources.iter().zip(weights) {
+            prefetch(weights.as_ptr().wrapping_add(AHEAD));
+            prefetch(sources.as_ptr().wrapping_add(AHEAD));
+            for p in 0..ABREAST {
+                // One load a number: gathering them by one instruction takes twice as long.
+                one_turn_at_a_time::<f64>();
+                partial[p] = X::splat(weights[p]).mul_add(value(sources[p]), partial[p]);
+            }
+        }
+        // Copies, so that the partial sums above can stay in registers.
+        let (rows, parts) = (partial, rest);
+        for row in 0..Sparse::ROWS {
+            let even = add_links(s, parts[2 * row].clone(), value, rows[2 * row]);
+            let odd = add_links(s, parts[2 * row + 1].clone(), value, rows[2 * row + 1]);
+            put(group * Sparse::ROWS + row, even + odd);
         }
     }
+    for target in groups.end.max(groups.start) * Sparse::ROWS..targets.end {
+        let part = |p: usize| s.parts[p]..s.parts[p + 1];
+        let even = add_links(s, part(2 * target), value, zero);
+        let odd = add_links(s, part(2 * target + 1), value, zero);
+        put(target, even + odd);
+    }
 }
+
+/// Adds links to a partial sum, one after another.
+#[inline(always)]
+fn add_links<X: Lanes>(
+    s: &Sparse,
+    links: std::ops::Range<usize>,
+    value: impl Fn(u32) -> X + Copy,
+    mut partial: X,
+) -> X {
+    for (&j, &w) in s.sources[links.clone()].iter().zip(&s.weights[links]) {
+        one_turn_at_a_time::<f64>();
+        partial = X::splat(w).mul_add(value(j), partial);
+    }
+    partial
+}
+
+/// Links that memory is asked for ahead of their use: about as far as it takes to come.
+const AHEAD: usize = 512;
 
 /// What an area sends, with lanes over areas.
 ///
 /// # Safety
 /// `sent` covers the area.
 #[inline(always)]
-unsafe fn sent_by<L: Lanes>(sent: &[L], area: u32) -> f64 {
-    let area = area as usize;
-    // SAFETY: the caller's.
-    let cell = unsafe { sent.get_unchecked(area / L::WIDTH) };
-    cell.lane(area % L::WIDTH)
-}
-
-#[inline(always)]
-fn sparse_over_replicates<L: Lanes>(s: &Sparse, sent: &[L], first: usize, sums: &mut [L]) {
-    for (k, sum) in sums.iter_mut().enumerate() {
-        let target = first + k;
-        let mut partial = [L::splat(0.0); 2];
-        for (parity, total) in partial.iter_mut().enumerate() {
-            let part = s.rows[2 * target + parity]..s.rows[2 * target + parity + 1];
-            for (&j, &w) in s.sources[part.clone()].iter().zip(&s.weights[part]) {
-                one_turn_at_a_time();
-                *total = L::splat(w).mul_add(sent[j as usize], *total);
-            }
+unsafe fn sent_by<L: Lanes>(sent: &[L], area: usize) -> f64 {
+    // SAFETY: the caller's; lanes lie in memory as their numbers, and where they hold nothing else
+    // areas follow each other.
+    unsafe {
+        if const { size_of::<L>() == L::WIDTH * size_of::<f64>() } {
+            *sent.as_ptr().cast::<f64>().add(area)
+        } else {
+            sent.get_unchecked(area / L::WIDTH)
+                .lane_unchecked(area % L::WIDTH)
         }
-        *sum = partial[0] + partial[1];
     }
 }
 
