@@ -17,17 +17,23 @@ const TOLERANCE: f64 = 1e-9;
 
 struct Case {
     name: &'static str,
-    /// Shown at the head of the file, and all that is needed to make it.
+    /// Shown at the head of the file with the settings, and all that is needed to make it.
     config: &'static str,
+    /// Stated here so that a change of a model's defaults does not hide.
+    settings: &'static str,
+    /// What is kept.
+    variable: &'static str,
 }
 
-const CASES: [Case; 3] = [
+const CASES: [Case; 4] = [
     Case {
         name: "chaudhuri2015_printed_v1_pulse",
         config: "from: chaudhuri2015
 preset: printed
 stimuli: {pulse: {into: drive_E, areas: [V1], amplitude: 41.8646 Hz, onset: 100 ms, offset: 350 ms}}
 ",
+        settings: CHAUDHURI,
+        variable: "nu_E",
     },
     Case {
         name: "chaudhuri2015_precise_v1_pulse",
@@ -35,17 +41,34 @@ stimuli: {pulse: {into: drive_E, areas: [V1], amplitude: 41.8646 Hz, onset: 100 
 preset: precise
 stimuli: {pulse: {into: drive_E, areas: [V1], amplitude: 40.9227 Hz, onset: 100 ms, offset: 350 ms}}
 ",
+        settings: CHAUDHURI,
+        variable: "nu_E",
     },
     Case {
         name: "chaudhuri2015_nonlinear_v1_pulse",
         config: "from: chaudhuri2015_nonlinear
 stimuli: {pulse: {into: I_E, areas: [V1], amplitude: 200 pA, onset: 100 ms, offset: 350 ms}}
 ",
+        settings: CHAUDHURI,
+        variable: "nu_E",
+    },
+    Case {
+        name: "froudist_walsh2021_distractor",
+        config: "from: froudist_walsh2021
+modulators: {dopamine: {level: 1.5}}
+stimuli:
+  target: {into: I_d1, areas: [V1], amplitude: 100 pA, onset: 1 s, offset: 1399.5 ms}
+  distractor: {into: I_d2, areas: [V1], amplitude: 100 pA, onset: 2 s, offset: 2.4 s}
+",
+        settings: "title: regression
+simulation: {duration: 5 s, dt: 0.5 ms, stepper: euler, order: published}
+record: {variables: [r_E1], every: 100 ms}
+",
+        variable: "r_E1",
     },
 ];
 
-/// Settings of every case: stated here so that a change of a model's defaults does not hide.
-const COMMON: &str = "title: regression
+const CHAUDHURI: &str = "title: regression
 simulation: {duration: 2500 ms, dt: 0.2 ms, stepper: euler, order: published}
 record: {variables: [nu_E], every: 50 ms}
 ";
@@ -57,12 +80,13 @@ fn path(case: &Case) -> PathBuf {
 
 /// The file as this version of the program writes it, and its numbers.
 fn simulate(case: &Case) -> (String, Vec<Vec<f64>>) {
-    let text = format!("{}{COMMON}", case.config);
+    let text = format!("{}{}", case.config, case.settings);
     let experiment = Experiment::new(&text, &[] as &[&str]);
     let plan = experiment.plan();
     let x = record(&plan, &start_state(&plan).unwrap(), 100);
     let mut file = format!(
-        "# nu_E [Hz] of every area, made by isocortex (tests/regression.rs) from this config:\n{}",
+        "# {} [Hz] of every area, made by isocortex (tests/regression.rs) from this config:\n{}",
+        case.variable,
         text.lines()
             .map(|line| format!("#   {line}\n"))
             .collect::<String>()

@@ -380,6 +380,7 @@ pub trait CircuitVisitor {
 registry! {
     chaudhuri2015::Chaudhuri2015,
     chaudhuri2015_nonlinear::Chaudhuri2015Nonlinear,
+    froudist_walsh2021::FroudistWalsh2021,
     wilson_cowan::WilsonCowan,
 }
 

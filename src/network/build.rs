@@ -19,8 +19,9 @@ use crate::rng::Site;
 use crate::spec::node::path_segment;
 use crate::spec::suggest::did_you_mean;
 use crate::spec::{
-    Areas, DelayKind, DelaySpec, ExperimentSpec, Keep, LesionBackground, LinkSpec, Named,
-    NoiseMemory, NoiseSpec, ShuffleKind, Solve, SpecError,
+    Areas, CurveSpec, DelayKind, DelaySpec, ExperimentSpec, Keep, Layers, LesionBackground,
+    LinkSpec, Named, NoiseMemory, NoiseSpec, Normalise, ProjectionSpec, Rows, ShuffleKind, Solve,
+    SpecError,
 };
 use crate::stimulus::Stimulus;
 use crate::units::{Dimension, Quantity, Unit};
@@ -57,14 +58,14 @@ pub(super) fn build(spec: &ExperimentSpec) -> Result<Network, NetworkError> {
     };
 
     if background == LesionBackground::Lesioned || lesions.is_empty() {
-        let mut network = assemble(spec, circuit, lesioned())?;
+        let mut network = assemble(spec, circuit, lesioned(), &intact)?;
         solve_background(spec, &mut network)?;
         return Ok(network);
     }
     // Background currents of the intact network, carried over to the areas that are left.
-    let mut whole = assemble(spec, circuit, Arc::new(intact.clone()))?;
+    let mut whole = assemble(spec, circuit, Arc::new(intact.clone()), &intact)?;
     solve_background(spec, &mut whole)?;
-    let mut network = assemble(spec, circuit, lesioned())?;
+    let mut network = assemble(spec, circuit, lesioned(), &intact)?;
     for (row, area) in kept.iter().enumerate() {
         network
             .parameters
@@ -287,15 +288,19 @@ fn assemble(
     spec: &ExperimentSpec,
     circuit: CircuitKind,
     connectome: Arc<Connectome>,
+    intact: &Connectome,
 ) -> Result<Network, SpecError> {
     let info = circuit.info();
     let n = connectome.areas.len();
-    let scales = scales(spec, info, &connectome)?;
-    let parameters = parameters(spec, info, &connectome, &scales)?;
+    let effects = effects(spec, info, &connectome, intact)?;
+    let parameters = parameters(spec, info, &connectome, &effects)?;
     let projections = spec
         .projections
         .keys()
-        .map(|name| projection(spec, info, &connectome, name, scales.get(name.as_str())))
+        .map(|name| {
+            let scale = effects.scales.get(name.as_str());
+            projection(spec, info, &connectome, intact, name, scale)
+        })
         .collect::<Result<_, _>>()?;
     let mut stimuli = Vec::new();
     for (name, s) in &spec.stimuli {
@@ -373,19 +378,94 @@ fn variable(
         .ok_or_else(|| unknown(spec, path, "variable", name, known))
 }
 
-/// Factor of each area on each scaled parameter or projection: the product of all its gradients.
-fn scales<'a>(
+/// What gradients do to parameters and projections, a value an area.
+#[derive(Default)]
+struct Effects<'a> {
+    /// Product of all factors.
+    scales: BTreeMap<&'a str, Vec<f64>>,
+    /// Sum of all shifts, in the unit of the parameter.
+    adds: BTreeMap<&'a str, Vec<f64>>,
+}
+
+fn finite(spec: &ExperimentSpec, path: &str, value: f64) -> Result<f64, SpecError> {
+    if value.is_finite() {
+        return Ok(value);
+    }
+    let message = format!("not finite: found {value}, expected a finite number");
+    Err(spec.config.error(path, message))
+}
+
+/// A curve as a function; the straight line without one.
+fn curve(
+    spec: &ExperimentSpec,
+    path: &str,
+    curve: Option<CurveSpec>,
+) -> Result<impl Fn(f64) -> f64 + use<>, SpecError> {
+    if let Some(c) = curve {
+        finite(spec, &format!("{path}.midpoint"), c.midpoint)?;
+        finite(spec, &format!("{path}.slope"), c.slope)?;
+    }
+    Ok(move |x: f64| match curve {
+        Some(c) => 1.0 / (1.0 + (-c.slope * (x - c.midpoint)).exp()),
+        None => x,
+    })
+}
+
+/// Effects of all gradients. The range of a map is that of the intact data set: a lesion must not
+/// change the areas that stay.
+fn effects<'a>(
     spec: &'a ExperimentSpec,
     info: &'static CircuitInfo,
     connectome: &Connectome,
-) -> Result<BTreeMap<&'a str, Vec<f64>>, SpecError> {
-    let mut scales: BTreeMap<&str, Vec<f64>> = BTreeMap::new();
+    intact: &Connectome,
+) -> Result<Effects<'a>, SpecError> {
+    let n = connectome.areas.len();
+    let mut levels = BTreeMap::new();
+    for (name, m) in &spec.modulators {
+        let path = format!("modulators.{}", path_segment(name));
+        let level = finite(spec, &format!("{path}.level"), m.level)?;
+        let effect = curve(spec, &format!("{path}.curve"), m.curve)?;
+        levels.insert(name.as_str(), effect(level));
+    }
+    let mut effects = Effects::default();
     for (name, g) in &spec.gradients {
         let path = format!("gradients.{}", path_segment(name));
         let index = gradient_index(spec, connectome, &format!("{path}.map"), &g.map)?;
-        if !g.strength.is_finite() {
-            let message = format!("not finite: found {}, expected a finite number", g.strength);
-            return Err(spec.config.error(&format!("{path}.strength"), message));
+        let strength = finite(spec, &format!("{path}.strength"), g.strength)?;
+        let base = finite(spec, &format!("{path}.base"), g.base)?;
+        let level = match &g.modulator {
+            Some(m) => *levels.get(m.as_str()).ok_or_else(|| {
+                let known = spec.modulators.keys().map(String::as_str);
+                unknown(spec, &format!("{path}.modulator"), "modulator", m, known)
+            })?,
+            None => 1.0,
+        };
+        let map = &connectome.gradients[index].values;
+        let whole = &intact.gradients[index].values;
+        let (least, range) = match g.normalise {
+            Normalise::AsGiven => (0.0, 1.0),
+            Normalise::MinMax => {
+                let least = whole.iter().copied().fold(f64::INFINITY, f64::min);
+                let most = whole.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+                if most <= least {
+                    let message = format!(
+                        "map has no range: found {least} in every area of `{}`, expected at least \
+                         two values to normalise",
+                        g.map
+                    );
+                    return Err(spec.config.error(&format!("{path}.normalise"), message));
+                }
+                (least, most - least)
+            }
+        };
+        let through = curve(spec, &format!("{path}.curve"), g.curve)?;
+        let values: Vec<f64> = map
+            .iter()
+            .map(|x| through((x - least) / range * level))
+            .collect();
+        if g.scales.is_empty() && g.adds.is_empty() {
+            let message = "gradient without effect: expected `scales` or `adds`";
+            return Err(spec.config.error(&path, message.to_owned()));
         }
         for (i, scaled) in g.scales.iter().enumerate() {
             let known = info.parameters.iter().map(|p| p.name);
@@ -400,22 +480,32 @@ fn scales<'a>(
                     known,
                 ));
             }
-            let factors = scales
-                .entry(scaled)
-                .or_insert_with(|| vec![1.0; connectome.areas.len()]);
-            for (factor, h) in factors.iter_mut().zip(&connectome.gradients[index].values) {
-                *factor *= 1.0 + g.strength * h;
+            let factors = effects.scales.entry(scaled).or_insert_with(|| vec![1.0; n]);
+            for (factor, value) in factors.iter_mut().zip(&values) {
+                *factor *= base + strength * value;
+            }
+        }
+        for (added, amount) in &g.adds {
+            let path = format!("{path}.adds.{}", path_segment(added));
+            let Some(k) = info.parameter(added) else {
+                let known = info.parameters.iter().map(|p| p.name);
+                return Err(unknown(spec, &path, "parameter", added, known));
+            };
+            let amount = in_unit(spec, &path, *amount, dimension(info.parameters[k].unit))?;
+            let shifts = effects.adds.entry(added).or_insert_with(|| vec![0.0; n]);
+            for (shift, value) in shifts.iter_mut().zip(&values) {
+                *shift += amount * (strength * value);
             }
         }
     }
-    Ok(scales)
+    Ok(effects)
 }
 
 fn parameters(
     spec: &ExperimentSpec,
     info: &'static CircuitInfo,
     connectome: &Connectome,
-    scales: &BTreeMap<&str, Vec<f64>>,
+    effects: &Effects<'_>,
 ) -> Result<Array2<f64>, SpecError> {
     let known = info.parameters.iter().map(|p| p.name);
     let mut out = Array2::zeros((connectome.areas.len(), info.parameters.len()));
@@ -451,12 +541,12 @@ fn parameters(
             }
         };
         let mut column = out.column_mut(k);
-        match scales.get(p.name) {
-            Some(factors) => column
-                .iter_mut()
-                .zip(factors)
-                .for_each(|(x, f)| *x = value * f),
-            None => column.fill(value),
+        column.fill(value);
+        if let Some(factors) = effects.scales.get(p.name) {
+            column.iter_mut().zip(factors).for_each(|(x, f)| *x *= f);
+        }
+        if let Some(shifts) = effects.adds.get(p.name) {
+            column.iter_mut().zip(shifts).for_each(|(x, d)| *x += d);
         }
         // Every time constant divides: zero or less would make the model meaningless, not fast.
         if k < info.time_constants && value <= 0.0 {
@@ -483,6 +573,7 @@ fn projection(
     spec: &ExperimentSpec,
     info: &'static CircuitInfo,
     connectome: &Connectome,
+    intact: &Connectome,
     name: &str,
     scale: Option<&Vec<f64>>,
 ) -> Result<Projection, SpecError> {
@@ -516,6 +607,7 @@ fn projection(
             }
         }
     };
+    weights = weigh(spec, &path, draft, weights, connectome, intact)?;
     weights = match (draft.keep, hierarchy) {
         (Keep::All, _) => weights,
         (Keep::None, _) => CsMat::zero(weights.shape()),
@@ -532,15 +624,38 @@ fn projection(
     }
     let sent_dimension = dimension(info.variables[sent].unit);
     let mut received = Vec::new();
+    for (area_name, gains) in &draft.areas {
+        for to in gains.keys().filter(|to| !draft.to.contains_key(*to)) {
+            let path = format!(
+                "{path}.areas.{}.{}",
+                path_segment(area_name),
+                path_segment(to)
+            );
+            let known = draft.to.keys().map(String::as_str);
+            return Err(unknown(spec, &path, "input of this projection", to, known));
+        }
+    }
     for (to, q) in &draft.to {
-        let path = format!("{path}.to.{}", path_segment(to));
-        let input = input(spec, info, &path, to)?;
+        let to_path = format!("{path}.to.{}", path_segment(to));
+        let input = input(spec, info, &to_path, to)?;
         let wanted = dimension(info.inputs[input].unit).per(sent_dimension);
-        let gain = in_unit(spec, &path, *q, wanted)?;
-        let gain = match scale {
-            Some(factors) => factors.iter().map(|f| gain * f).collect(),
-            None => vec![gain; connectome.areas.len()],
-        };
+        let gain = in_unit(spec, &to_path, *q, wanted)?;
+        let mut gain = vec![gain; connectome.areas.len()];
+        for (area_name, gains) in &draft.areas {
+            let path = format!("{path}.areas.{}", path_segment(area_name));
+            // One config serves the intact and the lesioned network.
+            if is_lesioned(spec, area_name) {
+                continue;
+            }
+            let a = area(spec, connectome, &path, area_name)?;
+            if let Some(q) = gains.get(to) {
+                gain[a.index()] =
+                    in_unit(spec, &format!("{path}.{}", path_segment(to)), *q, wanted)?;
+            }
+        }
+        if let Some(factors) = scale {
+            gain.iter_mut().zip(factors).for_each(|(x, f)| *x *= f);
+        }
         received.push(Received { input, gain });
     }
     // A link of no weight is no link: neither its delay nor its place may matter.
@@ -564,6 +679,78 @@ fn projection(
         sent,
         received,
     })
+}
+
+/// Weights after power, rows and layers, in this order.
+///
+/// Rows are summed over the intact data set, so that a lesion does not strengthen the links that stay;
+/// of a shuffled matrix, over that matrix.
+fn weigh(
+    spec: &ExperimentSpec,
+    path: &str,
+    draft: &ProjectionSpec,
+    mut weights: CsMat<f64>,
+    connectome: &Connectome,
+    intact: &Connectome,
+) -> Result<CsMat<f64>, SpecError> {
+    if !(draft.power.is_finite() && draft.power > 0.0) {
+        let message = format!("out of range: found {}, expected above 0", draft.power);
+        return Err(spec.config.error(&format!("{path}.power"), message));
+    }
+    let raised = |w: f64| {
+        if draft.power == 1.0 {
+            w
+        } else {
+            w.powf(draft.power)
+        }
+    };
+    weights.data_mut().iter_mut().for_each(|w| *w = raised(*w));
+    let places: Vec<(usize, usize)> = weights.iter().map(|(_, at)| at).collect();
+    if draft.rows == Rows::SumToOne {
+        let mut sums = vec![0.0; connectome.areas.len()];
+        if draft.shuffle.is_some() {
+            for (&w, (i, _)) in &weights {
+                sums[i] += w;
+            }
+        } else {
+            for (&w, (i, _)) in &intact.fln {
+                let name = &intact.areas[i].name;
+                if let Some(row) = connectome.areas.iter().position(|a| a.name == *name) {
+                    sums[row] += raised(w);
+                }
+            }
+        }
+        for (w, &(i, _)) in weights.data_mut().iter_mut().zip(&places) {
+            // A row without weight stays without.
+            if sums[i] > 0.0 {
+                *w /= sums[i];
+            }
+        }
+    }
+    if draft.layers != Layers::All {
+        let path = format!("{path}.layers");
+        let Some(sln) = &connectome.sln else {
+            let message = format!(
+                "no SLN: found none in {}, expected a data set with a table `sln`",
+                connectome.name
+            );
+            return Err(spec.config.error(&path, message));
+        };
+        for (w, &(i, j)) in weights.data_mut().iter_mut().zip(&places) {
+            let Some(&above) = sln.get(i, j) else {
+                let (to, from) = (&connectome.areas[i].name, &connectome.areas[j].name);
+                let message = format!(
+                    "layers of the link {to} <- {from}: found no SLN, expected one for every link"
+                );
+                return Err(spec.config.error(&path, message));
+            };
+            *w *= match draft.layers {
+                Layers::Deep => 1.0 - above,
+                _ => above,
+            };
+        }
+    }
+    Ok(weights)
 }
 
 /// Longest delay, ms: history is kept that long, and no signal of a brain takes longer.

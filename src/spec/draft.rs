@@ -33,6 +33,9 @@ pub struct Draft {
     /// How parameters vary from area to area.
     #[serde(default)]
     pub gradients: Named<GradientDraft>,
+    /// What acts on the whole cortex at one level, through gradients.
+    #[serde(default)]
+    pub modulators: Named<ModulatorDraft>,
     /// Long-range connections.
     #[serde(default)]
     pub projections: Named<ProjectionDraft>,
@@ -109,16 +112,67 @@ pub struct CircuitDraft {
     pub areas: Named<Named<Quantity>>,
 }
 
-/// A factor (1 + strength × map) on parameters and projections of each target area.
+/// What an area map makes of parameters and projections of each target area.
+///
+/// g is the map, normalised, times the modulator, through the curve, as far as they are given. A
+/// scaled parameter is multiplied by base + strength × g; to a shifted one strength × g × amount is added.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct GradientDraft {
     /// Column of the data set's `areas.csv`.
     pub map: String,
-    /// Dimensionless slope (`eta` of Chaudhuri et al. 2015).
+    /// How the map is brought to a common range first.
+    #[serde(default)]
+    pub normalise: NormaliseDraft,
+    /// Modulator whose effect multiplies the map.
+    #[serde(default)]
+    pub modulator: Option<String>,
+    /// Curve through which map × modulator acts; a straight line if absent.
+    #[serde(default)]
+    pub curve: Option<CurveDraft>,
+    /// Factor where g is 0.
+    #[serde(default = "one_f64")]
+    pub base: f64,
+    /// Dimensionless slope (`eta` of Chaudhuri et al. 2015); 0 removes the effect.
     pub strength: f64,
     /// Circuit parameters and projections that are scaled.
+    #[serde(default)]
     pub scales: Vec<String>,
+    /// Circuit parameters that are shifted, each by this much for strength × g = 1.
+    #[serde(default)]
+    pub adds: Named<Quantity>,
+}
+
+/// How a map is brought to a common range.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum NormaliseDraft {
+    /// As the data set gives it.
+    #[default]
+    AsGiven,
+    /// From 0 at the least to 1 at the greatest of all areas, lesioned ones included.
+    MinMax,
+}
+
+/// The sigmoid 1 / (1 + exp(-slope (x - midpoint))).
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CurveDraft {
+    /// Where it is one half.
+    pub midpoint: f64,
+    /// Four times its slope there.
+    pub slope: f64,
+}
+
+/// What acts on the whole cortex at one level, say dopamine.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ModulatorDraft {
+    /// Level, dimensionless.
+    pub level: f64,
+    /// Curve from level to effect, say receptor occupancy; the level itself if absent.
+    #[serde(default)]
+    pub curve: Option<CurveDraft>,
 }
 
 /// A connection matrix that turns a sent variable into received inputs.
@@ -132,6 +186,18 @@ pub struct ProjectionDraft {
     pub from: String,
     /// Inputs received by the target area, each with its gain per unit of weighted sent variable.
     pub to: Named<Quantity>,
+    /// Gains of single target areas: area → input → gain, taken before gradients.
+    #[serde(default)]
+    pub areas: Named<Named<Quantity>>,
+    /// Power to which every weight is raised.
+    #[serde(default = "one_f64")]
+    pub power: f64,
+    /// Whether the rows are normalised, after the power.
+    #[serde(default)]
+    pub rows: RowsDraft,
+    /// Layers that links come from, by which they are weighted, after the rows.
+    #[serde(default)]
+    pub layers: LayersDraft,
     /// Which links are kept.
     #[serde(default)]
     pub keep: KeepDraft,
@@ -182,6 +248,30 @@ pub enum WeightsDraft {
     /// Fraction of labelled neurons, as given (rows do not sum to one).
     #[default]
     Fln,
+}
+
+/// What is done with the rows of a matrix.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RowsDraft {
+    /// Nothing.
+    #[default]
+    AsGiven,
+    /// Every weight is divided by the sum over all sources of its target, lesioned ones included.
+    SumToOne,
+}
+
+/// Layers that links come from.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LayersDraft {
+    /// All.
+    #[default]
+    All,
+    /// Above layer 4: weights times SLN, the feedforward part.
+    Superficial,
+    /// Below layer 4: weights times 1 - SLN, the feedback part.
+    Deep,
 }
 
 /// Which links of a matrix are kept.
@@ -391,6 +481,10 @@ pub struct SimulationDraft {
 
 const fn one() -> u32 {
     1
+}
+
+const fn one_f64() -> f64 {
+    1.0
 }
 
 /// Integrators.

@@ -6,11 +6,13 @@ use super::draft::{
 };
 pub use super::draft::{
     AreasDraft as Areas, CircuitDraft as CircuitSpec, ConnectomeDraft as ConnectomeSpec,
-    DelayDraft as DelaySpec, DelayGrid, DelayKind, GradientDraft as GradientSpec,
-    KeepDraft as Keep, LesionBackground, LesionDraft as LesionSpec, LinkDraft as LinkSpec, Named,
-    OrderKind as Order, PrecisionKind as Precision, ProjectionDraft as ProjectionSpec,
-    ShuffleDraft as ShuffleSpec, ShuffleKind, SolveDraft as Solve, StepperKind as Stepper,
-    TimescaleMethod as Method, WeightsDraft as Weights,
+    CurveDraft as CurveSpec, DelayDraft as DelaySpec, DelayGrid, DelayKind,
+    GradientDraft as GradientSpec, KeepDraft as Keep, LayersDraft as Layers, LesionBackground,
+    LesionDraft as LesionSpec, LinkDraft as LinkSpec, ModulatorDraft as ModulatorSpec, Named,
+    NormaliseDraft as Normalise, OrderKind as Order, PrecisionKind as Precision,
+    ProjectionDraft as ProjectionSpec, RowsDraft as Rows, ShuffleDraft as ShuffleSpec, ShuffleKind,
+    SolveDraft as Solve, StepperKind as Stepper, TimescaleMethod as Method,
+    WeightsDraft as Weights,
 };
 use super::{Config, SpecError};
 use crate::units::{Dimension, Quantity, UnitError};
@@ -30,6 +32,8 @@ pub struct ExperimentSpec {
     pub circuit: CircuitSpec,
     /// Gradients by name.
     pub gradients: Named<GradientSpec>,
+    /// Modulators by name.
+    pub modulators: Named<ModulatorSpec>,
     /// Projections by name.
     pub projections: Named<ProjectionSpec>,
     /// Variable → baseline value.
@@ -280,6 +284,7 @@ pub(super) fn resolve(draft: Draft, config: Config) -> Result<ExperimentSpec, Sp
         connectome: draft.connectome,
         circuit: draft.circuit,
         gradients: draft.gradients,
+        modulators: draft.modulators,
         projections: draft.projections,
         baseline: draft.baseline.state,
         solve: draft.baseline.solve,

@@ -1,0 +1,167 @@
+//! Gradients, modulators and rules of projections, by the numbers that their papers give.
+
+mod common;
+
+use common::Experiment;
+use isocortex::network::Network;
+
+const MODEL: &str = "from: froudist_walsh2021\n";
+
+fn network(sets: &[&str]) -> Network {
+    Experiment::new(MODEL, sets).network
+}
+
+fn area(network: &Network, name: &str) -> usize {
+    let found = network.area_names().iter().position(|a| *a == name);
+    found.unwrap_or_else(|| panic!("no area {name}"))
+}
+
+fn parameter(network: &Network, area_name: &str, name: &str) -> f64 {
+    let k = network.info().parameter(name).unwrap();
+    network.parameters[[area(network, area_name), k]]
+}
+
+/// The area with the greatest of a map.
+fn top(network: &Network, map: &str) -> String {
+    let values = &network.connectome.gradient(map).unwrap().values;
+    let most = (0..values.len()).max_by(|&i, &j| values[i].total_cmp(&values[j]));
+    network.area_names()[most.unwrap()].to_owned()
+}
+
+fn close(found: f64, expected: f64, tolerance: f64) {
+    assert!(
+        (found - expected).abs() <= tolerance,
+        "found {found}, expected {expected}"
+    );
+}
+
+/// The four effects of dopamine where D1 receptors are densest, half of them occupied.
+#[test]
+fn dopamine_has_the_published_effects() {
+    let network = network(&["modulators.dopamine.level=1"]);
+    let densest = top(&network, "d1r_per_neuron");
+    let value = |name| parameter(&network, &densest, name);
+    close(value("n"), 1.4905, 1e-4);
+    close(value("g_EPV"), -200.5, 1e-9);
+    close(value("g_dSST"), -100.0, 1e-9);
+    close(value("g_M"), -500.0 * 0.00739, 5e-3);
+    // V1 has the fewest receptors of all: nothing but the foot of the sigmoids.
+    close(parameter(&network, "V1", "g_EPV"), -400.0, 1e-9);
+    close(parameter(&network, "V1", "g_dSST"), -90.0, 1e-9);
+}
+
+#[test]
+fn each_effect_of_dopamine_can_be_removed_alone() {
+    let off = "gradients.pv_inhibition.strength=0";
+    let (with, without) = (network(&[]), network(&[off]));
+    let densest = top(&with, "d1r_per_neuron");
+    assert!(parameter(&with, &densest, "g_EPV") > -150.0);
+    close(parameter(&without, &densest, "g_EPV"), -400.0, 0.0);
+    for name in ["n", "g_dSST", "g_M"] {
+        let kept = parameter(&with, &densest, name);
+        close(parameter(&without, &densest, name), kept, 0.0);
+    }
+    let gone = network(&["gradients.nmda=null"]);
+    close(parameter(&gone, &densest, "n"), 1.0, 0.0);
+}
+
+#[test]
+fn excitation_grows_with_spines_from_0_45_to_1() {
+    let network = network(&[]);
+    let w = network.info().parameter("w_EE").unwrap();
+    let column = network.parameters.column(w);
+    let least = column.iter().copied().fold(f64::INFINITY, f64::min);
+    let most = column.iter().copied().fold(0.0, f64::max);
+    close(least, 180.0 * 0.45, 1e-12);
+    close(most, 180.0, 1e-12);
+}
+
+/// Superficial and deep parts of the normalised rows add up to one, and the frontal eye field has its own
+/// targets.
+#[test]
+fn rows_are_normalised_and_split_by_layer() {
+    let network = network(&[]);
+    let of = |name: &str| {
+        let found = network.projections.iter().find(|p| p.name == name);
+        found.unwrap_or_else(|| panic!("no projection {name}"))
+    };
+    let (up, down) = (of("feedforward_nmda_1"), of("feedback_nmda_1"));
+    let sum = |row: usize| {
+        let part = |p: &isocortex::coupling::Projection| -> f64 {
+            p.weights.outer_view(row).unwrap().data().iter().sum()
+        };
+        (part(up), part(down))
+    };
+    for row in 0..network.n_areas() {
+        let (above, below) = sum(row);
+        close(above + below, 1.0, 1e-12);
+        assert!(above > 0.0 && below > 0.0);
+    }
+    let input = network.info().input("I_VIP1").unwrap();
+    let received = down.received.iter().find(|r| r.input == input).unwrap();
+    let ratio = |name: &str| {
+        let a = area(&network, name);
+        let factor = parameter(&network, name, "w_VIPE") / 58.0 * parameter(&network, name, "n");
+        received.gain[a] / factor
+    };
+    close(ratio("8m"), 2240.0 * 0.7 * 0.9, 1e-9);
+    close(ratio("8l"), 2240.0 * 0.7 * 0.9, 1e-9);
+    close(ratio("46d"), 2240.0 * 0.47 * 0.9, 1e-9);
+}
+
+/// A lesion takes away links; it changes neither the gradients nor the weights of the links that stay.
+#[test]
+fn lesions_do_not_retune_what_stays() {
+    // OPRO has the greatest hierarchy, 24c the greatest spine count: maps would stretch without them.
+    let (whole, lesioned) = (
+        network(&[]),
+        network(&["lesions={areas: [24c, OPRO, 8m, V1]}"]),
+    );
+    assert_eq!(lesioned.n_areas(), whole.n_areas() - 4);
+    for name in lesioned.area_names() {
+        let (new, old) = (area(&lesioned, name), area(&whole, name));
+        assert_eq!(lesioned.parameters.row(new), whole.parameters.row(old));
+        for (p, q) in lesioned.projections.iter().zip(&whole.projections) {
+            for source in lesioned.area_names() {
+                let at = (area(&lesioned, source), area(&whole, source));
+                let (w, v) = (p.weights.get(new, at.0), q.weights.get(old, at.1));
+                close(*w.unwrap_or(&0.0), *v.unwrap_or(&0.0), 1e-15);
+            }
+        }
+    }
+}
+
+#[test]
+fn what_does_not_fit_is_refused_with_its_place() {
+    for (set, message) in [
+        (
+            "gradients.nmda.modulator=dopamin",
+            "unknown modulator: found `dopamin`",
+        ),
+        ("gradients.nmda.map=d1r", "unknown gradient: found `d1r`"),
+        ("gradients.nmda.scales=[]", "gradient without effect"),
+        ("gradients.pv_inhibition.adds={g_EPV: 3 Hz}", "g_EPV"),
+        (
+            "gradients.pv_inhibition.adds={g_XY: 3 pA}",
+            "unknown parameter: found `g_XY`",
+        ),
+        ("modulators.dopamine.level=.nan", "not finite"),
+        (
+            "projections.feedback_nmda_1.power=0",
+            "out of range: found 0",
+        ),
+        (
+            "projections.feedback_nmda_1.areas={8m: {I_d1: 3 pA}}",
+            "unknown input of this projection",
+        ),
+        ("projections.feedback_nmda_1.areas={8n: {I_PV: 3 pA}}", "8n"),
+        (
+            "projections.feedback_nmda_1.shuffle={what: topology, seed: 1}",
+            "found no SLN, expected one for every link",
+        ),
+    ] {
+        let spec = isocortex::spec::from_text("test", MODEL, &[set.to_owned()]).unwrap();
+        let error = Network::build(&spec).unwrap_err().to_string();
+        assert!(error.contains(message), "{set}: {error}");
+    }
+}
