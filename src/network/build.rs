@@ -625,7 +625,7 @@ fn projection(
     let sent_dimension = dimension(info.variables[sent].unit);
     let mut received = Vec::new();
     for (area_name, gains) in &draft.areas {
-        for to in gains.keys().filter(|to| !draft.to.contains_key(*to)) {
+        if let Some(to) = gains.keys().find(|to| !draft.to.contains_key(*to)) {
             let path = format!(
                 "{path}.areas.{}.{}",
                 path_segment(area_name),
