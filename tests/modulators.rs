@@ -145,7 +145,6 @@ fn what_does_not_fit_is_refused_with_its_place() {
             "gradients.pv_inhibition.adds={g_XY: 3 pA}",
             "unknown parameter: found `g_XY`",
         ),
-        ("modulators.dopamine.level=.nan", "not finite"),
         (
             "projections.feedback_nmda_1.power=0",
             "out of range: found 0",
