@@ -5,7 +5,7 @@ mod common;
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 
-use common::{Experiment, all_lanes, quantity};
+use common::{Experiment, all_lanes, delay_sets, quantity};
 use isocortex::circuit::CIRCUITS;
 use isocortex::stepper::linear::start_state;
 use isocortex::stepper::{Samples, Simulation};
@@ -93,14 +93,15 @@ fn a_step_allocates_nothing() {
             sets.push(source("white", "bin"));
             sets.push(source("ornstein_uhlenbeck", "tau"));
             let text = format!("title: allocation\nfrom: {}\n", info.name);
-            let delay = "projections.long_range.delay={kind: distance, velocity: 3.5 m/s}";
+            let model = Experiment::new(&text, &[] as &[&str]);
             for (axis, width) in all_lanes() {
                 // Delays that look ahead in blocks, and shorter ones that cannot.
-                for latency in ["none", "0 ms", "2 ms"] {
+                for (k, latency) in ["none", "0 ms", "2 ms"].into_iter().enumerate() {
                     let mut sets = sets.clone();
                     if latency != "none" {
-                        sets.push(delay.to_owned());
-                        sets.push(format!("projections.long_range.delay.latency={latency}"));
+                        let delay =
+                            format!("{{kind: distance, velocity: 3.5 m/s, latency: {latency}}}");
+                        sets.extend(delay_sets(&model, &delay, 2 * (k - 1)));
                     }
                     let experiment = Experiment::new(&text, &sets);
                     let plan = experiment.plan_with(axis, width);

@@ -5,9 +5,12 @@
 
 mod common;
 
-use common::{Experiment, all_lanes, assert_same_bits, inline_connectome, quantity, record};
+use common::{
+    Experiment, all_lanes, assert_same_bits, delay_sets, inline_connectome, quantity, record,
+};
 use isocortex::circuit::{CIRCUITS, CircuitKind};
 use isocortex::plan::{Axis, Matrix, Plan};
+use isocortex::spec::Layers;
 use ndarray::s;
 
 /// Stepper, order of updates.
@@ -148,11 +151,12 @@ fn delays() {
         (Axis::Replicates, 8),
     ];
     for &circuit in CIRCUITS {
+        let model = Experiment::new(&config(circuit, false), &[] as &[&str]);
         for (stepper, order) in SCHEMES {
-            for delay in DELAYS {
+            for (k, delay) in DELAYS.into_iter().enumerate() {
                 for grid in ["rounded", "interpolated"] {
                     let mut sets = scheme_sets(stepper, order);
-                    sets.push(format!("projections.long_range.delay={delay}"));
+                    sets.extend(delay_sets(&model, delay, k));
                     sets.push(format!("simulation.delays={grid}"));
                     let experiment = Experiment::new(&config(circuit, true), &sets);
                     let what = format!(
@@ -216,6 +220,10 @@ fn changed_networks() {
                 changes.push(vec![format!("{key}.keep={keep}")]);
             }
             for what in ["strengths", "topology"] {
+                // Links that a shuffle makes have no SLN.
+                if what == "topology" && plain.spec.projections[name].layers != Layers::All {
+                    continue;
+                }
                 changes.push(vec![format!("{key}.shuffle={{what: {what}, seed: 5}}")]);
             }
         }
@@ -294,7 +302,11 @@ fn sparse_matrices() {
         for (stepper, order) in SCHEMES {
             let mut sets = scheme_sets(stepper, order);
             sets.push(format!("connectome={connectome}"));
-            sets.push("simulation.duration=5 ms".to_owned());
+            // A network typed in place has no SLN, nor the areas that a model may name.
+            for name in model.spec.projections.keys() {
+                sets.push(format!("projections.{name}.layers=all"));
+                sets.push(format!("projections.{name}.areas=null"));
+            }
             sets.push("simulation.replicates=2".to_owned());
             let experiment = Experiment::new(&config(circuit, true), &sets);
             let plan = experiment.plan();

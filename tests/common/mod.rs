@@ -71,6 +71,24 @@ pub fn all_lanes() -> impl Iterator<Item = (Axis, usize)> {
     [Axis::Replicates, Axis::Areas].into_iter().flat_map(widths)
 }
 
+/// Overrides that delay every projection of a model: by distance if its data set has distances, else
+/// by constants that differ from projection to projection. `k` chooses among the latter.
+pub fn delay_sets(model: &Experiment, by_distance: &str, k: usize) -> Vec<String> {
+    let projections = model.spec.projections.keys().enumerate();
+    let of = |(n, name): (usize, &String)| {
+        let delay = match model.network.connectome.distance_mm {
+            Some(_) => by_distance.to_owned(),
+            // From none to several steps, on the grid and off it.
+            None => format!(
+                "{{kind: constant, value: {:.2} ms}}",
+                k as f64 * 0.9 + n as f64 * 0.33
+            ),
+        };
+        format!("projections.{name}.delay={delay}")
+    };
+    projections.map(of).collect()
+}
+
 /// Runs all blocks with room for `capacity` samples at a time: [replicate, sample, area, variable],
 /// areas and variables as recorded.
 pub fn record(plan: &Plan, start: &[f64], capacity: usize) -> Array4<f64> {
