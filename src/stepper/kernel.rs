@@ -1227,11 +1227,14 @@ impl<'a, C: LocalCircuit, L: NoisyLanes, const SHARED: bool> Run<'a, C, L, SHARE
             && (C::INFO.published_order.len() > 1 || algebraic)
     }
 
+    /// Whether bursts are compiled. One number at a time gains nothing from them, and a circuit that
+    /// sends several variables has more projections than the one that they know.
+    const HAS_BURSTS: bool = L::WIDTH > 1 && C::INFO.sent.len() == 1;
+
     /// Whether steps may be taken several at a time.
     fn may_burst(&self) -> bool {
         let c = self.c;
-        // One number at a time gains nothing from it.
-        L::WIDTH > 1
+        Self::HAS_BURSTS
             && c.one.is_some()
             && self.plan.stepper == Stepper::Euler
             && !self.in_published_order()
@@ -1274,7 +1277,7 @@ impl<'a, C: LocalCircuit, L: NoisyLanes, const SHARED: bool> Run<'a, C, L, SHARE
                 run_burst::<C, L, SHARED, { $noise }>(c.isa, c, turns, x, sums, sent)
             };
         }
-        if const { L::WIDTH > 1 } {
+        if const { Self::HAS_BURSTS } {
             match (c.noise_in_inputs, c.noise_in_slopes) {
                 (false, false) => with_noise!(NOWHERE),
                 (false, true) => with_noise!(IN_SLOPES),
