@@ -155,8 +155,7 @@ impl LocalCircuit for FroudistWalsh2021 {
         let nmda = (one - p.f_AMPA) * p.n;
         let X_1 = nmda * x.N_E1 + p.f_AMPA * x.A_E1;
         let X_2 = nmda * x.N_E2 + p.f_AMPA * x.A_E2;
-        let X_PV =
-            (one - p.f_AMPA_PV) * p.n * (x.N_E1 + x.N_E2) + p.f_AMPA_PV * (x.A_E1 + x.A_E2);
+        let X_PV = (one - p.f_AMPA_PV) * p.n * (x.N_E1 + x.N_E2) + p.f_AMPA_PV * (x.A_E1 + x.A_E2);
 
         let I_sd1 = dendrite(p, p.I_0d + i.I_d1, p.g_dSST * x.D_SST1);
         let I_sd2 = dendrite(p, p.I_0d + i.I_d2, p.g_dSST * x.D_SST2);
@@ -211,7 +210,12 @@ impl LocalCircuit for FroudistWalsh2021 {
     }
 
     fn leak<L: Lanes>(p: &Parameters<L>) -> Variables<L> {
-        let (r, G, D, a) = (p.tau_r.rate(), p.tau_GABA.rate(), p.tau_D.rate(), p.tau_a.rate());
+        let (r, G, D, a) = (
+            p.tau_r.rate(),
+            p.tau_GABA.rate(),
+            p.tau_D.rate(),
+            p.tau_a.rate(),
+        );
         let (N, A) = (p.tau_NMDA.rate(), p.tau_AMPA.rate());
         Variables {
             r_E1: r,
