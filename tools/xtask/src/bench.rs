@@ -270,16 +270,17 @@ impl Peer {
 /// Builds `benches/workloads.rs` and gives the path of the program.
 pub fn build_workloads(ws: &Workspace, setup: &Setup) -> Result<PathBuf, String> {
     let mut build = ws.cargo();
-    build.args(["bench", "--bench", "workloads", "--no-run"]);
+    // Of the release profile, as everything else is built: the library is not compiled once more.
+    build.args(["build", "--release", "--bench", "workloads"]);
     build.args(["--message-format", "json"]);
     setup.apply(&mut build);
     let out = build
         .stderr(Stdio::inherit())
         .output()
-        .map_err(|error| format!("cargo bench did not start: {error}"))?;
+        .map_err(|error| format!("cargo build did not start: {error}"))?;
     let said = String::from_utf8_lossy(&out.stdout);
     executable(&said, "workloads")
-        .ok_or_else(|| "cargo bench: found no executable, expected that of workloads".to_owned())
+        .ok_or_else(|| "cargo build: found no executable, expected that of workloads".to_owned())
 }
 
 /// The program of a target among cargo's messages, which name others too, in any order.
