@@ -45,13 +45,15 @@ fn described() -> Option<String> {
     ])
 }
 
-/// Writes a list of every `configs/*/*.yaml`, models first, for `spec::bundled` to include.
+/// Writes a list of every `configs/*/*.yaml`, models first, for `spec::bundled` to include; designs
+/// of predictions are not experiments, and `prediction` lists them.
 fn configs() {
     println!("cargo::rerun-if-changed=configs");
     let root = PathBuf::from(std::env::var("CARGO_MANIFEST_DIR").expect("cargo sets it"));
     let mut paths = Vec::new();
-    for folder in entries(&root.join("configs")) {
-        for file in entries(&folder) {
+    let folders = entries(&root.join("configs"));
+    for folder in folders.iter().filter(|f| !f.ends_with("predictions")) {
+        for file in entries(folder) {
             if file.extension().is_some_and(|e| e == "yaml") {
                 let path = file.strip_prefix(&root).expect("it lies below the root");
                 paths.push(path.to_string_lossy().replace('\\', "/"));

@@ -43,6 +43,7 @@ pub mod lanes;
 pub mod network;
 pub mod noise;
 pub mod plan;
+pub mod prediction;
 pub mod record;
 pub mod reference;
 pub mod rng;

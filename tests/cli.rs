@@ -1457,6 +1457,87 @@ fn area_names_typed_in_place_stay_as_typed() {
 
 // -------------------------------------------------------------------------------------- looking
 
+/// A control with noise, one perturbation that does nothing and one that does something.
+const DESIGN: &str = "
+title: test
+experiment: chaudhuri2015_v1_pulse
+set:
+  - simulation.duration=100 ms
+  - simulation.replicates=6
+  - stimuli.pulse.onset=10 ms
+  - stimuli.pulse.offset=50 ms
+  - analysis.timescales=~
+  - 'noise.n={kind: white, into: drive_E, areas: all, sd: 0.1 Hz, bin: 0.2 ms}'
+readouts:
+  early: {variable: nu_E, areas: [V1, V2, V4], from: 20 ms, to: 50 ms}
+perturbations:
+  nothing: {set: [title=other], refuted_if: anything changes}
+  lesion: {set: ['lesions.areas=[{each}]'], each: [V2, 2], refuted_if: V1 and V4 do not care}
+";
+
+#[test]
+fn predictions_are_differences_under_the_same_noise() {
+    let folder = folder();
+    fs::write(folder.path().join("design.yaml"), DESIGN).unwrap();
+    let out = done(
+        folder.path(),
+        &["predict", "design.yaml", "-o", "t.csv", "--json"],
+    );
+    let json: serde_json::Value = serde_json::from_str(&out).unwrap();
+    let rows = json["predictions"].as_array().unwrap();
+    let number = |row: usize, key: &str| rows[row][key].as_f64().unwrap();
+    let name = |r: &serde_json::Value| format!("{} {}", r["perturbation"], r["level"]);
+    let found: Vec<String> = rows.iter().map(name).collect();
+    let expected = [r#""lesion" "V2""#, r#""lesion" "2""#, r#""nothing" """#];
+    assert_eq!(found, expected);
+    // The same seed and addresses: not a bit of difference.
+    assert_eq!(number(2, "difference"), 0.0);
+    assert_eq!(number(2, "p"), 1.0);
+    // V2 answers less than V1, so a mean without it is higher, in each of the six replicates.
+    assert!(number(0, "difference") > 1.0);
+    assert_eq!(number(0, "p"), 2.0 / 64.0);
+    let (low, high) = (&rows[0]["interval"][0], &rows[0]["interval"][1]);
+    assert!(low.as_f64().unwrap() < number(0, "difference"));
+    assert!(high.as_f64().unwrap() > number(0, "difference"));
+    let table = fs::read_to_string(folder.path().join("t.csv")).unwrap();
+    assert_eq!(table.lines().count(), 4);
+    let threads = ["predict", "design.yaml", "--json", "--threads", "1"];
+    assert_eq!(
+        done(folder.path(), &threads),
+        out,
+        "threads change a result"
+    );
+}
+
+#[test]
+fn faulty_designs_are_refused_before_anything_runs() {
+    let folder = folder();
+    let cases = [
+        ("[V2, 2]", "[V2, V99]", "V99"),
+        ("[V1, V2, V4]", "[V99]", "`V99`"),
+        ("variable: nu_E", "variable: nu_X", "`nu_X`"),
+        ("to: 50 ms", "to: 500 ms", "window"),
+        ("to: 50 ms", "to: 50 mV", "mV"),
+        ("to: 50 ms", "until: 50 ms", "until"),
+        ("replicates=6", "replicates=0", "replicates"),
+        (
+            "lesions.areas=[{each}]",
+            "lesions.areas=[V4]",
+            "levels that change nothing",
+        ),
+        ("chaudhuri2015_v1_pulse", "chaudhuri2015_pulse", "mean"),
+    ];
+    for (from, to, words) in cases {
+        assert!(DESIGN.contains(from), "{from}");
+        fs::write(folder.path().join("design.yaml"), DESIGN.replace(from, to)).unwrap();
+        let said = say(program(folder.path()).args(["predict", "design.yaml", "-o", "t.csv"]));
+        refused(&said, &[words]);
+        assert_eq!(names(folder.path()), ["design.yaml"]);
+    }
+    let said = say(program(folder.path()).args(["predict", "froudist_walsh2012"]));
+    refused(&said, &["mean `froudist_walsh2021`?"]);
+}
+
 #[test]
 fn looking_commands_show_what_there_is() {
     let folder = folder();
@@ -1469,7 +1550,15 @@ fn looking_commands_show_what_there_is() {
     shows(&["--version"], &["isocortex"]);
     shows(
         &["--help"],
-        &["run", "reproduce", "rerun", "check", "timescales", "data"],
+        &[
+            "run",
+            "reproduce",
+            "predict",
+            "rerun",
+            "check",
+            "timescales",
+            "data",
+        ],
     );
     shows(&["data", "list"], &["macaque-markov29", "macaque-markov40"]);
     shows(

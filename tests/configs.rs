@@ -3,10 +3,12 @@
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
 
 use isocortex::connectome::{self, Source};
 use isocortex::network::Network;
 use isocortex::plan::{Execution, Plan};
+use isocortex::prediction;
 use isocortex::spec::{self, bundled};
 use isocortex::units::{Quantity, Unit};
 use proptest::prelude::*;
@@ -36,7 +38,9 @@ fn files(folder: &str, extension: &str) -> BTreeSet<String> {
 #[test]
 fn every_config_of_the_folder_is_bundled_under_a_name_of_its_own() {
     let listed: BTreeSet<String> = bundled::CONFIGS.iter().map(|c| c.path.into()).collect();
-    assert_eq!(listed, files("configs", "yaml"));
+    let mut experiments = files("configs", "yaml");
+    experiments.retain(|path| !path.starts_with("configs/predictions/"));
+    assert_eq!(listed, experiments);
     assert_eq!(
         listed.len(),
         bundled::CONFIGS.len(),
@@ -69,6 +73,22 @@ fn every_config_loads_builds_and_compiles() {
         // The file on disk and the text in the binary are the same experiment.
         let on_disk = spec::load(root().join(path).to_str().unwrap(), &[]).unwrap();
         assert_eq!(on_disk.config.digest(), spec.config.digest(), "{path}");
+    }
+}
+
+#[test]
+fn every_design_of_the_folder_is_bundled_and_compiles() {
+    let listed: BTreeSet<String> = prediction::bundled()
+        .iter()
+        .map(|(name, _)| format!("configs/predictions/{name}.yaml"))
+        .collect();
+    assert_eq!(listed, files("configs/predictions", "yaml"));
+    for (name, text) in prediction::bundled() {
+        let (config, design) = prediction::load(name, text).unwrap();
+        // Everything is built before anything runs, and a raised flag stops the first run.
+        let stop = AtomicBool::new(true);
+        let found = prediction::predict(&config, &design, &[], 1, &stop, |_, _| {});
+        assert!(found.unwrap_err().is_interrupted(), "{name}");
     }
 }
 

@@ -8,6 +8,7 @@ mod data;
 mod figure;
 mod inspect;
 mod memory;
+mod predict;
 mod reproduce;
 mod results;
 mod run;
@@ -41,6 +42,8 @@ enum Command {
     Run(run::RunArgs),
     /// Run what a paper's targets need and print a scorecard
     Reproduce(reproduce::ReproduceArgs),
+    /// Run perturbations against the control with the same noise and print what changes
+    Predict(predict::PredictArgs),
     /// Repeat a result file from the config inside it and compare bit for bit
     Rerun(run::RerunArgs),
     /// Check a config and its data without running it
@@ -150,6 +153,7 @@ pub fn main() -> ExitCode {
     let outcome = match cli.command {
         Command::Run(args) => run::run(&args),
         Command::Reproduce(args) => reproduce::reproduce(&args),
+        Command::Predict(args) => predict::predict(&args),
         Command::Rerun(args) => run::rerun(&args),
         Command::Check(args) => inspect::check(&args),
         Command::Plan(args) => inspect::plan(&args),

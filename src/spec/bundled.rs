@@ -9,7 +9,7 @@ pub struct BundledConfig {
     pub text: &'static str,
 }
 
-/// Every file `configs/*/*.yaml`, models first; the build lists them.
+/// Every model and experiment `configs/*/*.yaml`, models first; the build lists them.
 pub const CONFIGS: &[BundledConfig] = include!(concat!(env!("OUT_DIR"), "/configs.rs"));
 
 impl BundledConfig {

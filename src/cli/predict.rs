@@ -1,0 +1,174 @@
+//! `predict`: perturbations against the control with the same noise.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::Args;
+
+use super::show::{self, Bar, aligned, number, table};
+use super::{Failure, cores, parse_threads, stop_flag};
+use crate::engine::{EngineError, Progress};
+use crate::prediction::{self, Row};
+use crate::spec::suggest::did_you_mean;
+
+#[derive(Debug, Args)]
+pub(super) struct PredictArgs {
+    /// Design (`froudist_walsh2021`), or a file of your own
+    design: String,
+    /// Override any key of control and perturbations alike, as in `run`
+    #[arg(long = "set", value_name = "PATH=VALUE")]
+    sets: Vec<String>,
+    /// Write the table as CSV, too
+    #[arg(short, long, value_name = "FILE")]
+    output: Option<PathBuf>,
+    /// Print JSON instead of a table
+    #[arg(long)]
+    json: bool,
+    /// Worker threads; all cores if absent
+    #[arg(long, value_name = "N", value_parser = parse_threads)]
+    threads: Option<usize>,
+}
+
+pub(super) fn predict(args: &PredictArgs) -> Result<ExitCode, Failure> {
+    let bundled = prediction::bundled();
+    let text = if Path::new(&args.design).is_file() {
+        std::fs::read_to_string(&args.design)
+            .map_err(|e| format!("cannot read {}: {e}", args.design))?
+    } else if let Some((_, text)) = bundled.iter().find(|(name, _)| *name == args.design) {
+        (*text).to_owned()
+    } else {
+        let known: Vec<&str> = bundled.iter().map(|(name, _)| *name).collect();
+        let hint = did_you_mean(&args.design, known.iter().copied());
+        return Err(format!(
+            "no such design: found neither a file nor a design called `{}`, designs are {}{hint}",
+            args.design,
+            known.join(", ")
+        )
+        .into());
+    };
+    let (config, design) = prediction::load(&args.design, &text)?;
+    let stop = stop_flag()?;
+    let bar = Bar::new(args.json, &design.title);
+    let threads = args.threads.unwrap_or_else(cores);
+    let rows = prediction::predict(
+        &config,
+        &design,
+        &args.sets,
+        threads,
+        &stop,
+        |done, total| {
+            bar.samples(done as u64, total as u64);
+        },
+    );
+    bar.finish();
+    let rows = rows.map_err(|e| match e.is_interrupted() {
+        true => Failure::from(EngineError::Interrupted),
+        false => Failure::from(e),
+    })?;
+    if let Some(path) = &args.output {
+        write(&rows, path)?;
+    }
+    if args.json {
+        let json = serde_json::json!({
+            "title": design.title,
+            "isocortex": crate::record::VERSION,
+            "commit": crate::record::COMMIT,
+            "predictions": rows,
+        });
+        show::print(&serde_json::to_string_pretty(&json)?)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    show::print(&text_table(&design.title, &rows))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn text_table(title: &str, rows: &[Row]) -> String {
+    let header = [
+        "perturbation",
+        "level",
+        "readout",
+        "unit",
+        "control",
+        "perturbed",
+        "change",
+        "95 %",
+        "p",
+    ];
+    let numeric = [false, false, false, false, true, true, true, true, true];
+    let mut out = table(&header, &numeric);
+    let optional = |x: Option<f64>| x.map_or("–".to_owned(), number);
+    for r in rows {
+        let interval = match r.interval {
+            Some((low, high)) => format!("{} to {}", number(low), number(high)),
+            None => "–".to_owned(),
+        };
+        let cells = [
+            r.perturbation.clone(),
+            r.level.clone(),
+            r.readout.clone(),
+            r.unit.clone(),
+            number(r.control),
+            number(r.perturbed),
+            number(r.difference),
+            interval,
+            optional(r.p),
+        ];
+        out.add_row(cells.into_iter().zip(numeric).map(|(c, n)| aligned(c, n)));
+    }
+    let mut text = format!("{title}\n\n{out}\n\n");
+    text += "control and perturbation have the same noise; p by sign flips over replicates, \
+             corrected over all lines (max-T)\n\n";
+    let mut last = "";
+    for r in rows.iter().filter(|r| !r.refuted_if.is_empty()) {
+        if r.perturbation != last {
+            text += &format!("{}: refuted if {}\n", r.perturbation, r.refuted_if);
+            last = &r.perturbation;
+        }
+    }
+    text
+}
+
+/// A CSV that appears when it is complete.
+fn write(rows: &[Row], path: &Path) -> Result<(), Failure> {
+    let folder = match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    };
+    std::fs::create_dir_all(folder).map_err(|e| format!("cannot write {}: {e}", path.display()))?;
+    let file = tempfile::NamedTempFile::new_in(folder)
+        .map_err(|e| format!("cannot write {}: {e}", path.display()))?;
+    let mut csv = csv::Writer::from_writer(file);
+    csv.write_record([
+        "perturbation",
+        "level",
+        "readout",
+        "unit",
+        "control",
+        "perturbed",
+        "difference",
+        "low",
+        "high",
+        "p",
+        "refuted_if",
+    ])?;
+    let optional = |x: Option<f64>| x.map_or(String::new(), |x| x.to_string());
+    for r in rows {
+        csv.write_record([
+            r.perturbation.clone(),
+            r.level.clone(),
+            r.readout.clone(),
+            r.unit.clone(),
+            r.control.to_string(),
+            r.perturbed.to_string(),
+            r.difference.to_string(),
+            optional(r.interval.map(|i| i.0)),
+            optional(r.interval.map(|i| i.1)),
+            optional(r.p),
+            r.refuted_if.clone(),
+        ])?;
+    }
+    let file = csv.into_inner().map_err(|e| e.into_error())?;
+    file.persist(path)
+        .map_err(|e| format!("cannot write {}: {e}", path.display()))?;
+    Ok(())
+}
