@@ -12,6 +12,7 @@
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
+use super::replace;
 use canvas::{AXIS, Anchor, Fonts, GREY, INK, PNG_SCALE, Picture, Point};
 use canvas::{RULE, Rgb, Shape, Text, WIDTH};
 use labels::{DOT, LABEL_SIZE, Rect, place_labels};
@@ -182,19 +183,6 @@ pub fn write(data: &FigureData, stem: &Path) -> Result<Written, FigureError> {
         })?;
     }
     Ok(written)
-}
-
-/// Puts a whole file in place, or leaves what was there: a full disk gives no half of a picture.
-fn replace(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
-    let mut name = path.as_os_str().to_owned();
-    name.push(".partial");
-    let partial = PathBuf::from(name);
-    let done = std::fs::write(&partial, bytes).and_then(|()| std::fs::rename(&partial, path));
-    if done.is_err() {
-        // If it cannot be removed, the next figure overwrites it.
-        let _ = std::fs::remove_file(&partial);
-    }
-    done
 }
 
 /// The figure as SVG text.

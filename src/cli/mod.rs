@@ -15,7 +15,7 @@ mod run;
 mod show;
 
 use std::io::{IsTerminal, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -24,6 +24,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::engine::EngineError;
 use crate::plan::{Axis, Execution, WIDTHS};
+use crate::spec::suggest::did_you_mean;
 
 /// Whole-cortex connectome simulator.
 #[derive(Debug, Parser)]
@@ -216,6 +217,42 @@ fn stop_flag() -> Result<Arc<AtomicBool>, Failure> {
         signal_hook::flag::register(signal, Arc::clone(&flag))?;
     }
     Ok(flag)
+}
+
+/// The text of a file of one's own, else of a bundled one; `none` and `kind` are words of the
+/// message if there is neither.
+fn own_or_bundled(
+    name: &str,
+    bundled: &[(&str, &str)],
+    none: &str,
+    kind: &str,
+) -> Result<String, Failure> {
+    if Path::new(name).is_file() {
+        return Ok(std::fs::read_to_string(name).map_err(|e| format!("cannot read {name}: {e}"))?);
+    }
+    if let Some((_, text)) = bundled.iter().find(|(known, _)| *known == name) {
+        return Ok((*text).to_owned());
+    }
+    let known: Vec<&str> = bundled.iter().map(|(name, _)| *name).collect();
+    let hint = did_you_mean(name, known.iter().copied());
+    Err(format!(
+        "no such {none}: found neither a file nor a {kind} called `{name}`, {kind}s are {}{hint}",
+        known.join(", ")
+    )
+    .into())
+}
+
+/// Puts a whole file in place, or leaves what was there: a full disk gives no half of a file.
+fn replace(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".partial");
+    let partial = PathBuf::from(name);
+    let done = std::fs::write(&partial, bytes).and_then(|()| std::fs::rename(&partial, path));
+    if done.is_err() {
+        // If it cannot be removed, the next write to this path overwrites it.
+        let _ = std::fs::remove_file(&partial);
+    }
+    done
 }
 
 /// `results/NAME.h5` for a config path or bundled name.

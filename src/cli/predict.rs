@@ -6,10 +6,9 @@ use std::process::ExitCode;
 use clap::Args;
 
 use super::show::{self, Bar, aligned, number, table};
-use super::{Failure, cores, parse_threads, stop_flag};
+use super::{Failure, cores, own_or_bundled, parse_threads, replace, stop_flag};
 use crate::engine::{EngineError, Progress};
 use crate::prediction::{self, Row};
-use crate::spec::suggest::did_you_mean;
 
 #[derive(Debug, Args)]
 pub(super) struct PredictArgs {
@@ -30,22 +29,7 @@ pub(super) struct PredictArgs {
 }
 
 pub(super) fn predict(args: &PredictArgs) -> Result<ExitCode, Failure> {
-    let bundled = prediction::bundled();
-    let text = if Path::new(&args.design).is_file() {
-        std::fs::read_to_string(&args.design)
-            .map_err(|e| format!("cannot read {}: {e}", args.design))?
-    } else if let Some((_, text)) = bundled.iter().find(|(name, _)| *name == args.design) {
-        (*text).to_owned()
-    } else {
-        let known: Vec<&str> = bundled.iter().map(|(name, _)| *name).collect();
-        let hint = did_you_mean(&args.design, known.iter().copied());
-        return Err(format!(
-            "no such design: found neither a file nor a design called `{}`, designs are {}{hint}",
-            args.design,
-            known.join(", ")
-        )
-        .into());
-    };
+    let text = own_or_bundled(&args.design, prediction::bundled(), "design", "design")?;
     let (config, design) = prediction::load(&args.design, &text)?;
     let stop = stop_flag()?;
     let bar = Bar::new(args.json, &design.title);
@@ -130,14 +114,7 @@ fn text_table(title: &str, rows: &[Row]) -> String {
 
 /// A CSV that appears when it is complete.
 fn write(rows: &[Row], path: &Path) -> Result<(), Failure> {
-    let folder = match path.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        _ => Path::new("."),
-    };
-    std::fs::create_dir_all(folder).map_err(|e| format!("cannot write {}: {e}", path.display()))?;
-    let file = tempfile::NamedTempFile::new_in(folder)
-        .map_err(|e| format!("cannot write {}: {e}", path.display()))?;
-    let mut csv = csv::Writer::from_writer(file);
+    let mut csv = csv::Writer::from_writer(Vec::new());
     csv.write_record([
         "perturbation",
         "level",
@@ -167,8 +144,10 @@ fn write(rows: &[Row], path: &Path) -> Result<(), Failure> {
             r.refuted_if.clone(),
         ])?;
     }
-    let file = csv.into_inner().map_err(|e| e.into_error())?;
-    file.persist(path)
+    let bytes = csv.into_inner().map_err(|e| e.into_error())?;
+    let folder = path.parent().unwrap_or(Path::new(""));
+    std::fs::create_dir_all(folder)
+        .and_then(|()| replace(path, &bytes))
         .map_err(|e| format!("cannot write {}: {e}", path.display()))?;
     Ok(())
 }

@@ -1,14 +1,12 @@
 //! `reproduce`: a paper's targets as a scorecard.
 
-use std::path::Path;
 use std::process::ExitCode;
 
 use clap::Args;
 
 use super::show::{self, Bar, number};
-use super::{Failure, cores, parse_threads, stop_flag};
+use super::{Failure, cores, own_or_bundled, parse_threads, stop_flag};
 use crate::engine::{EngineError, Progress};
-use crate::spec::suggest::did_you_mean;
 use crate::validation::{self, Score, Value, Verdict};
 
 #[derive(Debug, Args)]
@@ -24,22 +22,7 @@ pub(super) struct ReproduceArgs {
 }
 
 pub(super) fn reproduce(args: &ReproduceArgs) -> Result<ExitCode, Failure> {
-    let bundled = validation::bundled();
-    let text = if Path::new(&args.paper).is_file() {
-        std::fs::read_to_string(&args.paper)
-            .map_err(|e| format!("cannot read {}: {e}", args.paper))?
-    } else if let Some((_, text)) = bundled.iter().find(|(name, _)| *name == args.paper) {
-        (*text).to_owned()
-    } else {
-        let known: Vec<&str> = bundled.iter().map(|(name, _)| *name).collect();
-        let hint = did_you_mean(&args.paper, known.iter().copied());
-        return Err(format!(
-            "no such targets: found neither a file nor a paper called `{}`, papers are {}{hint}",
-            args.paper,
-            known.join(", ")
-        )
-        .into());
-    };
+    let text = own_or_bundled(&args.paper, validation::bundled(), "targets", "paper")?;
     let file = validation::load(&args.paper, &text)?;
     let stop = stop_flag()?;
     let bar = Bar::new(args.json, &file.paper);

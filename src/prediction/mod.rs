@@ -69,6 +69,12 @@ pub struct Perturbation {
     pub refuted_if: String,
 }
 
+impl Perturbation {
+    fn has_levels(&self) -> bool {
+        self.set.iter().any(|s| s.contains(EACH))
+    }
+}
+
 /// One line of the table: one readout under one perturbation.
 #[derive(Debug, Clone, serde::Serialize)]
 pub struct Row {
@@ -127,6 +133,14 @@ impl PredictionError {
             _ => false,
         }
     }
+
+    /// The same, with the perturbation and its level.
+    fn of(self, name: &str, level: &str) -> PredictionError {
+        PredictionError::Perturbation {
+            name: format!("{name} {level}").trim_end().to_owned(),
+            source: Box::new(self),
+        }
+    }
 }
 
 /// Designs inside the binary: (name, text).
@@ -158,7 +172,7 @@ pub fn load(name: &str, text: &str) -> Result<(Config, Design), SpecError> {
         return Err(empty("perturbations", "perturbations"));
     }
     for (name, p) in &design.perturbations {
-        let has = p.set.iter().any(|s| s.contains(EACH));
+        let has = p.has_levels();
         let path = format!("perturbations.{name}.each");
         if let Areas::List(levels) = &p.each
             && (levels.is_empty() || !has)
@@ -210,17 +224,13 @@ pub fn predict(
     for (name, p) in &design.perturbations {
         let levels: Vec<String> = match &p.each {
             Areas::List(levels) => levels.clone(),
-            Areas::All if p.set.iter().any(|s| s.contains(EACH)) => control.areas.clone(),
+            Areas::All if p.has_levels() => control.areas.clone(),
             Areas::All => vec![String::new()],
         };
         for level in levels.into_iter().filter(|l| !p.except.contains(l)) {
             let own = p.set.iter().map(|s| s.replace(EACH, &level));
             let all: Vec<String> = common.iter().cloned().chain(own).collect();
-            let plan =
-                compile(&design.experiment, &all).map_err(|e| PredictionError::Perturbation {
-                    name: format!("{name} {level}").trim_end().to_owned(),
-                    source: Box::new(e),
-                })?;
+            let plan = compile(&design.experiment, &all).map_err(|e| e.of(name, &level))?;
             cases.push(Case {
                 name: name.clone(),
                 level,
@@ -245,14 +255,8 @@ pub fn predict(
     let (mut rows, mut lines) = (Vec::new(), Vec::new());
     for (done, case) in cases.iter().enumerate() {
         progress(done + 1, total);
-        let run = engine::simulate(&case.plan, &conditions).map_err(|e| {
-            PredictionError::Perturbation {
-                name: format!("{} {}", case.name, case.level)
-                    .trim_end()
-                    .to_owned(),
-                source: Box::new(e.into()),
-            }
-        })?;
+        let run = engine::simulate(&case.plan, &conditions)
+            .map_err(|e| PredictionError::from(e).of(&case.name, &case.level))?;
         for (window, before) in windows.iter().zip(&reference) {
             let after = window.read(&case.plan, &run);
             let differences: Vec<f64> = after.iter().zip(before).map(|(a, b)| a - b).collect();
