@@ -33,7 +33,7 @@ pub fn interval(x: &[f64]) -> Option<(f64, f64)> {
 /// (single-step max-T, Westfall & Young 1993). Unlike a correction by the number of lines it can
 /// reach the smallest p that the number of replicates allows, 2 / 2^replicates.
 ///
-/// `lines` are values, [line][replicate]; all lines have the same replicates. None for fewer than two.
+/// `lines` holds the values, `[line][replicate]`; all lines have the same replicates. None for fewer than two.
 #[must_use]
 pub fn max_t(lines: &[Vec<f64>]) -> Option<Vec<f64>> {
     let n = lines.first()?.len();
