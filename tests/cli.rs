@@ -1538,6 +1538,137 @@ fn faulty_designs_are_refused_before_anything_runs() {
     refused(&said, &["mean `froudist_walsh2021`?"]);
 }
 
+/// A short run with what `validate` needs, and recordings of one's own.
+const REMEMBERED: &str = "
+title: test
+from: chaudhuri2015
+stimuli: {on: {into: drive_E, areas: [V1], amplitude: 40 Hz, onset: 20 ms, offset: 50 ms}}
+simulation: {duration: 60 ms}
+analysis:
+  delay_activity:
+    variable: nu_E
+    baseline: {from: 0 ms, to: 20 ms}
+    delay: {from: 30 ms, to: 50 ms}
+    persistent_above: 3 Hz
+  latencies: {variable: nu_E, stimulus: on, baseline: {from: 0 ms, to: 20 ms}, fraction: 0.1}
+";
+const RECORDED: &str = "
+title: own reports
+paper: none
+source: this test
+delay_activity:
+  well_studied_above: 2
+  persistent_above: 2
+  areas:
+    V1: {found: 5, not_found: 0}
+    V2: {found: 0, not_found: 5}
+    24c: {found: 0, not_found: 3}
+    \"2\": {found: 1, not_found: 1}
+    S2: {found: 4, not_found: 0}
+";
+
+/// V1 is driven far above 3 Hz and V2 above it, 24c is not reached: V2 disagrees.
+#[test]
+fn a_model_is_set_beside_recordings() {
+    let folder = folder();
+    fs::write(folder.path().join("own.yaml"), REMEMBERED).unwrap();
+    fs::write(folder.path().join("reports.yaml"), RECORDED).unwrap();
+    let arguments = ["validate", "reports.yaml", "own.yaml"];
+    let out = done(folder.path(), &arguments);
+    for words in [
+        "disagree: V2 ",
+        "2  areas that agree",
+        "3  areas compared",
+        "2: 2 reports or fewer",
+        "S2: not among",
+    ] {
+        assert!(out.contains(words), "{words} in\n{out}");
+    }
+    let json = done(folder.path(), &[&arguments[..], &["--json"]].concat());
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(
+        json["comparisons"][0]["disagree"],
+        serde_json::json!(["V2"])
+    );
+    // The same measures stand in the table and in the file of a run.
+    let out = done(
+        folder.path(),
+        &["run", "own.yaml", "--no-figure", "-o", "own.h5"],
+    );
+    assert!(
+        out.contains("persistent activity in 2 of 29 areas"),
+        "{out}"
+    );
+    let file = Results::open(folder.path().join("own.h5")).unwrap();
+    let areas = file.coord_text("area").unwrap();
+    let of = |variable: &str, area: &str| {
+        let at = areas.iter().position(|a| a == area).unwrap();
+        file.read(variable).unwrap()[[at]]
+    };
+    assert_eq!(of("persistent", "V1"), 1.0);
+    assert_eq!(of("persistent", "24c"), 0.0);
+    assert!(of("delay_activity", "V1") > of("baseline_activity", "V1") + 3.0);
+    assert!(of("latency", "V1") < of("latency", "V2"));
+}
+
+#[test]
+fn faulty_measures_and_recordings_are_refused() {
+    let folder = folder();
+    let cases = [
+        (
+            "from: 30 ms, to: 50 ms",
+            "from: 50 ms, to: 30 ms",
+            "analysis.delay_activity.delay",
+        ),
+        (
+            "from: 30 ms, to: 50 ms",
+            "from: 30 ms, to: 70 ms",
+            "0 to 60 ms",
+        ),
+        (
+            "persistent_above: 3 Hz",
+            "persistent_above: 3 pA",
+            "persistent_above",
+        ),
+        (
+            "delay_activity:\n    variable: nu_E",
+            "delay_activity:\n    variable: nu_X",
+            "nu_X",
+        ),
+        (
+            "stimulus: on",
+            "stimulus: off",
+            "unknown stimulus: found `off`",
+        ),
+        ("fraction: 0.1", "fraction: 1.5", "fraction above 0"),
+        ("stimulus: on, ", "", "stimulus"),
+    ];
+    for (from, to, words) in cases {
+        assert!(REMEMBERED.contains(from), "{from}");
+        fs::write(folder.path().join("own.yaml"), REMEMBERED.replace(from, to)).unwrap();
+        refused(
+            &say(program(folder.path()).args(["run", "own.yaml"])),
+            &[words],
+        );
+        assert_eq!(names(folder.path()), ["own.yaml"]);
+    }
+    fs::write(folder.path().join("own.yaml"), REMEMBERED).unwrap();
+    let validate = |arguments: &[&str], words: &str| {
+        let said = say(program(folder.path()).arg("validate").args(arguments));
+        refused(&said, &[words]);
+    };
+    validate(&["leavitt2018"], "mean `leavitt2017`?");
+    validate(&["leavitt2017", PULSE], "no `analysis.delay_activity`");
+    fs::write(folder.path().join("reports.yaml"), RECORDED).unwrap();
+    validate(&["reports.yaml"], "names no experiment");
+    fs::write(
+        folder.path().join("reports.yaml"),
+        RECORDED.replace("found: 5", "fund: 5"),
+    )
+    .unwrap();
+    validate(&["reports.yaml", "own.yaml"], "fund");
+}
+
 #[test]
 fn looking_commands_show_what_there_is() {
     let folder = folder();
@@ -1553,6 +1684,7 @@ fn looking_commands_show_what_there_is() {
         &[
             "run",
             "reproduce",
+            "validate",
             "predict",
             "rerun",
             "check",

@@ -90,7 +90,8 @@ pub fn pearson(x: &[f64], y: &[f64]) -> Result<f64, AnalysisError> {
 }
 
 /// Ranks from 1, ties share the mean of their ranks.
-fn ranks(x: &[f64]) -> Vec<f64> {
+#[must_use]
+pub fn ranks(x: &[f64]) -> Vec<f64> {
     let mut order: Vec<usize> = (0..x.len()).collect();
     order.sort_by(|&a, &b| x[a].total_cmp(&x[b]));
     let mut out = vec![0.0; x.len()];

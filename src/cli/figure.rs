@@ -1,4 +1,5 @@
-//! The figure of a run: every area's trace in order of hierarchy, and timescale against hierarchy.
+//! The figure of a run: every area's trace in order of hierarchy, and one number an area
+//! (timescale, delay activity) against hierarchy.
 //!
 //! One list of shapes is laid out once in pixels and then written twice, as SVG text and as a PNG,
 //! so that both show the same picture. The two faces of the font are inside the program (Inter,
@@ -60,8 +61,12 @@ pub struct FigureData {
     pub hierarchy_label: String,
     /// When something was given from outside.
     pub stimuli: Vec<Window>,
-    /// How the timescales were estimated.
-    pub timescale_note: String,
+    /// The number of each area that stands against the hierarchy, e.g. `timescale`.
+    pub measure: String,
+    /// Its unit, e.g. `ms`.
+    pub measure_unit: String,
+    /// How it came about.
+    pub measure_note: String,
 }
 
 /// One area of the figure.
@@ -73,8 +78,9 @@ pub struct Trace {
     pub hierarchy: f64,
     /// Deviation from baseline, one value per time, in the unit of the figure; not finite = gap.
     pub values: Vec<f64>,
-    /// Timescale [ms], where one could be estimated; must be positive to be drawn.
-    pub timescale_ms: Option<f64>,
+    /// The number that stands against the hierarchy, in its unit, where there is one; must be positive to
+    /// be drawn.
+    pub measured: Option<f64>,
 }
 
 impl Trace {
@@ -195,11 +201,11 @@ fn svg(data: &FigureData) -> Result<String, FigureError> {
     Ok(Layout::new(data)?.draw().to_svg())
 }
 
-/// An area that has both a timescale and a place in the hierarchy.
+/// An area that has both a number and a place in the hierarchy.
 struct Mark {
     index: usize,
     hierarchy: f64,
-    timescale_ms: f64,
+    measured: f64,
 }
 
 struct Layout<'a> {
@@ -245,14 +251,14 @@ impl<'a> Layout<'a> {
             (lo.min(h), hi.max(h))
         });
         let marks = data.traces.iter().enumerate().filter_map(|(index, t)| {
-            let timescale_ms = t
-                .timescale_ms
+            let measured = t
+                .measured
                 .filter(|v| (1.0 / LARGEST..=LARGEST).contains(v))?;
             let hierarchy = t.place()?;
             Some(Mark {
                 index,
                 hierarchy,
-                timescale_ms,
+                measured,
             })
         });
         let names: Vec<&str> = data.traces.iter().map(|t| t.area.as_str()).collect();
@@ -314,12 +320,14 @@ impl<'a> Layout<'a> {
         if !related {
             left.push(match self.marks.first() {
                 Some(m) => format!(
-                    "Timescale of {}: {} ms. {}",
+                    "{} of {}: {} {}. {}",
+                    capital(&self.data.measure),
                     self.data.traces[m.index].area,
-                    quantity(m.timescale_ms),
-                    self.data.timescale_note
+                    quantity(m.measured),
+                    self.data.measure_unit,
+                    self.data.measure_note
                 ),
-                None => "No timescale could be given for any area.".to_owned(),
+                None => format!("No {} could be given for any area.", self.data.measure),
             });
         }
         let x = split + 125.0;
@@ -329,7 +337,7 @@ impl<'a> Layout<'a> {
             ..self.plot
         };
         let right = if related {
-            self.draw_timescales(split + 60.0, frame)
+            self.draw_measure(split + 60.0, frame)
         } else {
             Vec::new()
         };
@@ -572,13 +580,13 @@ impl<'a> Layout<'a> {
         capital(&words.join(" · "))
     }
 
-    /// Draws timescale against hierarchy; returns what must be said below it.
-    fn draw_timescales(&mut self, x: f64, frame: Rect) -> Vec<String> {
+    /// Draws the measure against hierarchy; returns what must be said below it.
+    fn draw_measure(&mut self, x: f64, frame: Rect) -> Vec<String> {
         let data = self.data;
         let bottom = frame.y + frame.h;
         let (lo, hi) = self.range;
         let pad = if hi > lo { 0.05 * (hi - lo) } else { 1.0 };
-        let tau = |f: fn(f64, f64) -> f64| self.marks.iter().map(|m| m.timescale_ms).reduce(f);
+        let tau = |f: fn(f64, f64) -> f64| self.marks.iter().map(|m| m.measured).reduce(f);
         let (low, high) = (tau(f64::min).unwrap_or(1.0), tau(f64::max).unwrap_or(1.0));
         let room = (high / low).powf(0.06).max(1.15);
         let (low, high) = (low / room, high * room);
@@ -591,7 +599,8 @@ impl<'a> Layout<'a> {
             "" => "hierarchy",
             label => label,
         };
-        let heading = fonts.shorten(&format!("Timescale against {label}"), 16.0, true, width);
+        let heading = format!("{} against {label}", capital(&data.measure));
+        let heading = fonts.shorten(&heading, 16.0, true, width);
         let label = fonts.shorten(label, 14.0, false, frame.w);
         self.picture
             .text(Text::new((x, 112.0), 16.0, INK, heading).bold());
@@ -613,7 +622,8 @@ impl<'a> Layout<'a> {
         let text = Text::new((frame.x + frame.w / 2.0, bottom + 48.0), 14.0, INK, label);
         self.picture.text(text.anchor(Anchor::Middle));
         let at = (x + 13.0, frame.y + frame.h / 2.0);
-        let text = Text::new(at, 14.0, INK, "timescale (ms, log scale)").anchor(Anchor::Middle);
+        let axis = format!("{} ({}, log scale)", data.measure, data.measure_unit);
+        let text = Text::new(at, 14.0, INK, axis).anchor(Anchor::Middle);
         self.picture.text(Text {
             upwards: true,
             ..text
@@ -630,13 +640,14 @@ impl<'a> Layout<'a> {
         }
 
         let x_values: Vec<f64> = self.marks.iter().map(|m| m.hierarchy).collect();
-        let y_values: Vec<f64> = self.marks.iter().map(|m| m.timescale_ms.log10()).collect();
+        let y_values: Vec<f64> = self.marks.iter().map(|m| m.measured.log10()).collect();
         let n = self.marks.len();
         let fit = straight_line(&x_values, &y_values).filter(|_| n >= MIN_POINTS);
         let mut summary = format!("n = {n} areas");
         if let (Some((a, b, r2)), Some(rho)) = (fit, rank_correlation(&x_values, &y_values)) {
             let rho = format!("{rho:.2}").replace('-', "−");
-            summary = format!("r² = {r2:.2} (log timescale), Spearman ρ = {rho}, {summary}");
+            let measure = &data.measure;
+            summary = format!("r² = {r2:.2} (log {measure}), Spearman ρ = {rho}, {summary}");
             let ends = [x_values.iter().copied().fold(hi, f64::min), hi];
             let [from, to] = ends.map(|h| (to_x(h), to_y(10f64.powf(a + b * h))));
             let inside = |y: f64| {
@@ -670,7 +681,7 @@ impl<'a> Layout<'a> {
         let points: Vec<Point> = self
             .marks
             .iter()
-            .map(|m| (to_x(m.hierarchy), to_y(m.timescale_ms)))
+            .map(|m| (to_x(m.hierarchy), to_y(m.measured)))
             .collect();
         // Names of very many areas are thinned evenly before they are placed.
         let every = points.len().div_ceil(MAX_LABELS);
@@ -693,7 +704,8 @@ impl<'a> Layout<'a> {
         }
         for (mark, &at) in self.marks.iter().zip(&points) {
             let colour = self.colour(mark.hierarchy);
-            let tip = format!("{}: {} ms", name(mark), quantity(mark.timescale_ms));
+            let value = quantity(mark.measured);
+            let tip = format!("{}: {value} {}", name(mark), data.measure_unit);
             self.picture.shapes.push(Shape::Dot {
                 at,
                 radius: DOT,
@@ -709,8 +721,8 @@ impl<'a> Layout<'a> {
         }
 
         let mut notes = Vec::new();
-        if !data.timescale_note.is_empty() {
-            notes.push(data.timescale_note.clone());
+        if !data.measure_note.is_empty() {
+            notes.push(data.measure_note.clone());
         }
         let placed = labels.iter().flatten().count();
         if placed < points.len() {
@@ -725,7 +737,8 @@ impl<'a> Layout<'a> {
             let (n, all) = (without.len(), data.traces.len());
             let names = without.join(", ");
             notes.push(format!(
-                "No timescale or no hierarchy in {n} of {all} areas: {names}."
+                "No {} or no hierarchy in {n} of {all} areas: {names}.",
+                data.measure
             ));
         }
         notes
@@ -833,7 +846,7 @@ mod tests {
                     .iter()
                     .map(|t| response(t) * 0.5f64.powi(k as i32))
                     .collect(),
-                timescale_ms: Some(tau),
+                measured: Some(tau),
             }
         };
         FigureData {
@@ -845,7 +858,9 @@ mod tests {
             unit: "Hz".into(),
             hierarchy_label: "hierarchy".into(),
             stimuli: vec![window("pulse", 100.0, 300.0)],
-            timescale_note: "Timescale: decay to 1/e.".into(),
+            measure: "timescale".into(),
+            measure_unit: "ms".into(),
+            measure_note: "Timescale: decay to 1/e.".into(),
         }
     }
 
@@ -964,7 +979,7 @@ mod tests {
         let mut zero = example(4);
         for trace in &mut zero.traces {
             trace.values.fill(0.0);
-            trace.timescale_ms = None;
+            trace.measured = None;
         }
         assert!(sound(&zero).contains("No timescale could be given for any area."));
         let mut odd = example(6);
@@ -979,13 +994,13 @@ mod tests {
             .into_iter()
             .enumerate()
         {
-            odd.traces[k].timescale_ms = Some(tau);
+            odd.traces[k].measured = Some(tau);
         }
         odd.stimuli.push(window("", f64::NAN, 1.0));
         odd.stimuli.push(window("on", -1e300, f64::INFINITY));
         sound(&odd);
         for trace in &mut odd.traces {
-            trace.timescale_ms = Some(7.0);
+            trace.measured = Some(7.0);
             trace.hierarchy = 1.0;
         }
         sound(&odd);
@@ -994,7 +1009,7 @@ mod tests {
     #[test]
     fn areas_without_a_timescale_are_listed() {
         let mut data = example(8);
-        data.traces[2].timescale_ms = None;
+        data.traces[2].measured = None;
         data.traces[5].hierarchy = f64::NAN;
         let text = sound(&data);
         assert!(text.contains("No timescale or no hierarchy in 2 of 8 areas: area2, area5."));

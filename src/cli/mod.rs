@@ -13,6 +13,7 @@ mod reproduce;
 mod results;
 mod run;
 mod show;
+mod validate;
 
 use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
@@ -43,6 +44,8 @@ enum Command {
     Run(run::RunArgs),
     /// Run what a paper's targets need and print a scorecard
     Reproduce(reproduce::ReproduceArgs),
+    /// Run an experiment and set it beside recordings: which areas agree, which do not
+    Validate(validate::ValidateArgs),
     /// Run perturbations against the control with the same noise and print what changes
     Predict(predict::PredictArgs),
     /// Repeat a result file from the config inside it and compare bit for bit
@@ -154,6 +157,7 @@ pub fn main() -> ExitCode {
     let outcome = match cli.command {
         Command::Run(args) => run::run(&args),
         Command::Reproduce(args) => reproduce::reproduce(&args),
+        Command::Validate(args) => validate::validate(&args),
         Command::Predict(args) => predict::predict(&args),
         Command::Rerun(args) => run::rerun(&args),
         Command::Check(args) => inspect::check(&args),

@@ -7,7 +7,7 @@ use clap::Args;
 
 use super::show::{self, Bar, aligned, number, table};
 use super::{ConfigArgs, ExecutionArgs, Failure, default_output, memory, stop_flag};
-use crate::engine::{self, Conditions, Outcome, TimescaleRow};
+use crate::engine::{self, Conditions, DelayActivity, Outcome, TimescaleRow};
 use crate::ids::AreaId;
 use crate::network::Network;
 use crate::plan::Plan;
@@ -185,6 +185,14 @@ fn summary(prepared: &Prepared, outcome: &Outcome) -> String {
     if timescales.is_some() {
         header.push("timescale (ms)");
     }
+    let (delay, delay_activity) = delay_activity(prepared, outcome);
+    if delay_activity.is_some() {
+        header.extend(["before", delay.as_str(), "persistent"]);
+    }
+    let latencies = outcome.measures.latencies.as_ref();
+    if latencies.is_some() {
+        header.push("latency (ms)");
+    }
     let numeric: Vec<bool> = (0..header.len()).map(|i| i > 0).collect();
     let mut table = table(&header, &numeric);
     for k in order {
@@ -204,6 +212,15 @@ fn summary(prepared: &Prepared, outcome: &Outcome) -> String {
             let tau = rows[k].tau_ms.map_or("–".to_owned(), number);
             row.push(aligned(format!("{tau}{mark}"), true));
         }
+        if let Some(rows) = delay_activity {
+            let d = rows[k];
+            row.push(aligned(number(d.baseline), true));
+            row.push(aligned(number(d.delay), true));
+            row.push(aligned(if d.persistent { "yes" } else { "–" }, true));
+        }
+        if let Some(rows) = latencies {
+            row.push(aligned(rows[k].map_or("–".to_owned(), number), true));
+        }
         table.add_row(row);
     }
     let mut text = format!(
@@ -213,7 +230,31 @@ fn summary(prepared: &Prepared, outcome: &Outcome) -> String {
     if timescales.is_some_and(|rows| rows.iter().any(TimescaleRow::is_uncertain)) {
         text += "* depends on the longest lag or the longest time constant of the fit\n";
     }
+    if let (Some(wanted), Some(rows)) = (&prepared.spec.analysis.delay_activity, delay_activity) {
+        let persistent = rows.iter().filter(|d| d.persistent).count();
+        text += &format!(
+            "persistent activity in {persistent} of {} areas: {} more than {} above what it was before\n",
+            rows.len(),
+            wanted.variable,
+            wanted.persistent_above
+        );
+    }
     text
+}
+
+/// Delay activity as the table heads it, and its rows.
+fn delay_activity<'a>(
+    prepared: &Prepared,
+    outcome: &'a Outcome,
+) -> (String, Option<&'a Vec<DelayActivity>>) {
+    let info = prepared.plan.circuit.info();
+    let wanted = prepared.spec.analysis.delay_activity.as_ref();
+    let variable = wanted.and_then(|w| info.variable(&w.variable));
+    let unit = variable.map_or("1", |v| info.variables[v].unit);
+    (
+        format!("delay ({unit})"),
+        outcome.measures.delay_activity.as_ref(),
+    )
 }
 
 #[cfg(not(feature = "plot"))]
@@ -221,7 +262,39 @@ fn figure(_: &Prepared, _: &Outcome) -> Result<Vec<PathBuf>, Failure> {
     Ok(Vec::new())
 }
 
-/// Draws the first recorded variable beside the timescales.
+/// What the figure sets against the hierarchy: a name, a unit, a note, a number of each recorded area.
+#[cfg(feature = "plot")]
+fn measured(prepared: &Prepared, outcome: &Outcome) -> (String, String, String, Vec<Option<f64>>) {
+    let measures = &outcome.measures;
+    if let (Some(wanted), Some(rows)) = (
+        &prepared.spec.analysis.delay_activity,
+        &measures.delay_activity,
+    ) {
+        let info = prepared.plan.circuit.info();
+        let variable = info.variable(&wanted.variable);
+        let unit = variable.map_or("1", |v| info.variables[v].unit);
+        let note = format!(
+            "Delay activity: mean of {} from {} to {} ms.",
+            wanted.variable, wanted.delay.from_ms, wanted.delay.to_ms
+        );
+        let values = rows.iter().map(|d| Some(d.delay)).collect();
+        return ("delay activity".to_owned(), unit.to_owned(), note, values);
+    }
+    let areas = prepared.plan.record.areas.len();
+    let timescales = measures.timescales.as_ref();
+    let values = timescales.map_or(vec![None; areas], |rows| {
+        rows.iter().map(|r| r.tau_ms).collect()
+    });
+    let note = "Timescale: exponential fit to each area's autocorrelation.";
+    (
+        "timescale".to_owned(),
+        "ms".to_owned(),
+        note.to_owned(),
+        values,
+    )
+}
+
+/// Draws the first recorded variable beside delay activity or timescales.
 #[cfg(feature = "plot")]
 fn figure(prepared: &Prepared, outcome: &Outcome) -> Result<Vec<PathBuf>, Failure> {
     use super::figure::{FigureData, Trace, Window, write};
@@ -244,6 +317,7 @@ fn figure(prepared: &Prepared, outcome: &Outcome) -> Result<Vec<PathBuf>, Failur
         let position = plan.position[plan.record.areas[k].index()];
         outcome.baseline[position * info.variables.len() + plan.record.variables[0]]
     };
+    let (measure, measure_unit, measure_note, values) = measured(prepared, outcome);
     let traces = order
         .iter()
         .map(|&k| Trace {
@@ -254,11 +328,7 @@ fn figure(prepared: &Prepared, outcome: &Outcome) -> Result<Vec<PathBuf>, Failur
                 .iter()
                 .map(|x| x - base(k))
                 .collect(),
-            timescale_ms: outcome
-                .measures
-                .timescales
-                .as_ref()
-                .and_then(|rows| rows[k].tau_ms),
+            measured: values[k],
         })
         .collect();
     let label = spec
@@ -305,7 +375,9 @@ fn figure(prepared: &Prepared, outcome: &Outcome) -> Result<Vec<PathBuf>, Failur
         unit: variable.unit.to_owned(),
         hierarchy_label: label.to_owned(),
         stimuli: stimuli.collect(),
-        timescale_note: "Timescale: exponential fit to each area's autocorrelation.".to_owned(),
+        measure,
+        measure_unit,
+        measure_note,
     };
     let written = write(&data, &outcome.path.with_extension(""))?;
     Ok(vec![written.svg, written.png])

@@ -3,7 +3,7 @@
 use ndarray::{Array1, ArrayView1, ArrayView2, Axis};
 
 use super::EngineError;
-use super::measure::Measures;
+use super::measure::{DelayActivity, Measures};
 use crate::network::Network;
 use crate::plan::Plan;
 use crate::record::{
@@ -151,6 +151,36 @@ fn measure_layout(spec: &ExperimentSpec, plan: &Plan, dims: &mut Vec<Dim>, vars:
         let long = "1 where the timescale depends on the longest lag or the longest time constant \
                     of the estimator";
         vars.push(Var::new("timescale_uncertain", &["area"], "1", long));
+    }
+    let unit_of = |name: &str| {
+        let info = plan.circuit.info();
+        info.variable(name).map_or("1", |v| info.variables[v].unit)
+    };
+    if let Some(d) = &spec.analysis.delay_activity {
+        let unit = unit_of(&d.variable);
+        for (name, window) in [
+            ("baseline_activity", d.baseline),
+            ("delay_activity", d.delay),
+        ] {
+            let long = format!(
+                "mean of {} from {} to {} ms and over replicates",
+                d.variable, window.from_ms, window.to_ms
+            );
+            vars.push(Var::new(name, &["area"], unit, &long));
+        }
+        let long = format!(
+            "1 where delay activity exceeds baseline activity by more than {}",
+            d.persistent_above
+        );
+        vars.push(Var::new("persistent", &["area"], "1", &long));
+    }
+    if let Some(l) = &spec.analysis.latencies {
+        let long = format!(
+            "time from the onset of {} until {} reaches {} of its largest departure, mean over \
+             replicates",
+            l.stimulus, l.variable, l.fraction
+        );
+        vars.push(Var::new("latency", &["area"], "ms", &long));
     }
     if spec.analysis.functional_connectivity.is_some() {
         let names = plan
@@ -365,6 +395,16 @@ pub(super) fn write_measures(
             .map(|r| f64::from(u8::from(r.is_uncertain())))
             .collect();
         put("timescale_uncertain", &values)?;
+    }
+    if let Some(rows) = &measures.delay_activity {
+        let values = |of: fn(&DelayActivity) -> f64| rows.iter().map(of).collect::<Vec<f64>>();
+        put("baseline_activity", &values(|d| d.baseline))?;
+        put("delay_activity", &values(|d| d.delay))?;
+        put("persistent", &values(|d| f64::from(u8::from(d.persistent))))?;
+    }
+    if let Some(rows) = &measures.latencies {
+        let values: Vec<f64> = rows.iter().map(|l| l.unwrap_or(f64::NAN)).collect();
+        put("latency", &values)?;
     }
     if let Some(modes) = &measures.modes {
         put("eigenvalue_real", &modes.real)?;

@@ -9,14 +9,18 @@ use crate::analysis::AnalysisError;
 use crate::analysis::fc;
 use crate::analysis::lyapunov::{self, Lyapunov};
 use crate::analysis::modes::{Modes, eigenmodes};
-use crate::analysis::peaks;
 use crate::analysis::timescale::{FitKind, FitOptions, autocorrelation, fit_decay};
+use crate::analysis::{peaks, response};
 use crate::network::Network;
 use crate::noise::{Memory, Noise, Target};
 use crate::plan::Plan;
-use crate::spec::{ExperimentSpec, FcSpec, Method, SpecError, TimescalesSpec};
+use crate::spec::{
+    DelayActivitySpec, ExperimentSpec, FcSpec, LatenciesSpec, Method, SpecError, TimescalesSpec,
+    Window,
+};
 use crate::stepper::linear::linearise;
 use crate::stimulus::nearest_step;
+use crate::units::Unit;
 
 /// Spacing of the lags at which an exact autocorrelation is evaluated, ms. Part of the estimator:
 /// the fit weighs every lag alike.
@@ -34,6 +38,21 @@ pub struct Measures {
     pub functional_connectivity: Option<Connectivity>,
     /// Eigenmodes.
     pub modes: Option<ModeTable>,
+    /// Delay activity per recorded area.
+    pub delay_activity: Option<Vec<DelayActivity>>,
+    /// Latency per recorded area, ms after the onset; none where nothing happens.
+    pub latencies: Option<Vec<Option<f64>>>,
+}
+
+/// Activity of an area while something has to be remembered; mean over time and replicates.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct DelayActivity {
+    /// Before anything was shown, unit of the variable.
+    pub baseline: f64,
+    /// In the delay, unit of the variable.
+    pub delay: f64,
+    /// Whether the difference exceeds what the experiment asks for.
+    pub persistent: bool,
 }
 
 /// Largest departure from baseline.
@@ -131,6 +150,14 @@ pub fn check(network: &Network, spec: &ExperimentSpec) -> Result<(), SpecError> 
     if let Some(name) = &analysis.modes {
         variable(network, spec, "analysis.modes", name, Method::Exact)?;
     }
+    if let Some(d) = &analysis.delay_activity {
+        threshold(network, spec, d)?;
+    }
+    if let Some(l) = &analysis.latencies {
+        let path = "analysis.latencies";
+        variable(network, spec, path, &l.variable, Method::Simulated)?;
+        onset_ms(network, spec, l)?;
+    }
     if let Some(map) = &analysis.hierarchy
         && network.connectome.gradient(map).is_err()
     {
@@ -159,6 +186,41 @@ pub fn needs_recording(spec: &ExperimentSpec) -> bool {
         || a.functional_connectivity
             .as_ref()
             .is_some_and(|f| f.method == Method::Simulated)
+        || a.delay_activity.is_some()
+        || a.latencies.is_some()
+}
+
+/// What delay activity has to exceed its baseline by, in the unit of the variable.
+fn threshold(
+    network: &Network,
+    spec: &ExperimentSpec,
+    wanted: &DelayActivitySpec,
+) -> Result<f64, SpecError> {
+    let path = "analysis.delay_activity";
+    let v = variable(network, spec, path, &wanted.variable, Method::Simulated)?;
+    let failed =
+        |message: String| (spec.config).error(&format!("{path}.persistent_above"), message);
+    let unit: Unit = (network.info().variables[v].unit.parse())
+        .map_err(|e: crate::units::UnitError| failed(e.to_string()))?;
+    (wanted.persistent_above.expect(unit.dimension)).map_err(|e| failed(e.to_string()))
+}
+
+/// Onset of the stimulus from which latencies count, ms.
+fn onset_ms(
+    network: &Network,
+    spec: &ExperimentSpec,
+    wanted: &LatenciesSpec,
+) -> Result<f64, SpecError> {
+    let known = || network.stimuli.iter().map(|s| s.name.as_str());
+    let found = network.stimuli.iter().find(|s| s.name == wanted.stimulus);
+    found.map(|s| s.onset_ms).ok_or_else(|| {
+        let message = format!(
+            "unknown stimulus: found `{}`, expected one of {}",
+            wanted.stimulus,
+            known().collect::<Vec<_>>().join(", ")
+        );
+        (spec.config).error("analysis.latencies.stimulus", message)
+    })
 }
 
 /// Index of the variable a measure is about: recorded, or a state for the exact route.
@@ -602,7 +664,101 @@ pub fn measure_recording(
         let fc = connectivity_of(network, plan, spec, wanted, baseline, recording)?;
         out.functional_connectivity = Some(fc);
     }
+    let Some(recording) = recording else {
+        return Ok(());
+    };
+    if let Some(wanted) = &analysis.delay_activity {
+        let rows = delay_activity_of(network, plan, spec, wanted, recording)?;
+        out.delay_activity = Some(rows);
+    }
+    if let Some(wanted) = &analysis.latencies {
+        out.latencies = Some(latencies_of(network, plan, spec, wanted, recording)?);
+    }
     Ok(())
+}
+
+/// Activity of every recorded area averaged over the replicates that stayed finite.
+fn mean_series(
+    network: &Network,
+    plan: &Plan,
+    spec: &ExperimentSpec,
+    path: &str,
+    name: &str,
+    recording: &Recording,
+) -> Result<Vec<Vec<f64>>, EngineError> {
+    let v = variable(network, spec, path, name, Method::Simulated)?;
+    let Some(k) = plan.record.variables.iter().position(|&r| r == v) else {
+        let message = format!("not recorded: found `{name}`");
+        return Err(spec.config.error(path, message).into());
+    };
+    let all = recording.variables[k].view();
+    let kept = finite(all).map_err(|source| EngineError::Analysis {
+        measure: path.to_owned(),
+        source,
+    })?;
+    let mean =
+        |a: usize, t: usize| kept.iter().map(|&r| all[[r, t, a]]).sum::<f64>() / kept.len() as f64;
+    let samples = recording.time_ms.len();
+    let areas = 0..plan.record.areas.len();
+    Ok(areas
+        .map(|a| (0..samples).map(|t| mean(a, t)).collect())
+        .collect())
+}
+
+/// Delay activity of the recorded areas: mean over replicates of the means over both windows.
+///
+/// # Errors
+/// A variable that is not recorded, a threshold in another unit, no replicate that stayed finite.
+pub fn delay_activity_of(
+    network: &Network,
+    plan: &Plan,
+    spec: &ExperimentSpec,
+    wanted: &DelayActivitySpec,
+    recording: &Recording,
+) -> Result<Vec<DelayActivity>, EngineError> {
+    let path = "analysis.delay_activity";
+    let above = threshold(network, spec, wanted)?;
+    let series = mean_series(network, plan, spec, path, &wanted.variable, recording)?;
+    let row = |x: &Vec<f64>| {
+        let mean = |w: Window| response::window_mean(x, &recording.time_ms, w.from_ms, w.to_ms);
+        let (baseline, delay) = (mean(wanted.baseline)?, mean(wanted.delay)?);
+        Ok(DelayActivity {
+            baseline,
+            delay,
+            persistent: delay - baseline > above,
+        })
+    };
+    let rows: Result<Vec<_>, AnalysisError> = series.iter().map(row).collect();
+    rows.map_err(|source| EngineError::Analysis {
+        measure: path.to_owned(),
+        source,
+    })
+}
+
+/// Latency of the recorded areas after the onset of a stimulus, ms, from the mean over replicates.
+///
+/// # Errors
+/// As [`delay_activity_of`]; a stimulus that is not there.
+pub fn latencies_of(
+    network: &Network,
+    plan: &Plan,
+    spec: &ExperimentSpec,
+    wanted: &LatenciesSpec,
+    recording: &Recording,
+) -> Result<Vec<Option<f64>>, EngineError> {
+    let path = "analysis.latencies";
+    let onset = onset_ms(network, spec, wanted)?;
+    let series = mean_series(network, plan, spec, path, &wanted.variable, recording)?;
+    let (time, w) = (&recording.time_ms, wanted.baseline);
+    let row = |x: &Vec<f64>| {
+        let baseline = response::window_mean(x, time, w.from_ms, w.to_ms)?;
+        response::latency(x, time, baseline, onset, wanted.fraction)
+    };
+    let rows: Result<Vec<_>, AnalysisError> = series.iter().map(row).collect();
+    rows.map_err(|source| EngineError::Analysis {
+        measure: path.to_owned(),
+        source,
+    })
 }
 
 /// Largest departure from baseline of the first recorded variable, per recorded area, in the first

@@ -25,10 +25,10 @@ use crate::stepper::{Samples, Simulation, Stop, bounds};
 
 pub use layout::{Dataset, datasets};
 pub use measure::{
-    Connectivity, LinearNetwork, Measures, ModeTable, Peak, TimescaleRow, check as check_measures,
-    connectivity_of, driving_noise, exact_covariance, linear_network, measure_network,
-    measure_recording, mode_table, modes, needs_recording, peaks, simulated_connectivity,
-    simulated_timescales, timescales_of,
+    Connectivity, DelayActivity, LinearNetwork, Measures, ModeTable, Peak, TimescaleRow,
+    check as check_measures, connectivity_of, delay_activity_of, driving_noise, exact_covariance,
+    latencies_of, linear_network, measure_network, measure_recording, mode_table, modes,
+    needs_recording, peaks, simulated_connectivity, simulated_timescales, timescales_of,
 };
 
 /// Why a run did not finish.

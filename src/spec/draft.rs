@@ -356,7 +356,7 @@ pub enum LesionBackground {
 }
 
 /// Area names, or the word `all`.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub enum AreasDraft {
     /// The word `all`.
     #[default]
@@ -593,6 +593,50 @@ pub struct AnalysisDraft {
     /// Eigenmodes of the linearised network.
     #[serde(default)]
     pub modes: Option<ModesDraft>,
+    /// Activity while nothing is shown, and which areas hold it.
+    #[serde(default)]
+    pub delay_activity: Option<DelayActivityDraft>,
+    /// When each area responds.
+    #[serde(default)]
+    pub latencies: Option<LatenciesDraft>,
+}
+
+/// Delay activity.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DelayActivityDraft {
+    /// Recorded variable.
+    pub variable: String,
+    /// Before anything was shown.
+    pub baseline: WindowDraft,
+    /// When it has to be remembered.
+    pub delay: WindowDraft,
+    /// Activity is persistent where delay exceeds baseline by more than this.
+    pub persistent_above: Quantity,
+}
+
+/// Response latencies.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LatenciesDraft {
+    /// Recorded variable.
+    pub variable: String,
+    /// Stimulus whose onset is time 0.
+    pub stimulus: String,
+    /// From where the response is counted.
+    pub baseline: WindowDraft,
+    /// Fraction of the largest departure from baseline that counts as a response.
+    pub fraction: f64,
+}
+
+/// A span of time.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WindowDraft {
+    /// First moment.
+    pub from: Quantity,
+    /// First moment that no longer belongs to it.
+    pub to: Quantity,
 }
 
 /// Per-area timescales.

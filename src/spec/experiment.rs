@@ -1,8 +1,8 @@
 //! An experiment as meant: no options left, canonical units, one digest.
 
 use super::draft::{
-    AnalysisDraft, AreasDraft, Draft, FcDraft, NoiseDraft, NoiseKind, TimescaleMethod,
-    TimescalesDraft,
+    AnalysisDraft, AreasDraft, DelayActivityDraft, Draft, FcDraft, LatenciesDraft, NoiseDraft,
+    NoiseKind, TimescaleMethod, TimescalesDraft, WindowDraft,
 };
 pub use super::draft::{
     AreasDraft as Areas, CircuitDraft as CircuitSpec, ConnectomeDraft as ConnectomeSpec,
@@ -149,6 +149,53 @@ pub struct AnalysisSpec {
     pub functional_connectivity: Option<FcSpec>,
     /// Variable whose components give inverse participation ratios of the eigenmodes.
     pub modes: Option<String>,
+    /// Delay activity.
+    pub delay_activity: Option<DelayActivitySpec>,
+    /// Response latencies.
+    pub latencies: Option<LatenciesSpec>,
+}
+
+/// Delay activity.
+#[derive(Debug, Clone)]
+pub struct DelayActivitySpec {
+    /// Recorded variable.
+    pub variable: String,
+    /// Before anything was shown.
+    pub baseline: Window,
+    /// When it has to be remembered.
+    pub delay: Window,
+    /// Persistent where delay exceeds baseline by more, unit of the variable.
+    pub persistent_above: Quantity,
+}
+
+/// Response latencies.
+#[derive(Debug, Clone)]
+pub struct LatenciesSpec {
+    /// Recorded variable.
+    pub variable: String,
+    /// Stimulus whose onset is time 0.
+    pub stimulus: String,
+    /// From where the response is counted.
+    pub baseline: Window,
+    /// Fraction of the largest departure that counts as a response, above 0 and at most 1.
+    pub fraction: f64,
+}
+
+/// A span of time within the run, `from_ms <= t < to_ms`.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Window {
+    /// First moment, ms.
+    pub from_ms: f64,
+    /// First moment that no longer belongs to it, ms.
+    pub to_ms: f64,
+}
+
+impl Window {
+    /// Whether a time [ms] lies in it.
+    #[must_use]
+    pub fn contains(&self, t_ms: f64) -> bool {
+        (self.from_ms..self.to_ms).contains(&t_ms)
+    }
 }
 
 /// Per-area timescales.
@@ -276,7 +323,7 @@ pub(super) fn resolve(draft: Draft, config: Config) -> Result<ExperimentSpec, Sp
             ));
         }
     }
-    let analysis = resolve_analysis(&config, draft.analysis)?;
+    let analysis = resolve_analysis(&config, draft.analysis, &run)?;
     Ok(ExperimentSpec {
         title: draft.title,
         description: draft.description,
@@ -375,7 +422,76 @@ fn resolve_noise(
     Ok(out)
 }
 
-fn resolve_analysis(config: &Config, draft: AnalysisDraft) -> Result<AnalysisSpec, SpecError> {
+/// A window of the run with at least one sample in it.
+fn window(
+    config: &Config,
+    path: &str,
+    draft: WindowDraft,
+    run: &RunSpec,
+) -> Result<Window, SpecError> {
+    let time = |key: &str, q: Quantity| {
+        q.expect(Dimension::TIME)
+            .map_err(|e| config.error(&format!("{path}.{key}"), e.to_string()))
+    };
+    let window = Window {
+        from_ms: time("from", draft.from)?,
+        to_ms: time("to", draft.to)?,
+    };
+    let first = ((window.from_ms - run.start_ms) / run.every_ms)
+        .ceil()
+        .max(0.0);
+    let sample_ms = run.start_ms + first * run.every_ms;
+    if window.from_ms >= 0.0 && window.to_ms <= run.duration_ms && window.contains(sample_ms) {
+        return Ok(window);
+    }
+    let message = format!(
+        "window without samples of the run: found {} to {}, expected a part of 0 to {} ms with \
+         recorded samples",
+        draft.from, draft.to, run.duration_ms
+    );
+    Err(config.error(path, message))
+}
+
+fn resolve_delay_activity(
+    config: &Config,
+    draft: DelayActivityDraft,
+    run: &RunSpec,
+) -> Result<DelayActivitySpec, SpecError> {
+    let path = "analysis.delay_activity";
+    Ok(DelayActivitySpec {
+        variable: draft.variable,
+        baseline: window(config, &format!("{path}.baseline"), draft.baseline, run)?,
+        delay: window(config, &format!("{path}.delay"), draft.delay, run)?,
+        persistent_above: draft.persistent_above,
+    })
+}
+
+fn resolve_latencies(
+    config: &Config,
+    draft: LatenciesDraft,
+    run: &RunSpec,
+) -> Result<LatenciesSpec, SpecError> {
+    let path = "analysis.latencies";
+    if !(draft.fraction > 0.0 && draft.fraction <= 1.0) {
+        let message = format!(
+            "out of range: found {}, expected a fraction above 0 and at most 1",
+            draft.fraction
+        );
+        return Err(config.error(&format!("{path}.fraction"), message));
+    }
+    Ok(LatenciesSpec {
+        variable: draft.variable,
+        stimulus: draft.stimulus,
+        baseline: window(config, &format!("{path}.baseline"), draft.baseline, run)?,
+        fraction: draft.fraction,
+    })
+}
+
+fn resolve_analysis(
+    config: &Config,
+    draft: AnalysisDraft,
+    run: &RunSpec,
+) -> Result<AnalysisSpec, SpecError> {
     let time = |path: &str, q: Option<Quantity>, absent: f64| match q {
         None => Ok(absent),
         Some(q) => {
@@ -446,6 +562,12 @@ fn resolve_analysis(config: &Config, draft: AnalysisDraft) -> Result<AnalysisSpe
         timescales,
         functional_connectivity,
         modes: draft.modes.map(|m| m.variable),
+        delay_activity: (draft.delay_activity)
+            .map(|d| resolve_delay_activity(config, d, run))
+            .transpose()?,
+        latencies: (draft.latencies)
+            .map(|d| resolve_latencies(config, d, run))
+            .transpose()?,
     })
 }
 

@@ -6,12 +6,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use ndarray::Array2;
 use rayon::prelude::*;
 
+use super::recordings::{Comparison, bundled_recordings, compare_lab, load_recordings};
 use super::targets::Measure;
 use crate::analysis::modes::{Modes, eigenmodes};
 use crate::analysis::timescale::decay_to;
 use crate::analysis::{AnalysisError, stats};
 use crate::engine::{
-    self, Conditions, EngineError, LinearNetwork, Peak, Quiet, Recording, TimescaleRow,
+    self, Conditions, DelayActivity, EngineError, LinearNetwork, Peak, Quiet, Recording,
+    TimescaleRow,
 };
 use crate::ids::AreaId;
 use crate::network::{Network, NetworkError};
@@ -20,6 +22,7 @@ use crate::spec::{
     self, Areas, ExperimentSpec, LesionBackground, LesionSpec, ShuffleKind, ShuffleSpec, SpecError,
 };
 use crate::stepper::linear::{NoFixedPoint, baseline_state, fixed_point, linearise};
+use crate::units::{Dimension, Quantity};
 
 /// What a measure gives.
 #[derive(Debug, Clone, PartialEq, serde::Serialize)]
@@ -90,7 +93,7 @@ impl LabError {
     }
 }
 
-fn misfit(message: impl Into<String>) -> LabError {
+pub(super) fn misfit(message: impl Into<String>) -> LabError {
     LabError::Misfit(message.into())
 }
 
@@ -158,13 +161,63 @@ impl Lab {
     }
 
     /// Place of an area among the recorded ones.
-    fn recorded(&self, name: &str) -> Result<usize, LabError> {
+    pub(super) fn recorded(&self, name: &str) -> Result<usize, LabError> {
         let id = self.area(name)?;
         let areas = &self.plan.record.areas;
         areas
             .iter()
             .position(|a| *a == id)
             .ok_or_else(|| misfit(format!("{name} is not recorded")))
+    }
+
+    /// Names of the recorded areas, in their order.
+    pub(super) fn recorded_areas(&self) -> Vec<&str> {
+        let areas = self.plan.record.areas.iter();
+        areas.map(|a| self.plan.areas[a.index()].as_str()).collect()
+    }
+
+    /// Name of the data set.
+    pub(super) fn data_set(&self) -> &str {
+        &self.network.connectome.name
+    }
+
+    /// Delay activity of the recorded areas.
+    pub(super) fn delay_activity(
+        &mut self,
+        stop: &AtomicBool,
+    ) -> Result<Vec<DelayActivity>, LabError> {
+        self.recording(stop)?;
+        let wanted = self.spec.analysis.delay_activity.as_ref();
+        let wanted =
+            wanted.ok_or_else(|| misfit("no `analysis.delay_activity` in the experiment"))?;
+        let Some(recording) = &self.recording else {
+            return Err(misfit("no recording"));
+        };
+        let (network, plan, spec) = (&self.network, &self.plan, &self.spec);
+        Ok(engine::delay_activity_of(
+            network, plan, spec, wanted, recording,
+        )?)
+    }
+
+    /// Unit of delay activity.
+    pub(super) fn delay_unit(&self) -> &'static str {
+        let wanted = self.spec.analysis.delay_activity.as_ref();
+        let variable = wanted.and_then(|w| self.variable(&w.variable).ok());
+        variable.map_or("1", |v| self.network.info().variables[v].unit)
+    }
+
+    /// Latencies of the recorded areas, ms.
+    pub(super) fn latencies(&mut self, stop: &AtomicBool) -> Result<Vec<Option<f64>>, LabError> {
+        self.recording(stop)?;
+        let wanted = self.spec.analysis.latencies.as_ref();
+        let wanted = wanted.ok_or_else(|| misfit("no `analysis.latencies` in the experiment"))?;
+        let Some(recording) = &self.recording else {
+            return Err(misfit("no recording"));
+        };
+        let (network, plan, spec) = (&self.network, &self.plan, &self.spec);
+        Ok(engine::latencies_of(
+            network, plan, spec, wanted, recording,
+        )?)
     }
 
     fn variable(&self, name: &str) -> Result<usize, LabError> {
@@ -223,6 +276,16 @@ impl Lab {
     }
 
     fn timescales(&mut self, stop: &AtomicBool) -> Result<Vec<f64>, LabError> {
+        let rows = self.timescales_where_any(stop)?.into_iter();
+        rows.map(|t| t.ok_or_else(|| misfit("an area has no timescale")))
+            .collect()
+    }
+
+    /// Timescales of the recorded areas, ms; none where an area's activity does not vary.
+    pub(super) fn timescales_where_any(
+        &mut self,
+        stop: &AtomicBool,
+    ) -> Result<Vec<Option<f64>>, LabError> {
         if self.timescales.is_none() {
             let wanted = self.spec.analysis.timescales.clone();
             let wanted = wanted.ok_or_else(|| misfit("no `analysis.timescales` in the config"))?;
@@ -241,9 +304,7 @@ impl Lab {
             )?;
             self.timescales = Some(rows);
         }
-        let rows = self.timescales.iter().flatten();
-        rows.map(|r| r.tau_ms.ok_or_else(|| misfit("an area has no timescale")))
-            .collect()
+        Ok(self.timescales.iter().flatten().map(|r| r.tau_ms).collect())
     }
 
     fn modes(&mut self) -> Result<&Modes, LabError> {
@@ -394,8 +455,120 @@ impl Lab {
                 to,
                 variable,
             } => self.bifurcation(gradient, *from, *to, variable.as_deref())?,
+            M::Mean {
+                variable,
+                areas,
+                from,
+                to,
+            } => stats::mean(&self.window_means(variable, areas, *from, *to, stop)?)?,
+            M::Largest {
+                variable,
+                area,
+                from,
+                to,
+            } => self.largest(variable, area, *from, *to, stop)?,
+            M::ExceedingCount {
+                variable,
+                than,
+                areas,
+                from,
+                to,
+            } => {
+                let one = self.window_means(variable, areas, *from, *to, stop)?;
+                let other = self.window_means(than, areas, *from, *to, stop)?;
+                one.iter().zip(&other).filter(|(a, b)| a > b).count() as f64
+            }
+            M::PersistentCount => {
+                let rows = self.delay_activity(stop)?;
+                rows.iter().filter(|d| d.persistent).count() as f64
+            }
+            M::Agreement { recordings } => {
+                let compared = self.beside(recordings, stop)?;
+                compared.rows.iter().filter(|r| r.agrees).count() as f64
+            }
+            M::Disagreement { recordings } => {
+                return Ok(Value::Names(self.beside(recordings, stop)?.disagree));
+            }
+            M::GradientCorrelation { gradient, with } => {
+                let values = |name: &str| {
+                    let found = self.network.connectome.gradient(name);
+                    found.map_err(|e| misfit(e.to_string()))
+                };
+                stats::pearson(&values(gradient)?.values, &values(with)?.values)?
+            }
         };
         Ok(Value::Number(number))
+    }
+
+    /// The experiment beside bundled recordings.
+    fn beside(&mut self, recordings: &str, stop: &AtomicBool) -> Result<Comparison, LabError> {
+        let known = bundled_recordings();
+        let Some((name, text)) = known.iter().find(|(name, _)| *name == recordings) else {
+            return Err(misfit(format!("no recordings `{recordings}`")));
+        };
+        let table = load_recordings(name, text)?;
+        compare_lab(&table, "", self, stop)
+    }
+
+    /// Series of a recorded variable in some areas, mean over replicates, with the samples of a span.
+    fn series(
+        &mut self,
+        variable: &str,
+        areas: &[usize],
+        (from, to): (Quantity, Quantity),
+        stop: &AtomicBool,
+    ) -> Result<Vec<Vec<f64>>, LabError> {
+        let v = self.variable(variable)?;
+        let at = self.plan.record.variables.iter().position(|&r| r == v);
+        let at = at.ok_or_else(|| misfit(format!("{variable} is not recorded")))?;
+        let ms = |q: Quantity| q.expect(Dimension::TIME).map_err(|e| misfit(e.to_string()));
+        let span = ms(from)?..ms(to)?;
+        let recording = self.recording(stop)?;
+        let time = &recording.time_ms;
+        let samples: Vec<usize> = (0..time.len())
+            .filter(|&t| span.contains(&time[t]))
+            .collect();
+        if samples.is_empty() {
+            return Err(misfit(format!("no samples from {from} to {to}")));
+        }
+        let values = &recording.variables[at];
+        let mean = |t: usize, a: usize| values.slice(ndarray::s![.., t, a]).mean();
+        let one = |&a: &usize| samples.iter().filter_map(|&t| mean(t, a)).collect();
+        Ok(areas.iter().map(one).collect())
+    }
+
+    /// Mean of a recorded variable over a span and over replicates, per area.
+    fn window_means(
+        &mut self,
+        variable: &str,
+        areas: &Areas,
+        from: Quantity,
+        to: Quantity,
+        stop: &AtomicBool,
+    ) -> Result<Vec<f64>, LabError> {
+        let areas: Vec<usize> = match areas.names() {
+            None => (0..self.plan.record.areas.len()).collect(),
+            Some(names) => (names.iter().map(|n| self.recorded(n))).collect::<Result<_, _>>()?,
+        };
+        let series = self.series(variable, &areas, (from, to), stop)?;
+        Ok((series.iter().map(|x| stats::mean(x))).collect::<Result<_, _>>()?)
+    }
+
+    fn largest(
+        &mut self,
+        variable: &str,
+        area: &str,
+        from: Quantity,
+        to: Quantity,
+        stop: &AtomicBool,
+    ) -> Result<f64, LabError> {
+        let area = self.recorded(area)?;
+        let series = self.series(variable, &[area], (from, to), stop)?;
+        Ok(series
+            .iter()
+            .flatten()
+            .copied()
+            .fold(f64::NEG_INFINITY, f64::max))
     }
 
     fn baseline_values(&mut self, variable: &str) -> Result<Vec<f64>, LabError> {

@@ -5,6 +5,7 @@
 //! experiment, and gives a verdict per number. Nothing here knows a paper.
 
 mod lab;
+mod recordings;
 mod targets;
 
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -12,6 +13,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use crate::engine::EngineError;
 
 pub use lab::{Lab, LabError, Value};
+pub use recordings::{
+    Comparison, DelayReports, Recordings, RegionTime, Regions, Reports, Row, bundled_recordings,
+    compare, load_recordings,
+};
 pub use targets::{Case, Measure, Target, TargetFile, bundled, load};
 
 /// The verdict on one number.

@@ -2,7 +2,8 @@
 
 use serde::Deserialize;
 
-use crate::spec::{Config, SpecError};
+use crate::spec::{Areas, Config, SpecError};
+use crate::units::Quantity;
 
 /// A target file: what a paper, or later recomputation, says.
 #[derive(Debug, Clone, Deserialize)]
@@ -248,6 +249,62 @@ pub enum Measure {
         #[serde(default)]
         variable: Option<String>,
     },
+    /// Mean of a recorded variable over replicates, areas and a span of time.
+    Mean {
+        /// Variable.
+        variable: String,
+        /// Which areas.
+        #[serde(default)]
+        areas: Areas,
+        /// First moment.
+        from: Quantity,
+        /// First moment that no longer belongs to it.
+        to: Quantity,
+    },
+    /// Largest value of a recorded variable in an area over a span of time, mean over replicates.
+    Largest {
+        /// Variable.
+        variable: String,
+        /// Area.
+        area: String,
+        /// First moment.
+        from: Quantity,
+        /// First moment that no longer belongs to it.
+        to: Quantity,
+    },
+    /// In how many areas one recorded variable exceeds another on average over a span of time.
+    ExceedingCount {
+        /// Variable.
+        variable: String,
+        /// The other.
+        than: String,
+        /// Which areas.
+        #[serde(default)]
+        areas: Areas,
+        /// First moment.
+        from: Quantity,
+        /// First moment that no longer belongs to it.
+        to: Quantity,
+    },
+    /// Number of areas with persistent activity, see `analysis.delay_activity`.
+    PersistentCount,
+    /// Number of areas in which the experiment agrees with bundled recordings.
+    Agreement {
+        /// Name of the table.
+        recordings: String,
+    },
+    /// Areas in which it does not, in the order of the data set.
+    Disagreement {
+        /// Name of the table.
+        recordings: String,
+    },
+    /// Pearson's correlation of two gradients of the data set over its areas.
+    GradientCorrelation {
+        /// One.
+        gradient: String,
+        /// The other.
+        with: String,
+    },
 }
 
 impl Measure {
@@ -256,7 +313,9 @@ impl Measure {
     pub fn gives_names(&self) -> bool {
         matches!(
             self,
-            Measure::AreasByTimescale { .. } | Measure::BistableAreas
+            Measure::AreasByTimescale { .. }
+                | Measure::BistableAreas
+                | Measure::Disagreement { .. }
         )
     }
 
@@ -299,17 +358,49 @@ impl Measure {
             BifurcationFactor {
                 variable: Some(v), ..
             } => format!("{v} at the bifurcation"),
+            Mean {
+                variable,
+                areas,
+                from,
+                to,
+            } => format!("{variable} of {}, {from} to {to}", some(areas)),
+            Largest { variable, area, .. } => format!("largest {variable} of {area}"),
+            ExceedingCount {
+                variable,
+                than,
+                areas,
+                ..
+            } => format!("{} with {variable} > {than}", some(areas)),
+            PersistentCount => "persistent areas".to_owned(),
+            Agreement { recordings } => format!("areas that agree with {recordings}"),
+            Disagreement { recordings } => format!("areas that disagree with {recordings}"),
+            GradientCorrelation { gradient, with } => format!("r of {gradient} with {with}"),
         }
+    }
+}
+
+/// Areas in few words.
+fn some(areas: &Areas) -> String {
+    match areas.names() {
+        None => "all areas".to_owned(),
+        Some([one]) => one.clone(),
+        Some(several) => format!("{} areas", several.len()),
     }
 }
 
 /// Target files inside the binary: (paper, text).
 #[must_use]
 pub fn bundled() -> &'static [(&'static str, &'static str)] {
-    &[(
-        "chaudhuri2015",
-        include_str!("../../data/targets/chaudhuri2015.yaml"),
-    )]
+    &[
+        (
+            "chaudhuri2015",
+            include_str!("../../data/targets/chaudhuri2015.yaml"),
+        ),
+        (
+            "froudist_walsh2021",
+            include_str!("../../data/targets/froudist_walsh2021.yaml"),
+        ),
+    ]
 }
 
 /// Reads a target file.

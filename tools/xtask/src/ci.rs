@@ -147,8 +147,13 @@ fn plain(ws: &Workspace, setup: &Setup, step: Step) -> Result<(), String> {
             command.env("RUSTDOCFLAGS", "-D warnings");
         }
         Step::Reproduce => {
-            command = isocortex(ws, setup);
-            command.args(["reproduce", "chaudhuri2015"]);
+            let paper = |name: &str| {
+                let mut command = isocortex(ws, setup);
+                command.args(["reproduce", name]);
+                command
+            };
+            shell::run(paper("chaudhuri2015"))?;
+            command = paper("froudist_walsh2021");
         }
     }
     shell::run(command)
