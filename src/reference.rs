@@ -17,7 +17,7 @@ use crate::spec::{DelayGrid, Order, RunSpec, Stepper};
 /// Every so many steps what is negligible becomes zero.
 const FLUSH_STEPS: u64 = 64;
 
-/// Runs one replicate from `start` [area, variable] and shows every step's state to `observe`:
+/// Runs one replicate, or one trial of a task, from `start` [area, variable] and shows every step's state to `observe`:
 /// (step, state with algebraic variables up to date), from step 0 to the last.
 pub fn simulate(
     network: &Network,
@@ -194,7 +194,10 @@ impl<O> Simulate<'_, O> {
     fn held_input(&self, step: u64) -> Array2<f64> {
         let network = self.network;
         let mut input = Array2::zeros((network.n_areas(), network.info().inputs.len()));
-        for stimulus in &network.stimuli {
+        let trials = network.trials.as_ref();
+        let trial = trials.and_then(|t| t.trials.get(self.replicate.0 as usize));
+        let shown = trial.into_iter().flat_map(|t| t.stimuli());
+        for stimulus in network.stimuli.iter().chain(shown) {
             let (on, off) = stimulus.steps(self.run.dt_ms);
             if (on..off).contains(&step) {
                 for area in &stimulus.areas {

@@ -1618,7 +1618,7 @@ fn faulty_measures_and_recordings_are_refused() {
         (
             "from: 30 ms, to: 50 ms",
             "from: 50 ms, to: 30 ms",
-            "analysis.delay_activity.delay",
+            "window without samples of the run",
         ),
         (
             "from: 30 ms, to: 50 ms",
@@ -1667,6 +1667,209 @@ fn faulty_measures_and_recordings_are_refused() {
     )
     .unwrap();
     validate(&["reports.yaml", "own.yaml"], "fund");
+}
+
+/// Two conditions; readouts of every kind.
+const TRIALS: &str = "
+title: trials
+from: chaudhuri2015
+task:
+  stimuli:
+    A: {into: drive_E, areas: [V1], amplitude: 40 Hz}
+    B: {into: I_I, areas: [V1], amplitude: 10 pA}
+  events:
+    cue: {shows: A, onset: 20 ms, jitter: 10 ms, duration: 20 ms}
+    probe: {shows: B, after: cue, onset: 10 ms, duration: 10 ms}
+  conditions:
+    seen: {trials: 3}
+    catch: {trials: 2, without: [cue, probe]}
+  readouts:
+    rate: {mean: nu_E, minus: nu_I, areas: [V1], after: cue, from: 0 ms, to: 20 ms}
+    held: {persistent: nu_E, baseline: {from: 0 ms, to: 10 ms}, from: 40 ms, to: 60 ms, above: 1 mHz}
+    more: {winner: {A: nu_E, B: nu_I}, areas: [V1], from: 0 ms, to: 10 ms}
+    report: {threshold: {A: nu_E}, above: 50 Hz, areas: [V1], from: 10 ms, to: 100 ms, correct: cue}
+  d_prime:
+    detection: {readout: report, signal: seen, noise: catch}
+simulation: {duration: 100 ms, seed: 5}
+record: {every: 1 ms, variables: [nu_E, nu_I]}
+";
+
+#[test]
+fn a_task_gives_a_table_of_its_trials() {
+    let folder = folder();
+    fs::write(folder.path().join("task.yaml"), TRIALS).unwrap();
+    let out = done(folder.path(), &["run", "task.yaml", "-o", "task.h5"]);
+    for words in ["condition", "catch", "2/2", "3/3", "d′ detection"] {
+        assert!(out.contains(words), "{words} in\n{out}");
+    }
+    let file = Results::open(folder.path().join("task.h5")).unwrap();
+    let conditions = file.coord_text("condition").unwrap();
+    assert_eq!(conditions, ["catch", "catch", "seen", "seen", "seen"]);
+    assert_eq!(
+        file.coord_text("cue_stimulus").unwrap(),
+        ["", "", "A", "A", "A"]
+    );
+    let onsets = file.coord_f64("cue_onset").unwrap();
+    let probes = file.coord_f64("probe_onset").unwrap();
+    for t in 2..5 {
+        assert!((10.0..=30.0).contains(&onsets[t]), "{onsets:?}");
+        assert!((probes[t] - onsets[t] - 30.0).abs() < 1e-9);
+    }
+    assert!(onsets[0].is_nan() && (onsets[2] != onsets[3] || onsets[3] != onsets[4]));
+    let of = |name: &str| {
+        file.read(name)
+            .unwrap()
+            .iter()
+            .copied()
+            .collect::<Vec<f64>>()
+    };
+    let (rate, held) = (of("readout_rate"), of("readout_held"));
+    assert!(rate[0].is_nan() && rate[2] > 1.0 && held[0] == 0.0 && held[2] >= 1.0);
+    // Rates rest at 10 and 35 Hz.
+    assert_eq!(of("readout_more"), [1.0; 5]);
+    assert_eq!(of("readout_report_correct"), [1.0; 5]);
+    let report = of("readout_report");
+    assert!(report[0].is_nan() && report[2] == 0.0);
+    // The reaction follows the cue, whenever it comes.
+    let times = of("readout_report_time");
+    assert!((times[2] - onsets[2] - (times[3] - onsets[3])).abs() <= 1.0);
+    // (3 + 1/2)/4 against (0 + 1/2)/3: z = 1.1503 + 0.9674.
+    assert!(
+        (of("d_prime")[0] - 2.117_771).abs() < 1e-5,
+        "{:?}",
+        of("d_prime")
+    );
+    done(folder.path(), &["rerun", "task.h5"]);
+}
+
+#[test]
+fn faulty_tasks_are_refused_before_anything_runs() {
+    let folder = folder();
+    let cases = [
+        (
+            "shows: A, onset",
+            "shows: C, onset",
+            "unknown stimulus: found `C`",
+        ),
+        ("after: cue, onset", "after: cur, onset", "mean `cue`?"),
+        (
+            "after: cue, onset: 10 ms",
+            "onset: 10 ms, matches: {}",
+            "matches",
+        ),
+        ("{shows: B, after: cue,", "{after: cue,", "neither"),
+        ("jitter: 10 ms", "jitter: 30 ms", "before the trial"),
+        (
+            "jitter: 10 ms, duration: 20 ms",
+            "duration: 90 ms",
+            "outlasts the run",
+        ),
+        (
+            "jitter: 10 ms, duration: 20 ms",
+            "duration: 0 ms",
+            "no duration",
+        ),
+        ("onset: 20 ms", "onset: 20.05 ms", "between two steps"),
+        (
+            "shows: B, after: cue, onset: 10 ms",
+            "shows: A, onset: 25 ms",
+            "events overlap",
+        ),
+        ("trials: 3", "trials: 0", "no trials"),
+        (
+            "seed: 5",
+            "seed: 5, replicates: 4",
+            "4 replicates of a task",
+        ),
+        (
+            "without: [cue, probe]",
+            "without: [cue]",
+            "does not come before it",
+        ),
+        ("without: [cue, probe]", "without: [cues]", "mean `cue`?"),
+        (
+            "areas: [V1], amplitude: 40 Hz",
+            "areas: [V99], amplitude: 40 Hz",
+            "V99",
+        ),
+        ("amplitude: 40 Hz", "amplitude: 40 pA", "40 pA"),
+        ("into: drive_E", "into: drive_X", "drive_X"),
+        ("mean: nu_E", "mean: nu_X", "nu_X"),
+        (
+            "mean: nu_E, minus: nu_I, areas: [V1]",
+            "mean: nu_E, areas: [V99]",
+            "V99",
+        ),
+        ("above: 50 Hz", "above: 50 pA", "50 pA"),
+        ("above: 50 Hz, ", "", "expected `above`"),
+        (
+            "winner: {A: nu_E, B: nu_I}",
+            "winner: {}",
+            "nothing to choose",
+        ),
+        (
+            "from: 0 ms, to: 20 ms",
+            "from: 20 ms, to: 0 ms",
+            "a part of the trial",
+        ),
+        ("correct: cue", "correct: cuff", "cuff"),
+        ("signal: seen", "signal: scene", "mean `seen`?"),
+        (
+            "readout: report,",
+            "readout: more,",
+            "expected one by `threshold`",
+        ),
+        ("    rate: {mean", "    2nd: {mean", "letters, digits"),
+    ];
+    for (from, to, words) in cases {
+        assert!(TRIALS.contains(from), "{from}");
+        fs::write(
+            folder.path().join("task.yaml"),
+            TRIALS.replacen(from, to, 1),
+        )
+        .unwrap();
+        refused(
+            &say(program(folder.path()).args(["run", "task.yaml"])),
+            &[words],
+        );
+        assert_eq!(names(folder.path()), ["task.yaml"], "{from}");
+    }
+}
+
+/// Of two configs that share a model, that model is laid once, below both.
+#[test]
+fn several_configs_are_laid_on_one_another() {
+    let folder = folder();
+    let write = |name: &str, text: &str| fs::write(folder.path().join(name), text).unwrap();
+    write(
+        "noisy.yaml",
+        "from: chaudhuri2015\nsimulation: {duration: 1 s}\nrecord: {every: 2 ms}\n",
+    );
+    write(
+        "long.yaml",
+        "from: chaudhuri2015\nsimulation: {duration: 7 s}\n",
+    );
+    write("both.yaml", "title: both\nfrom: [noisy.yaml, long.yaml]\n");
+    let plan = done(folder.path(), &["plan", "both.yaml"]);
+    // 7 s from the second, 2 ms from the first and not from the model, which the second would lay again.
+    assert!(
+        plan.contains("35000 steps") && plan.contains("3501 samples"),
+        "{plan}"
+    );
+    write(
+        "both.yaml",
+        "title: both\nfrom: [noisy.yaml, [long.yaml]]\n",
+    );
+    refused(
+        &say(program(folder.path()).args(["plan", "both.yaml"])),
+        &["list of names"],
+    );
+    write("long.yaml", "from: both.yaml\n");
+    write("both.yaml", "title: both\nfrom: [noisy.yaml, long.yaml]\n");
+    refused(
+        &say(program(folder.path()).args(["plan", "both.yaml"])),
+        &["in a circle"],
+    );
 }
 
 #[test]

@@ -78,6 +78,136 @@ fn threads_and_lanes() {
     }
 }
 
+/// Two conditions of trials with drawn times and stimuli, on top of what every trial sees.
+const TASK: &str = "
+title: trials
+from: chaudhuri2015
+stimuli:
+  pulse: {into: drive_E, areas: [V1, 24c], amplitude: 30 Hz, onset: 3 ms, offset: 17 ms}
+task:
+  stimuli:
+    one: {into: drive_E, areas: [V1], amplitude: 30 Hz}
+    other: {into: [drive_E, I_I], areas: [V2, MT], amplitude: 20 Hz}
+  events:
+    cue: {shows: [one, other], onset: 8 ms, jitter: 5 ms, duration: 6 ms}
+    probe: {matches: {event: cue, of: [one, other], chance: 0.5}, after: cue, onset: 2 ms, duration: 4 ms}
+  conditions:
+    both: {trials: 7}
+    cue: {trials: 4, without: [probe], events: {cue: {strength: 0.5}}}
+noise:
+  slow: {kind: ornstein_uhlenbeck, into: I_I, areas: all, sd: 5 pA, tau: 5 ms}
+simulation: {duration: 40 ms, dt: 0.2 ms, seed: 3}
+record: {every: 1 ms, variables: [nu_E]}
+";
+
+/// Trials that are run together are those of the reference simulator, which runs them one by one and
+/// looks at every step what is on.
+#[test]
+fn trials_are_those_of_the_reference() {
+    // One input takes Hz, the other pA.
+    let text = TASK.replace("[drive_E, I_I]", "drive_E");
+    let experiment = experiment(&text);
+    let plan = experiment.plan();
+    let start = start_state(&plan).unwrap();
+    assert_eq!(plan.replicates, 11);
+    let every = plan.record.every as usize;
+    let expected: Vec<Vec<f64>> = (0..11)
+        .map(|trial| {
+            let all = experiment.reference(&plan, &start, trial);
+            all.slice(s![..;every, .., 0]).iter().copied().collect()
+        })
+        .collect();
+    assert_ne!(expected[0], expected[1]);
+    for (axis, width) in all_lanes() {
+        let found = record(&experiment.plan_with(axis, width), &start, 7);
+        for (trial, expected) in expected.iter().enumerate() {
+            let what = format!("trial {trial}, {width} {axis:?} side by side");
+            assert_same_bits(&what, found.slice(s![trial, .., .., 0]).iter(), expected);
+        }
+    }
+    // A trial does not change because others come after it.
+    let fewer = text.replace("cue: {trials: 4,", "cue: {trials: 1,");
+    let fewer = run(&Experiment::new(&fewer, NO_SETS));
+    let some: Vec<f64> = expected[..8].concat();
+    assert_same_bits("fewer trials", fewer.iter(), &some);
+}
+
+/// What is drawn: every time within the jitter on the grid, both stimuli, matches about as often as
+/// they are meant to be, and nothing but the seed decides.
+#[test]
+fn trials_are_drawn_as_stated() {
+    let text = TASK.replace("[drive_E, I_I]", "drive_E");
+    let sets = [
+        "task.conditions.both.trials=2000",
+        "task.events.probe.matches.chance=0.3",
+    ];
+    let trials = |more: &[&str]| {
+        let experiment = Experiment::new(&text, &[&sets[..], more].concat());
+        experiment.network.trials.unwrap()
+    };
+    let drawn = trials(&[]);
+    let (cue, probe) = (drawn.event_index("cue"), drawn.event_index("probe"));
+    let both: Vec<_> = drawn.trials.iter().filter(|t| t.condition == 0).collect();
+    assert_eq!(both.len(), 2000);
+    let mut onsets = std::collections::BTreeSet::new();
+    let (mut one, mut matches) = (0, 0);
+    for trial in &both {
+        let (c, p) = (trial.event(cue, 0).unwrap(), trial.event(probe, 0).unwrap());
+        onsets.insert((c.onset_ms * 5.0).round() as i64);
+        assert!((c.offset_ms - c.onset_ms - 6.0).abs() < 1e-9);
+        assert!((p.onset_ms - c.offset_ms - 2.0).abs() < 1e-9);
+        assert_eq!(p.matches, Some(p.stimulus == c.stimulus));
+        one += u32::from(c.stimulus == "one");
+        matches += u32::from(p.matches == Some(true));
+    }
+    // 3 to 13 ms in steps of 0.2 ms, all of 51 of them in 2000 trials; counts within 4 SD.
+    assert_eq!(
+        (onsets.len(), onsets.first(), onsets.last()),
+        (51, Some(&15), Some(&65))
+    );
+    assert!((one as f64 - 1000.0).abs() < 4.0 * 500_f64.sqrt(), "{one}");
+    assert!(
+        (matches as f64 - 600.0).abs() < 4.0 * 420_f64.sqrt(),
+        "{matches}"
+    );
+    let second = drawn.trials.iter().find(|t| t.condition == 1).unwrap();
+    assert!(second.event(probe, 0).is_none());
+    assert_eq!(second.event(cue, 0).unwrap().strength, 0.5);
+    assert_eq!(drawn, trials(&[]));
+    assert_ne!(drawn, trials(&["simulation.seed=4"]));
+}
+
+/// An n-back stream: every repeat is there, and matches what was that many repeats before.
+#[test]
+fn streams_match_what_was_some_repeats_back() {
+    let events = "task.events={item: {matches: {back: 2, of: [one, other], chance: 0.5}, \
+                  onset: 2 ms, duration: 1 ms, repeat: 12, every: 3 ms}}";
+    let text = TASK.replace("[drive_E, I_I]", "drive_E");
+    let sets = [
+        events,
+        "task.events.cue=~",
+        "task.events.probe=~",
+        "task.conditions=~",
+        "task.trials=50",
+    ];
+    let trials = Experiment::new(&text, &sets).network.trials.unwrap();
+    assert_eq!(trials.repeats, [12]);
+    let mut matches = 0;
+    for trial in &trials.trials {
+        for k in 0..12 {
+            let item = trial.event(0, k).unwrap();
+            assert!((item.onset_ms - 2.0 - 3.0 * f64::from(k)).abs() < 1e-9);
+            let before = k.checked_sub(2).map(|b| trial.event(0, b).unwrap());
+            assert_eq!(item.matches, before.map(|b| b.stimulus == item.stimulus));
+            matches += u32::from(item.matches == Some(true));
+        }
+    }
+    assert!(
+        (f64::from(matches) - 250.0).abs() < 4.0 * 125_f64.sqrt(),
+        "{matches}"
+    );
+}
+
 #[test]
 fn chunks_and_sampling() {
     for text in [LINEAR, NONLINEAR] {

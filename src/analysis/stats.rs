@@ -117,6 +117,30 @@ pub fn spearman(x: &[f64], y: &[f64]) -> Result<f64, AnalysisError> {
     pearson(&ranks(x), &ranks(y))
 }
 
+/// The number below which a standard normal number falls with probability `p`; infinite for 0 and 1.
+///
+/// By bisection of the complementary error function, to the last digits.
+#[must_use]
+pub fn normal_quantile(p: f64) -> f64 {
+    if p <= 0.0 {
+        return f64::NEG_INFINITY;
+    }
+    if p >= 1.0 {
+        return f64::INFINITY;
+    }
+    let below = |z: f64| 0.5 * libm::erfc(-z / std::f64::consts::SQRT_2);
+    let (mut low, mut high) = (-40.0, 40.0);
+    for _ in 0..100 {
+        let middle = 0.5 * (low + high);
+        if below(middle) < p {
+            low = middle;
+        } else {
+            high = middle;
+        }
+    }
+    0.5 * (low + high)
+}
+
 /// Least-squares line of `y` on `x`. A constant `y` gives slope 0 and r² 0. Errors: lengths differ,
 /// under two pairs, constant `x`, not finite.
 pub fn linear_fit(x: &[f64], y: &[f64]) -> Result<LinearFit, AnalysisError> {
@@ -166,6 +190,20 @@ pub fn upper_triangle(m: ArrayView2<f64>) -> Result<Vec<f64>, AnalysisError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn quantiles_of_the_normal_distribution() {
+        for (p, z) in [
+            (0.5, 0.0),
+            (0.975, 1.959_963_984_540_054),
+            (0.001, -3.090_232_306_167_813),
+        ] {
+            let found = normal_quantile(p);
+            assert!((found - z).abs() < 1e-12, "{p}: {found}");
+        }
+        assert_eq!(normal_quantile(0.0), f64::NEG_INFINITY);
+        assert_eq!(normal_quantile(1.0), f64::INFINITY);
+    }
     use ndarray::array;
 
     #[test]

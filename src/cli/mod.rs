@@ -13,6 +13,7 @@ mod reproduce;
 mod results;
 mod run;
 mod show;
+mod trials;
 mod validate;
 
 use std::io::{IsTerminal, Write};

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::Args;
 
 use super::show::{self, Bar, aligned, number, table};
-use super::{ConfigArgs, ExecutionArgs, Failure, default_output, memory, stop_flag};
+use super::{ConfigArgs, ExecutionArgs, Failure, default_output, memory, stop_flag, trials};
 use crate::engine::{self, Conditions, DelayActivity, Outcome, TimescaleRow};
 use crate::ids::AreaId;
 use crate::network::Network;
@@ -230,6 +230,12 @@ fn summary(prepared: &Prepared, outcome: &Outcome) -> String {
     if timescales.is_some_and(|rows| rows.iter().any(TimescaleRow::is_uncertain)) {
         text += "* depends on the longest lag or the longest time constant of the fit\n";
     }
+    if let (Some(trials), Some(read)) = (&prepared.network.trials, &outcome.measures.trials) {
+        text = format!(
+            "{text}trial 0 is shown\n\n{}",
+            trials::summary(trials, read)
+        );
+    }
     if let (Some(wanted), Some(rows)) = (&prepared.spec.analysis.delay_activity, delay_activity) {
         let persistent = rows.iter().filter(|d| d.persistent).count();
         text += &format!(
@@ -298,6 +304,7 @@ fn measured(prepared: &Prepared, outcome: &Outcome) -> (String, String, String, 
 #[cfg(feature = "plot")]
 fn figure(prepared: &Prepared, outcome: &Outcome) -> Result<Vec<PathBuf>, Failure> {
     use super::figure::{FigureData, Trace, Window, write};
+    use crate::stimulus::{Stimulus, Trial};
 
     let Prepared {
         spec,
@@ -309,7 +316,11 @@ fn figure(prepared: &Prepared, outcome: &Outcome) -> Result<Vec<PathBuf>, Failur
     let (order, hierarchy) = hierarchical_order(prepared);
     let activity = &outcome.first.variables[0];
     // Under noise alone it is the fluctuation that matters, not where the mean input moved it.
-    let fluctuates = network.stimuli.is_empty() && !network.noise.is_empty();
+    let first_trial = (network.trials.iter()).flat_map(|t| t.trials.first());
+    let given: Vec<&Stimulus> = (network.stimuli.iter())
+        .chain(first_trial.flat_map(Trial::stimuli))
+        .collect();
+    let fluctuates = given.is_empty() && !network.noise.is_empty();
     let base = |k: usize| {
         if fluctuates {
             return activity.slice(ndarray::s![0, .., k]).mean().unwrap_or(0.0);
@@ -339,7 +350,7 @@ fn figure(prepared: &Prepared, outcome: &Outcome) -> Result<Vec<PathBuf>, Failur
             "hierarchy_norm" | "hierarchy" => "hierarchical position",
             other => other,
         });
-    let stimuli = network.stimuli.iter().map(|s| {
+    let stimuli = given.iter().map(|s| {
         let areas: Vec<&str> = s
             .areas
             .iter()

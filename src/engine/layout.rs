@@ -4,12 +4,14 @@ use ndarray::{Array1, ArrayView1, ArrayView2, Axis};
 
 use super::EngineError;
 use super::measure::{DelayActivity, Measures};
+use super::trials::{Choice, ReadoutValues};
 use crate::network::Network;
 use crate::plan::Plan;
 use crate::record::{
     Attr, Aux, AuxValues, Compression, Dim, Dtype, Layout, RecordError, Var, Writer,
 };
-use crate::spec::{ExperimentSpec, Precision};
+use crate::spec::{ExperimentSpec, Precision, ReadoutKind};
+use crate::stimulus::Shown;
 
 /// A dataset of the file and the recorded variables it holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -121,10 +123,14 @@ pub(super) fn layout(
         vars.push(Var::new(&name, shape, variable.unit, &long_name));
     }
     measure_layout(spec, plan, &mut dims, &mut vars);
+    readout_layout(network, spec, &mut dims, &mut vars);
     Layout {
         dims,
         vars,
-        aux: area_coordinates(network, plan),
+        aux: area_coordinates(network, plan)
+            .into_iter()
+            .chain(trial_coordinates(network))
+            .collect(),
         attrs: attributes(network, plan, spec),
         compression: match spec.run.compression {
             0 => Compression::None,
@@ -291,6 +297,128 @@ fn area_coordinates(network: &Network, plan: &Plan) -> Vec<Aux> {
     out
 }
 
+/// The trial table: condition and events of every trial, as coordinates along `replicate`.
+fn trial_coordinates(network: &Network) -> Vec<Aux> {
+    let Some(trials) = &network.trials else {
+        return Vec::new();
+    };
+    let mut out = Vec::new();
+    let mut push = |name: String, long_name: String, values: AuxValues| {
+        out.push(Aux {
+            name,
+            dim: "replicate".to_owned(),
+            long_name,
+            values,
+        });
+    };
+    let conditions = (trials.trials.iter()).map(|t| trials.conditions[t.condition].clone());
+    let long = "condition of the trial".to_owned();
+    push(
+        "condition".to_owned(),
+        long,
+        AuxValues::Text(conditions.collect()),
+    );
+    for (e, (event, &repeats)) in trials.events.iter().zip(&trials.repeats).enumerate() {
+        for repeat in 0..repeats {
+            let (name, what) = match repeats {
+                1 => (event.clone(), format!("event {event}")),
+                _ => (
+                    format!("{event}_{}", repeat + 1),
+                    format!("event {event}, repeat {}", repeat + 1),
+                ),
+            };
+            let shown = || trials.trials.iter().map(|t| t.event(e, repeat));
+            let number = |of: &dyn Fn(&Shown) -> f64, units: &str| AuxValues::Float {
+                values: shown().map(|s| s.map_or(f64::NAN, of)).collect(),
+                units: units.to_owned(),
+            };
+            let stimuli = shown().map(|s| s.map_or(String::new(), |s| s.stimulus.clone()));
+            let long = format!("{what}: stimulus that is shown, empty for none");
+            push(
+                format!("{name}_stimulus"),
+                long,
+                AuxValues::Text(stimuli.collect()),
+            );
+            let onset = number(&|s| s.onset_ms, "ms");
+            push(format!("{name}_onset"), format!("{what}: start"), onset);
+            let offset = number(&|s| s.offset_ms, "ms");
+            push(format!("{name}_offset"), format!("{what}: end"), offset);
+            let strength = number(&|s| s.strength, "");
+            let long = format!("{what}: factor on the amplitude of the stimulus");
+            push(format!("{name}_strength"), long, strength);
+            if shown().flatten().any(|s| s.matches.is_some()) {
+                let of = |s: &Shown| s.matches.map_or(f64::NAN, |m| f64::from(u8::from(m)));
+                let long = format!("{what}: 1 if it is what it may match, 0 if not");
+                push(format!("{name}_match"), long, number(&of, ""));
+            }
+        }
+    }
+    out
+}
+
+/// Readouts of the trials, along `replicate`.
+fn readout_layout(
+    network: &Network,
+    spec: &ExperimentSpec,
+    dims: &mut Vec<Dim>,
+    vars: &mut Vec<Var>,
+) {
+    let Some(task) = &spec.task else { return };
+    let info = network.info();
+    let unit = |name: &str| info.variable(name).map_or("1", |v| info.variables[v].unit);
+    for r in &task.readouts {
+        let name = &r.name;
+        let mut push = |suffix: &str, unit: &str, long: &str| {
+            let mut var = Var::new(
+                &format!("readout_{name}{suffix}"),
+                &["replicate"],
+                unit,
+                long,
+            );
+            if let (ReadoutKind::Winner { of, .. } | ReadoutKind::Threshold { of, .. }, "") =
+                (&r.what, suffix)
+            {
+                let names: Vec<&str> = of.keys().map(String::as_str).collect();
+                var.attrs
+                    .push(("choices".to_owned(), names.join(" ").into()));
+            }
+            vars.push(var);
+        };
+        match &r.what {
+            ReadoutKind::Mean { variable, minus } => {
+                let minus = minus
+                    .as_ref()
+                    .map_or(String::new(), |m| format!(" minus {m}"));
+                let long = format!("{variable}{minus}: mean over areas and window");
+                push("", unit(variable), &long);
+            }
+            ReadoutKind::Persistent { variable, .. } => {
+                push(
+                    "",
+                    "1",
+                    &format!("number of areas with persistent {variable}"),
+                );
+            }
+            ReadoutKind::Winner { .. } | ReadoutKind::Threshold { .. } => {
+                push("", "1", "choice: index into `choices`, NaN for none");
+                push(
+                    "_correct",
+                    "1",
+                    "1 where the choice is right, 0 where it is wrong",
+                );
+                if matches!(r.what, ReadoutKind::Threshold { .. }) {
+                    push("_time", "ms", "reaction time from the start of the window");
+                }
+            }
+        }
+    }
+    if !task.d_prime.is_empty() {
+        dims.push(Dim::text("sensitivity", task.d_prime.keys().cloned()));
+        let long = "d': z of the share of trials with a choice, signal minus noise";
+        vars.push(Var::new("d_prime", &["sensitivity"], "1", long));
+    }
+}
+
 /// Everything needed to run again, and to cite.
 fn attributes(network: &Network, plan: &Plan, spec: &ExperimentSpec) -> Vec<(String, Attr)> {
     let provenance = &network.connectome.provenance;
@@ -401,6 +529,35 @@ pub(super) fn write_measures(
         put("baseline_activity", &values(|d| d.baseline))?;
         put("delay_activity", &values(|d| d.delay))?;
         put("persistent", &values(|d| f64::from(u8::from(d.persistent))))?;
+    }
+    if let Some(table) = &measures.trials {
+        for column in &table.readouts {
+            let name = format!("readout_{}", column.name);
+            let number = |x: Option<f64>| x.unwrap_or(f64::NAN);
+            match &column.values {
+                ReadoutValues::Number { values, .. } => {
+                    let values: Vec<f64> = values.iter().copied().map(number).collect();
+                    put(&name, &values)?;
+                }
+                ReadoutValues::Choice { choices, .. } => {
+                    let of = |value: &dyn Fn(&Choice) -> Option<f64>| -> Vec<f64> {
+                        choices.iter().map(|c| number(value(c))).collect()
+                    };
+                    put(&name, &of(&|c| c.chosen.map(|k| k as f64)))?;
+                    let correct = of(&|c| c.correct.map(|x| f64::from(u8::from(x))));
+                    put(&format!("{name}_correct"), &correct)?;
+                    if column.timed {
+                        put(&format!("{name}_time"), &of(&|c| c.reaction_ms))?;
+                    }
+                }
+            }
+        }
+        if !table.d_prime.is_empty() {
+            let values: Vec<f64> = (table.d_prime.iter())
+                .map(|(_, d)| d.unwrap_or(f64::NAN))
+                .collect();
+            put("d_prime", &values)?;
+        }
     }
     if let Some(rows) = &measures.latencies {
         let values: Vec<f64> = rows.iter().map(|l| l.unwrap_or(f64::NAN)).collect();

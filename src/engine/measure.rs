@@ -4,6 +4,7 @@
 use ndarray::{Array1, Array2, ArrayView3, s};
 use rayon::prelude::*;
 
+use super::trials::{self, TrialTable};
 use super::{EngineError, Recording};
 use crate::analysis::AnalysisError;
 use crate::analysis::fc;
@@ -40,6 +41,8 @@ pub struct Measures {
     pub modes: Option<ModeTable>,
     /// Delay activity per recorded area.
     pub delay_activity: Option<Vec<DelayActivity>>,
+    /// What was read out of the trials of a task.
+    pub trials: Option<TrialTable>,
     /// Latency per recorded area, ms after the onset; none where nothing happens.
     pub latencies: Option<Vec<Option<f64>>>,
 }
@@ -150,6 +153,7 @@ pub fn check(network: &Network, spec: &ExperimentSpec) -> Result<(), SpecError> 
     if let Some(name) = &analysis.modes {
         variable(network, spec, "analysis.modes", name, Method::Exact)?;
     }
+    trials::check(network, spec)?;
     if let Some(d) = &analysis.delay_activity {
         threshold(network, spec, d)?;
     }
@@ -188,6 +192,7 @@ pub fn needs_recording(spec: &ExperimentSpec) -> bool {
             .is_some_and(|f| f.method == Method::Simulated)
         || a.delay_activity.is_some()
         || a.latencies.is_some()
+        || spec.task.is_some()
 }
 
 /// What delay activity has to exceed its baseline by, in the unit of the variable.
@@ -224,7 +229,7 @@ fn onset_ms(
 }
 
 /// Index of the variable a measure is about: recorded, or a state for the exact route.
-fn variable(
+pub(super) fn variable(
     network: &Network,
     spec: &ExperimentSpec,
     path: &str,
@@ -667,6 +672,7 @@ pub fn measure_recording(
     let Some(recording) = recording else {
         return Ok(());
     };
+    out.trials = trials::trial_table(network, plan, spec, recording)?;
     if let Some(wanted) = &analysis.delay_activity {
         let rows = delay_activity_of(network, plan, spec, wanted, recording)?;
         out.delay_activity = Some(rows);

@@ -7,6 +7,7 @@
 
 mod layout;
 mod measure;
+mod trials;
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -30,6 +31,8 @@ pub use measure::{
     latencies_of, linear_network, measure_network, measure_recording, mode_table, modes,
     needs_recording, peaks, simulated_connectivity, simulated_timescales, timescales_of,
 };
+
+pub use trials::{Choice, ReadoutColumn, ReadoutValues, TrialTable, trial_table};
 
 /// Why a run did not finish.
 #[derive(Debug, thiserror::Error)]
@@ -235,8 +238,8 @@ impl Chunk {
     }
 }
 
-/// Runs all members of a plan, each from the start of its condition (`[position][variable]`), and
-/// hands everything recorded to `sink`, which works in a thread of its own. Returns where runs left
+/// Runs all members of a plan from one start, or each from the start of its condition
+/// (`[position][variable]`), and hands everything recorded to `sink`, which works in a thread of its own. Returns where runs left
 /// their bounds, and how many samples were finished.
 ///
 /// # Errors

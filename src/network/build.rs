@@ -269,12 +269,12 @@ fn unknown<'a>(
 }
 
 /// Dimension of a unit in a circuit's table; a test holds that they all parse.
-fn dimension(unit: &str) -> Dimension {
+pub(super) fn dimension(unit: &str) -> Dimension {
     unit.parse::<Unit>()
         .map_or(Dimension::NONE, |u| u.dimension)
 }
 
-fn in_unit(
+pub(super) fn in_unit(
     spec: &ExperimentSpec,
     path: &str,
     q: Quantity,
@@ -316,6 +316,7 @@ fn assemble(
             offset_ms: s.offset_ms,
         });
     }
+    let trials = super::trials::draw(spec, info, &connectome)?;
     let noise = noise(spec, info, &connectome, "noise", &spec.noise)?;
 
     let mut baseline = Array2::zeros((n, info.variables.len()));
@@ -349,6 +350,7 @@ fn assemble(
         parameters,
         projections,
         stimuli,
+        trials,
         noise,
         baseline,
         find_fixed_point: spec.solve == Solve::FixedPoint,
@@ -356,7 +358,7 @@ fn assemble(
     })
 }
 
-fn input(
+pub(super) fn input(
     spec: &ExperimentSpec,
     info: &CircuitInfo,
     path: &str,

@@ -5,6 +5,7 @@
 
 mod build;
 mod remarks;
+mod trials;
 
 use std::sync::Arc;
 
@@ -16,7 +17,7 @@ use crate::coupling::Projection;
 use crate::ids::AreaId;
 use crate::noise::Noise;
 use crate::spec::{ExperimentSpec, SpecError};
-use crate::stimulus::Stimulus;
+use crate::stimulus::{Stimulus, Trials};
 
 /// A network of areas, ready to be simulated or compiled.
 #[derive(Debug, Clone)]
@@ -36,6 +37,8 @@ pub struct Network {
     pub projections: Vec<Projection>,
     /// Inputs from outside.
     pub stimuli: Vec<Stimulus>,
+    /// Trials, each with more of them, if there is a task.
+    pub trials: Option<Trials>,
     /// Noise sources.
     pub noise: Vec<Noise>,
     /// The baseline, or the guess from which it is found, [area, variable].

@@ -20,7 +20,7 @@ use crate::noise::Target;
 use crate::rng::Site;
 use crate::spec::node::path_segment;
 use crate::spec::{DelayGrid, ExperimentSpec, Order, RunSpec, SpecError, Stepper};
-use crate::stimulus::nearest_step;
+use crate::stimulus::{Stimulus, Trials, nearest_step};
 
 pub use history::{Delayed, History};
 pub use matrix::{Matrix, Sparse};
@@ -124,8 +124,8 @@ pub struct Condition {
     pub parameters: Vec<f64>,
     /// Gain of every input that every projection reaches, `[projection][received][position]`.
     pub gains: Vec<Vec<Vec<f64>>>,
-    /// Held input of every epoch, `[epoch][position * inputs + input]`.
-    pub held: Vec<Vec<f64>>,
+    /// Held inputs, in order of time; the last one never ends.
+    pub epochs: Vec<Epoch>,
 }
 
 /// What is sampled and when.
@@ -147,7 +147,7 @@ pub struct RecordPlan {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
     "condition {condition} differs in its {what}: expected conditions that differ in parameters, \
-     gains and amplitudes of stimuli alone"
+     gains and stimuli alone"
 )]
 pub struct ConditionError {
     /// Which one.
@@ -258,7 +258,9 @@ impl Plan {
             .iter()
             .map(|&(a, v, x)| (position[a.index()], v, x))
             .collect();
-        Ok(Plan {
+        let epochs_with =
+            |more: &[Stimulus]| epochs(network, more, run, &position, info.inputs.len());
+        let plan = Plan {
             title: network.title.clone(),
             circuit: network.circuit,
             lanes: choose_lanes(execution, order.len(), run.replicates, &histories),
@@ -270,7 +272,7 @@ impl Plan {
             parameters: by_position(&network.parameters),
             projections,
             histories,
-            epochs: epochs(network, run, &position, info.inputs.len()),
+            epochs: epochs_with(&[]),
             channels: channels(network, run, &position),
             baseline: by_position(&network.baseline),
             find_fixed_point: network.find_fixed_point,
@@ -287,8 +289,39 @@ impl Plan {
             variants: Vec::new(),
             record: record_plan(network, spec, steps)?,
             order,
-            position,
+            position: position.clone(),
+        };
+        Ok(match &network.trials {
+            None => plan,
+            Some(trials) => plan.with_trials(trials, epochs_with),
         })
+    }
+
+    /// Makes a run of every trial. Trials that show the same at the same times share a condition.
+    fn with_trials(
+        mut self,
+        trials: &Trials,
+        epochs_with: impl Fn(&[Stimulus]) -> Vec<Epoch>,
+    ) -> Plan {
+        let gains = self.gains();
+        for (replicate, trial) in trials.trials.iter().enumerate() {
+            let stimuli: Vec<Stimulus> = trial.stimuli().cloned().collect();
+            let epochs = epochs_with(&stimuli);
+            let known = self.variants.iter().position(|c| c.epochs == epochs);
+            let condition = known.unwrap_or(self.variants.len());
+            if known.is_none() {
+                self.variants.push(Condition {
+                    parameters: self.parameters.clone(),
+                    gains: gains.clone(),
+                    epochs,
+                });
+            }
+            self.members.push(Member {
+                condition: condition + 1,
+                replicate: Replicate(replicate as u32),
+            });
+        }
+        self
     }
 
     /// Runs several conditions of one network together: `conditions` are networks that differ from
@@ -307,8 +340,6 @@ impl Plan {
                 condition: k + 1,
                 what,
             };
-            let same_epochs = self.epochs.len() == other.epochs.len()
-                && (self.epochs.iter().zip(&other.epochs)).all(|(a, b)| a.end == b.end);
             let same_links = self.projections.len() == other.projections.len()
                 && self
                     .projections
@@ -330,7 +361,6 @@ impl Plan {
                     same_links && self.histories == other.histories,
                     "connections",
                 ),
-                (same_epochs, "times of stimuli"),
                 (self.channels == other.channels, "noise"),
                 (
                     self.dt_ms == other.dt_ms && self.steps == other.steps,
@@ -348,7 +378,7 @@ impl Plan {
             self.variants.push(Condition {
                 parameters: other.parameters.clone(),
                 gains: other.gains(),
-                held: other.epochs.iter().map(|e| e.input.clone()).collect(),
+                epochs: other.epochs.clone(),
             });
         }
         if let Some(bad) = members.iter().find(|m| m.condition > self.variants.len()) {
@@ -811,10 +841,16 @@ fn record_plan(
     })
 }
 
-fn epochs(network: &Network, run: &RunSpec, position: &[usize], inputs: usize) -> Vec<Epoch> {
-    let mut edges: Vec<u64> = network
-        .stimuli
-        .iter()
+/// Held inputs under the stimuli of the network and `more` of one trial.
+fn epochs(
+    network: &Network,
+    more: &[Stimulus],
+    run: &RunSpec,
+    position: &[usize],
+    inputs: usize,
+) -> Vec<Epoch> {
+    let stimuli = || network.stimuli.iter().chain(more);
+    let mut edges: Vec<u64> = stimuli()
         .flat_map(|s| <[u64; 2]>::from(s.steps(run.dt_ms)))
         .collect();
     edges.push(u64::MAX);
@@ -827,7 +863,7 @@ fn epochs(network: &Network, run: &RunSpec, position: &[usize], inputs: usize) -
             continue;
         }
         let mut input = vec![0.0; position.len() * inputs];
-        for s in &network.stimuli {
+        for s in stimuli() {
             let (on, off) = s.steps(run.dt_ms);
             if (on..off).contains(&start) {
                 for area in &s.areas {

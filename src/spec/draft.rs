@@ -6,6 +6,7 @@ use std::fmt;
 use serde::Deserialize;
 use serde::de::{Deserializer, SeqAccess, Visitor};
 
+use super::task::TaskDraft;
 use crate::units::Quantity;
 
 /// A map whose order does not matter; sorted, so that nothing depends on how a file was written.
@@ -50,6 +51,9 @@ pub struct Draft {
     /// Inputs given from outside.
     #[serde(default)]
     pub stimuli: Named<StimulusDraft>,
+    /// Trials: what is shown when, in which conditions, and what is read out.
+    #[serde(default)]
+    pub task: TaskDraft,
     /// Noise sources.
     #[serde(default)]
     pub noise: Named<NoiseDraft>,

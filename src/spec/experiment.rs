@@ -14,7 +14,7 @@ pub use super::draft::{
     SolveDraft as Solve, StepperKind as Stepper, TimescaleMethod as Method,
     WeightsDraft as Weights,
 };
-use super::{Config, SpecError};
+use super::{Config, SpecError, TaskSpec};
 use crate::units::{Dimension, Quantity, UnitError};
 
 /// A complete experiment. Quantities whose unit only the circuit knows stay [`Quantity`].
@@ -46,6 +46,8 @@ pub struct ExperimentSpec {
     pub lesions: Option<LesionSpec>,
     /// Stimuli by name.
     pub stimuli: Named<StimulusSpec>,
+    /// Trials, if there are any.
+    pub task: Option<TaskSpec>,
     /// Noise sources by name.
     pub noise: Named<NoiseSpec>,
     /// How the run is made.
@@ -294,7 +296,7 @@ pub(super) fn resolve(draft: Draft, config: Config) -> Result<ExperimentSpec, Sp
             ),
         ));
     }
-    let run = RunSpec {
+    let mut run = RunSpec {
         duration_ms,
         dt_ms,
         stepper: sim.stepper,
@@ -324,6 +326,19 @@ pub(super) fn resolve(draft: Draft, config: Config) -> Result<ExperimentSpec, Sp
         }
     }
     let analysis = resolve_analysis(&config, draft.analysis, &run)?;
+    let task = super::task::resolve(&config, draft.task, duration_ms)?;
+    if let Some(task) = &task {
+        // A trial is a replicate of its own.
+        run.replicates = task.trials();
+    }
+    if task.is_some() && sim.replicates != 1 {
+        let message = format!(
+            "found {} replicates of a task, expected 1: its trials are counted in `task.trials` or its \
+             conditions",
+            sim.replicates
+        );
+        return Err(config.error("simulation.replicates", message));
+    }
     Ok(ExperimentSpec {
         title: draft.title,
         description: draft.description,
@@ -338,6 +353,7 @@ pub(super) fn resolve(draft: Draft, config: Config) -> Result<ExperimentSpec, Sp
         initial: draft.initial,
         lesions: draft.lesions,
         stimuli,
+        task,
         noise,
         run,
         analysis,

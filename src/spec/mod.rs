@@ -1,8 +1,8 @@
 //! YAML to experiment: files, presets and `--set` are merged as trees with positions, typed as a
 //! [`draft::Draft`], and resolved to an [`ExperimentSpec`] with canonical units.
 //!
-//! Layers, lowest first: the model named by `from:` (which may have its own), the preset it
-//! applies, the experiment file, `--set` arguments in their order. Maps merge key by key, null
+//! Layers, lowest first: the configs named by `from:` (which may have their own), the preset they
+//! apply, the experiment file, `--set` arguments in their order. Maps merge key by key, null
 //! removes an entry, anything else replaces.
 
 pub mod bundled;
@@ -11,6 +11,7 @@ pub mod draft;
 mod experiment;
 pub mod node;
 pub mod suggest;
+mod task;
 
 use std::fmt;
 use std::path::{Component, Path, PathBuf};
@@ -22,6 +23,7 @@ use sha2::{Digest, Sha256};
 pub use experiment::*;
 use node::{Key, Location, Node, SourceText, Value};
 use suggest::did_you_mean;
+pub use task::*;
 
 /// What is wrong with a config, and where.
 #[derive(Debug, Clone)]
@@ -123,7 +125,7 @@ pub fn load(name: &str, sets: &[String]) -> Result<ExperimentSpec, SpecError> {
         Origin::File(path) => Some(path.parent().unwrap_or(Path::new("")).to_owned()),
         Origin::Bundled(_) => None,
     };
-    build(read_layers(origin, &mut Vec::new())?, sets, folder)
+    build(read_layers(origin, &[])?, sets, folder)
 }
 
 /// Reads an experiment from a text, for example the canonical config of a result file.
@@ -132,14 +134,15 @@ pub fn load(name: &str, sets: &[String]) -> Result<ExperimentSpec, SpecError> {
 /// As [`load`].
 pub fn from_text(name: &str, text: &str, sets: &[String]) -> Result<ExperimentSpec, SpecError> {
     let root = parse(name, text)?;
-    build(layers_of(root, None, &mut Vec::new())?, sets, None)
+    build(layers_of(root, None, &[])?, sets, None)
 }
 
 fn build(
-    mut layers: Vec<Node>,
+    layers: Vec<Layer>,
     sets: &[String],
     folder: Option<PathBuf>,
 ) -> Result<ExperimentSpec, SpecError> {
+    let mut layers: Vec<Node> = layers.into_iter().map(|layer| layer.tree).collect();
     for (i, set) in sets.iter().enumerate() {
         layers.push(set_layer(i + 1, set)?);
     }
@@ -249,7 +252,13 @@ fn parse(name: &str, text: &str) -> Result<Node, SpecError> {
     }
 }
 
-fn read_layers(origin: Origin, seen: &mut Vec<Origin>) -> Result<Vec<Node>, SpecError> {
+/// A document and where it was read, if it was.
+struct Layer {
+    origin: Option<Origin>,
+    tree: Node,
+}
+
+fn read_layers(origin: Origin, seen: &[Origin]) -> Result<Vec<Layer>, SpecError> {
     let text = match &origin {
         Origin::Bundled(config) => config.text.to_owned(),
         Origin::File(path) => std::fs::read_to_string(path).map_err(|e| {
@@ -257,43 +266,68 @@ fn read_layers(origin: Origin, seen: &mut Vec<Origin>) -> Result<Vec<Node>, Spec
         })?,
     };
     let root = parse(&origin.name(), &text)?;
-    seen.push(origin.clone());
-    layers_of(root, Some(&origin), seen)
+    let seen = [seen, std::slice::from_ref(&origin)].concat();
+    layers_of(root, Some(&origin), &seen)
 }
 
-/// The layers of a document, lowest first: those of its `from:`, then itself.
+/// The layers of a document, lowest first: those of its `from:`, then itself. Of several configs that
+/// share one below them, that one is laid once, where it comes first.
 fn layers_of(
     mut root: Node,
     origin: Option<&Origin>,
-    seen: &mut Vec<Origin>,
-) -> Result<Vec<Node>, SpecError> {
-    let mut layers = Vec::new();
+    seen: &[Origin],
+) -> Result<Vec<Layer>, SpecError> {
+    let mut layers: Vec<Layer> = Vec::new();
     if let Some(from) = root.take("from") {
-        let Some(name) = from.text() else {
-            return Err(SpecError::at(
-                "wrong kind of value: expected a name".to_owned(),
-                from.at,
-            ));
+        let names = match from.value {
+            Value::Seq(names) => names,
+            _ => vec![from],
         };
-        let below = origin
-            .and_then(|o| o.relative(name))
-            .or_else(|| bundled::find(name).map(Origin::Bundled));
-        let Some(below) = below else {
-            let hint = did_you_mean(name, bundled::names());
-            let message = format!(
-                "no such model: found neither a file beside this one nor a bundled config called \
-                 `{name}`{hint}"
-            );
-            return Err(SpecError::at(message, from.at));
-        };
-        if seen.contains(&below) {
-            let message = format!("configs go in a circle: found `from: {name}` again");
-            return Err(SpecError::at(message, from.at));
+        for from in names {
+            for layer in layers_from(&from, origin, seen)? {
+                let is_there = layer.origin.is_some()
+                    && layers.iter().any(|known| known.origin == layer.origin);
+                if !is_there {
+                    layers.push(layer);
+                }
+            }
         }
-        layers = read_layers(below, seen)?;
     }
-    layers.push(root);
+    layers.push(Layer {
+        origin: origin.cloned(),
+        tree: root,
+    });
     Ok(layers)
+}
+
+/// The layers of one config that `from:` names.
+fn layers_from(
+    from: &Node,
+    origin: Option<&Origin>,
+    seen: &[Origin],
+) -> Result<Vec<Layer>, SpecError> {
+    let Some(name) = from.text() else {
+        return Err(SpecError::at(
+            "wrong kind of value: expected a name or a list of names".to_owned(),
+            from.at.clone(),
+        ));
+    };
+    let below = origin
+        .and_then(|o| o.relative(name))
+        .or_else(|| bundled::find(name).map(Origin::Bundled));
+    let Some(below) = below else {
+        let hint = did_you_mean(name, bundled::names());
+        let message = format!(
+            "no such model: found neither a file beside this one nor a bundled config called \
+             `{name}`{hint}"
+        );
+        return Err(SpecError::at(message, from.at.clone()));
+    };
+    if seen.contains(&below) {
+        let message = format!("configs go in a circle: found `from: {name}` again");
+        return Err(SpecError::at(message, from.at.clone()));
+    }
+    read_layers(below, seen)
 }
 
 /// No config is nested deeper; the YAML reader has the same limit.

@@ -10,7 +10,7 @@ use crate::circuit::{CircuitVisitor, Fields, LocalCircuit, Numbered, ParameterFi
 use crate::ids::Replicate;
 use crate::lanes::{Isa, Lanes};
 use crate::noise::Target;
-use crate::plan::{Axis, Delayed, Matrix, Member, Plan, Sparse};
+use crate::plan::{Axis, Delayed, Epoch, Matrix, Member, Plan, Sparse};
 use crate::rng::Site;
 use crate::spec::Stepper;
 
@@ -28,6 +28,8 @@ pub(crate) struct Constants<L> {
     pub shared: bool,
     /// `[cell][parameter]`, time constants as rates.
     pub parameters: Numbers<L>,
+    /// First step after each epoch: whenever held input changes in any lane.
+    pub epoch_ends: Vec<u64>,
     /// Held input of each epoch, `[cell][input]`.
     pub held: Vec<Numbers<L>>,
     /// Exponential Euler: effective step of each state, ms, `[cell][state]`.
@@ -299,10 +301,11 @@ impl<L: Lanes> Constants<L> {
                 .map(|lane| members[lane.min(members.len() - 1)].condition)
                 .collect(),
         };
+        let epoch_ends = conditions.epoch_ends();
         let shared = may_share
             && !over_areas
             && conditions.alike(|k| conditions.parameters(k))
-            && (0..plan.epochs.len()).all(|e| conditions.alike(|k| conditions.held(k, e)));
+            && (epoch_ends.iter()).all(|&end| conditions.alike(|k| conditions.held(k, end)));
         // What the condition of each lane says, `[position][field]`, over lanes.
         let by_lane = |fields: usize, of: &dyn Fn(usize) -> Vec<f64>| -> Vec<L> {
             let first = of(conditions.of_lane[0]);
@@ -349,9 +352,9 @@ impl<L: Lanes> Constants<L> {
             }
             _ => None,
         };
-        let held = (0..plan.epochs.len())
-            .map(|e| {
-                let held = |k| conditions.held(k, e).to_vec();
+        let held = (epoch_ends.iter())
+            .map(|&end| {
+                let held = |k| conditions.held(k, end).to_vec();
                 spread(info.inputs.len(), &held)
             })
             .collect();
@@ -392,6 +395,7 @@ impl<L: Lanes> Constants<L> {
             shared,
             stage_of: stage_of.collect(),
             parameters: spread(info.parameters.len(), &rates),
+            epoch_ends,
             held,
             decay_steps,
             projections,
@@ -435,11 +439,27 @@ impl<'a> Conditions<'a> {
         }
     }
 
-    fn held(&self, condition: usize, epoch: usize) -> &'a [f64] {
+    fn epochs(&self, condition: usize) -> &'a [Epoch] {
         match condition {
-            0 => &self.plan.epochs[epoch].input,
-            k => &self.plan.variants[k - 1].held[epoch],
+            0 => &self.plan.epochs,
+            k => &self.plan.variants[k - 1].epochs,
         }
+    }
+
+    /// Where an epoch of any lane ends, in order. The last one never does.
+    fn epoch_ends(&self) -> Vec<u64> {
+        let of_lanes = self.of_lane.iter().flat_map(|&k| self.epochs(k));
+        let mut ends: Vec<u64> = of_lanes.map(|epoch| epoch.end).collect();
+        ends.sort_unstable();
+        ends.dedup();
+        ends
+    }
+
+    /// Held input of a condition in the epoch of the lanes that ends at a step.
+    fn held(&self, condition: usize, end: u64) -> &'a [f64] {
+        let epochs = self.epochs(condition);
+        let at = epochs.partition_point(|epoch| epoch.end < end);
+        &epochs[at].input
     }
 
     /// Whether all lanes have the same of something.

@@ -65,6 +65,14 @@ pub(crate) struct State<L: NoisyLanes> {
     pub stops: Vec<Option<Stop>>,
 }
 
+/// Where a run starts, if there is one start for all conditions or one for each.
+fn start_of<'a>(starts: &[&'a [f64]], member: Member) -> &'a [f64] {
+    match starts {
+        [one] => one,
+        all => all[member.condition],
+    }
+}
+
 /// What a variable has sent, see [`crate::plan::history`].
 struct Past {
     /// Index in [`Constants::sent`].
@@ -896,18 +904,19 @@ impl<L: Lanes> DelayedSums<L> {
 }
 
 impl<L: NoisyLanes> State<L> {
-    /// A block of `members` that start from `starts`, for each condition `[position][variable]`.
+    /// A block of `members` that start from `starts`, one for all conditions or one for each,
+    /// `[position][variable]`.
     pub fn new(plan: &Plan, c: &Constants<L>, members: &[Member], starts: &[&[f64]]) -> Self {
         let info = plan.circuit.info();
         let (variables, zero) = (info.variables.len(), L::splat(0.0));
         let lane_member = |lane: usize| members[lane.min(members.len() - 1)];
         let x: Vec<L> = if c.over_areas {
-            over_lanes(starts[members[0].condition], variables, c.areas)
+            over_lanes(start_of(starts, members[0]), variables, c.areas)
         } else {
             let at = |at: usize| {
                 let mut value = zero;
                 for lane in 0..L::WIDTH {
-                    value.set_lane(lane, starts[lane_member(lane).condition][at]);
+                    value.set_lane(lane, start_of(starts, lane_member(lane))[at]);
                 }
                 value
             };
@@ -1196,7 +1205,7 @@ impl<'a, C: LocalCircuit, L: NoisyLanes, const SHARED: bool> Run<'a, C, L, SHARE
     /// Noise and delayed sums of the step that comes.
     fn prepare(&mut self) {
         let state = &mut *self.state;
-        while state.step >= self.plan.epochs[state.epoch].end {
+        while state.step >= self.c.epoch_ends[state.epoch] {
             state.epoch += 1;
         }
         let (keys, per_step, replicates) = (
@@ -1256,7 +1265,7 @@ impl<'a, C: LocalCircuit, L: NoisyLanes, const SHARED: bool> Run<'a, C, L, SHARE
         let part = &mut parts[0];
         let noise = &part.noise;
         let until = until
-            .min(plan.epochs[*epoch].end)
+            .min(c.epoch_ends[*epoch])
             .min((*step / WATCH_STEPS + 1) * WATCH_STEPS);
         let noisy = !c.noise.is_empty();
         let ready = match noise.from {

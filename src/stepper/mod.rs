@@ -241,7 +241,7 @@ impl<'a> Simulation<'a> {
         Self::of_conditions(plan, first, runs, &[start])
     }
 
-    /// The same with a start for each condition.
+    /// The same with one start for all conditions, or one for each.
     #[must_use]
     pub fn of_conditions(plan: &'a Plan, first: u32, runs: u32, starts: &[&[f64]]) -> Self {
         struct Make<'a, 's> {

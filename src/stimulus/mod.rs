@@ -1,5 +1,9 @@
 //! Inputs given from outside, as functions of time and place.
 
+mod trial;
+
+pub use trial::{Shown, Trial, Trials};
+
 use crate::ids::AreaId;
 
 /// A step of input to some areas: on during the half-open interval [onset, offset).

@@ -1,0 +1,98 @@
+//! The trials of a task as a person sees them: a line per condition.
+
+use super::show::{aligned, number, table};
+use crate::engine::{ReadoutColumn, ReadoutValues, TrialTable};
+use crate::stimulus::Trials;
+
+/// One line per condition with mean and spread of numbers, and shares and times of choices.
+pub(super) fn summary(trials: &Trials, read: &TrialTable) -> String {
+    let mut header = vec!["condition".to_owned(), "trials".to_owned()];
+    header.extend(read.readouts.iter().flat_map(heads));
+    let names: Vec<&str> = header.iter().map(String::as_str).collect();
+    let numeric: Vec<bool> = (0..names.len()).map(|i| i > 0).collect();
+    let mut out = table(&names, &numeric);
+    for (k, condition) in trials.conditions.iter().enumerate() {
+        let of: Vec<usize> = (0..trials.trials.len())
+            .filter(|&t| trials.trials[t].condition == k)
+            .collect();
+        let mut row = vec![aligned(condition, false), aligned(of.len(), true)];
+        let cells = read.readouts.iter().flat_map(|column| cells(column, &of));
+        row.extend(cells.map(|text| aligned(text, true)));
+        out.add_row(row);
+    }
+    let mut text = format!("{out}\n\n");
+    for (name, d) in &read.d_prime {
+        let value = d.map_or("–".to_owned(), |d| format!("{d:.2}"));
+        text += &format!("d′ {name} {value}\n");
+    }
+    if !read.readouts.is_empty() {
+        text += "mean ± standard deviation over trials; times of trials with a choice\n";
+    }
+    text
+}
+
+fn heads(column: &ReadoutColumn) -> Vec<String> {
+    let name = &column.name;
+    match &column.values {
+        ReadoutValues::Number { unit, .. } if unit == "1" => vec![name.clone()],
+        ReadoutValues::Number { unit, .. } => vec![format!("{name} ({unit})")],
+        ReadoutValues::Choice { .. } if column.timed => {
+            vec![
+                name.clone(),
+                format!("{name} right"),
+                format!("{name} time (ms)"),
+            ]
+        }
+        ReadoutValues::Choice { .. } => vec![name.clone(), format!("{name} right")],
+    }
+}
+
+fn cells(column: &ReadoutColumn, of: &[usize]) -> Vec<String> {
+    match &column.values {
+        ReadoutValues::Number { values, .. } => {
+            vec![spread(of.iter().filter_map(|&t| values[t]).collect())]
+        }
+        ReadoutValues::Choice { names, choices } => {
+            let count = |is: &dyn Fn(usize) -> bool| of.iter().filter(|&&t| is(t)).count();
+            let mut shares: Vec<String> = Vec::new();
+            for (c, name) in names.iter().enumerate() {
+                let n = count(&|t| choices[t].chosen == Some(c));
+                if n > 0 {
+                    shares.push(format!("{name} {n}"));
+                }
+            }
+            let none = count(&|t| choices[t].chosen.is_none());
+            if none > 0 {
+                shares.push(format!("none {none}"));
+            }
+            let judged = count(&|t| choices[t].correct.is_some());
+            let right = count(&|t| choices[t].correct == Some(true));
+            let mut out = vec![
+                shares.join(", "),
+                match judged {
+                    0 => "–".to_owned(),
+                    n => format!("{right}/{n}"),
+                },
+            ];
+            if column.timed {
+                out.push(spread(
+                    of.iter().filter_map(|&t| choices[t].reaction_ms).collect(),
+                ));
+            }
+            out
+        }
+    }
+}
+
+fn spread(x: Vec<f64>) -> String {
+    let n = x.len() as f64;
+    if x.is_empty() {
+        return "–".to_owned();
+    }
+    let mean = x.iter().sum::<f64>() / n;
+    if x.len() == 1 {
+        return number(mean);
+    }
+    let variance = x.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / (n - 1.0);
+    format!("{} ± {}", number(mean), number(variance.sqrt()))
+}

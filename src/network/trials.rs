@@ -1,0 +1,263 @@
+//! Draws the trials of a task. What trial t shows depends on the seed, on t and on the events that it
+//! has, not on how many trials there are, what is simulated, or in which order.
+
+use super::build::{areas, dimension, in_unit, input};
+use crate::circuit::CircuitInfo;
+use crate::connectome::Connectome;
+use crate::rng::{Site, below};
+use crate::spec::node::path_segment;
+use crate::spec::{ConditionSpec, EventSpec, ExperimentSpec, Named, Shows, SpecError};
+use crate::stimulus::{Shown, Stimulus, Trial, Trials, nearest_step};
+
+/// The trials of an experiment; none if it has no task.
+pub(super) fn draw(
+    spec: &ExperimentSpec,
+    info: &CircuitInfo,
+    connectome: &Connectome,
+) -> Result<Option<Trials>, SpecError> {
+    let Some(task) = &spec.task else {
+        return Ok(None);
+    };
+    let mut stimuli = Named::new();
+    for (name, s) in &task.stimuli {
+        let path = format!("task.stimuli.{}", path_segment(name));
+        let mut parts = Vec::new();
+        for into in &s.into.0 {
+            let at = input(spec, info, &format!("{path}.into"), into)?;
+            let wanted = dimension(info.inputs[at].unit);
+            parts.push(Stimulus {
+                name: name.clone(),
+                input: at,
+                areas: areas(spec, connectome, &format!("{path}.areas"), &s.areas)?,
+                amplitude: in_unit(spec, &format!("{path}.amplitude"), s.amplitude, wanted)?,
+                onset_ms: 0.0,
+                offset_ms: 0.0,
+            });
+        }
+        stimuli.insert(name.clone(), parts);
+    }
+    let mut out = Trials {
+        events: task.events.clone(),
+        repeats: vec![1; task.events.len()],
+        conditions: task.conditions.iter().map(|c| c.name.clone()).collect(),
+        trials: Vec::new(),
+    };
+    for (k, condition) in task.conditions.iter().enumerate() {
+        on_the_grid(spec, condition)?;
+        for event in &condition.events {
+            let at = out.event_index(&event.name);
+            out.repeats[at] = out.repeats[at].max(event.repeat);
+        }
+        for _ in 0..condition.trials {
+            let number = out.trials.len() as u32;
+            let shown = one(spec, condition, &out, &stimuli, number);
+            let trial = Trial {
+                condition: k,
+                shown,
+            };
+            check(spec, condition, &out, &trial, number)?;
+            out.trials.push(trial);
+        }
+    }
+    Ok(Some(out))
+}
+
+/// Refuses times between two steps, as for stimuli: rounding would change them without a word.
+fn on_the_grid(spec: &ExperimentSpec, condition: &ConditionSpec) -> Result<(), SpecError> {
+    let dt = spec.run.dt_ms;
+    for e in &condition.events {
+        for (key, ms) in [
+            ("onset", e.onset_ms),
+            ("duration", e.duration_ms),
+            ("every", e.every_ms),
+        ] {
+            let nearest = nearest_step(ms, dt) as f64 * dt;
+            if (nearest - ms).abs() > 1e-9 * ms.max(dt) {
+                let message = format!(
+                    "event `{}` falls between two steps: found {key} {ms} ms with simulation.dt = {dt} \
+                     ms, expected a whole number of steps (such as {nearest} ms)",
+                    e.name
+                );
+                let path = format!("task.events.{}.{key}", path_segment(&e.name));
+                return Err(spec.config.error(&path, message));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// What is drawn for one repeat of an event.
+struct Draw<'a> {
+    seed: u64,
+    trial: u32,
+    event: &'a str,
+    repeat: String,
+}
+
+impl Draw<'_> {
+    fn below(&self, what: &str, bound: u64) -> u64 {
+        let site = Site::new(what, self.event, &self.repeat);
+        below(self.seed, self.trial, site, bound)
+    }
+
+    fn one_of<'n>(&self, what: &str, names: &[&'n String]) -> &'n String {
+        names[self.below(what, names.len() as u64) as usize]
+    }
+
+    fn happens(&self, chance: f64) -> bool {
+        const FINE: u64 = 1 << 53;
+        (self.below("task match", FINE) as f64) < chance * FINE as f64
+    }
+}
+
+fn one(
+    spec: &ExperimentSpec,
+    condition: &ConditionSpec,
+    trials: &Trials,
+    stimuli: &Named<Vec<Stimulus>>,
+    number: u32,
+) -> Vec<Shown> {
+    let dt = spec.run.dt_ms;
+    let mut shown: Vec<Shown> = Vec::new();
+    for event in &condition.events {
+        let at = trials.event_index(&event.name);
+        let from_ms = event.after.as_ref().map_or(0.0, |after| {
+            let after = trials.event_index(after);
+            let ends = shown.iter().filter(|s| s.event == after);
+            ends.map(|s| s.offset_ms).fold(0.0, f64::max)
+        });
+        for repeat in 0..event.repeat {
+            let draw = Draw {
+                seed: spec.run.seed,
+                trial: number,
+                event: &event.name,
+                repeat: repeat.to_string(),
+            };
+            let (stimulus, matches) = choose(event, &draw, trials, &shown, repeat);
+            let steps = |ms: f64| nearest_step(ms, dt);
+            let jitter = (event.jitter_ms / dt + 1e-9).floor() as u64;
+            let moved = draw.below("task jitter", 2 * jitter + 1);
+            let planned =
+                steps(from_ms) + steps(event.onset_ms) + u64::from(repeat) * steps(event.every_ms);
+            // With `after` and an onset below the jitter an event may come before the end of the other.
+            let onset = (planned + moved).saturating_sub(jitter);
+            let offset = onset + steps(event.duration_ms);
+            let (onset_ms, offset_ms) = (onset as f64 * dt, offset as f64 * dt);
+            let part = |s: &Stimulus| Stimulus {
+                name: event.name.clone(),
+                amplitude: s.amplitude * event.strength,
+                onset_ms,
+                offset_ms,
+                ..s.clone()
+            };
+            shown.push(Shown {
+                event: at,
+                repeat,
+                parts: stimuli[stimulus].iter().map(part).collect(),
+                stimulus: stimulus.clone(),
+                matches,
+                strength: event.strength,
+                onset_ms,
+                offset_ms,
+            });
+        }
+    }
+    shown
+}
+
+/// The stimulus of one repeat of an event, and whether it matches.
+fn choose<'e>(
+    event: &'e EventSpec,
+    draw: &Draw<'_>,
+    trials: &Trials,
+    shown: &[Shown],
+    repeat: u32,
+) -> (&'e String, Option<bool>) {
+    let (of, chance, sample) = match &event.shows {
+        Shows::OneOf(names) => {
+            let names: Vec<&String> = names.iter().collect();
+            return (draw.one_of("task stimulus", &names), None);
+        }
+        Shows::Match {
+            event: sample,
+            of,
+            chance,
+        } => {
+            let at = trials.event_index(sample);
+            (of, chance, shown.iter().find(|s| s.event == at))
+        }
+        Shows::Back { back, of, chance } => {
+            let at = trials.event_index(&event.name);
+            let then = repeat.checked_sub(*back);
+            let before = |s: &&Shown| s.event == at && Some(s.repeat) == then;
+            (of, chance, shown.iter().find(before))
+        }
+    };
+    let Some(sample) = sample else {
+        let names: Vec<&String> = of.iter().collect();
+        return (draw.one_of("task stimulus", &names), None);
+    };
+    let same = of.iter().find(|name| **name == sample.stimulus);
+    if let Some(same) = same
+        && draw.happens(*chance)
+    {
+        return (same, Some(true));
+    }
+    let others: Vec<&String> = of.iter().filter(|name| **name != sample.stimulus).collect();
+    (draw.one_of("task stimulus", &others), Some(false))
+}
+
+/// Refuses a trial that outlasts the run, and events that overlap where they must not.
+fn check(
+    spec: &ExperimentSpec,
+    condition: &ConditionSpec,
+    trials: &Trials,
+    trial: &Trial,
+    number: u32,
+) -> Result<(), SpecError> {
+    let path = |event: usize| format!("task.events.{}", path_segment(&trials.events[event]));
+    let place = format!("trial {number}, condition `{}`", condition.name);
+    let may = |event: usize| {
+        let of = condition
+            .events
+            .iter()
+            .find(|e| e.name == trials.events[event]);
+        of.is_some_and(|e| e.may_overlap)
+    };
+    for (k, a) in trial.shown.iter().enumerate() {
+        if a.offset_ms > spec.run.duration_ms {
+            let message = format!(
+                "event `{}` outlasts the run: found its end at {} ms ({place}), expected at most \
+                 simulation.duration = {} ms",
+                trials.events[a.event], a.offset_ms, spec.run.duration_ms
+            );
+            return Err(spec.config.error(&path(a.event), message));
+        }
+        for b in &trial.shown[..k] {
+            let apart = a.offset_ms <= b.onset_ms || b.offset_ms <= a.onset_ms;
+            if apart || may(a.event) || may(b.event) {
+                continue;
+            }
+            let shared = a.parts.iter().any(|p| {
+                let meets = |q: &&Stimulus| {
+                    p.input == q.input && p.areas.iter().any(|area| q.areas.contains(area))
+                };
+                b.parts.iter().any(|q| meets(&q))
+            });
+            if shared {
+                let message = format!(
+                    "events overlap: found `{}` from {} to {} ms and `{}` from {} to {} ms in the same \
+                     input of the same area ({place}), expected them apart, or `may_overlap: true`",
+                    trials.events[a.event],
+                    a.onset_ms,
+                    a.offset_ms,
+                    trials.events[b.event],
+                    b.onset_ms,
+                    b.offset_ms
+                );
+                return Err(spec.config.error(&path(a.event), message));
+            }
+        }
+    }
+    Ok(())
+}
