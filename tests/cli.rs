@@ -530,7 +530,8 @@ fn faults_of_a_config_file_have_line_and_column() {
             "from: chaudhuri2016\n",
             &["mean `chaudhuri2015`?", "own.yaml:1:7"],
         ),
-        ("from: [a]\n", &["expected a name", "own.yaml:1:7"]),
+        ("from: [a]\n", &["no such model", "own.yaml:1:8"]),
+        ("from: {a: 1}\n", &["expected a name", "own.yaml:1:7"]),
         ("", &["not a config", "expected a map", "own.yaml:1:1"]),
         ("~\n", &["not a config", "own.yaml:1:1"]),
         ("[1, 2]\n", &["not a config", "own.yaml:1:1"]),
@@ -1687,7 +1688,7 @@ task:
     rate: {mean: nu_E, minus: nu_I, areas: [V1], after: cue, from: 0 ms, to: 20 ms}
     held: {persistent: nu_E, baseline: {from: 0 ms, to: 10 ms}, from: 40 ms, to: 60 ms, above: 1 mHz}
     more: {winner: {A: nu_E, B: nu_I}, areas: [V1], from: 0 ms, to: 10 ms}
-    report: {threshold: {A: nu_E}, above: 50 Hz, areas: [V1], from: 10 ms, to: 100 ms, correct: cue}
+    report: {threshold: {A: nu_E}, above: 20 Hz, areas: [V1], from: 10 ms, to: 100 ms, correct: cue}
   d_prime:
     detection: {readout: report, signal: seen, noise: catch}
 simulation: {duration: 100 ms, seed: 5}
@@ -1800,8 +1801,8 @@ fn faulty_tasks_are_refused_before_anything_runs() {
             "mean: nu_E, areas: [V99]",
             "V99",
         ),
-        ("above: 50 Hz", "above: 50 pA", "50 pA"),
-        ("above: 50 Hz, ", "", "expected `above`"),
+        ("above: 20 Hz", "above: 50 pA", "50 pA"),
+        ("above: 20 Hz, ", "", "expected `above`"),
         (
             "winner: {A: nu_E, B: nu_I}",
             "winner: {}",
@@ -1813,7 +1814,7 @@ fn faulty_tasks_are_refused_before_anything_runs() {
             "a part of the trial",
         ),
         ("correct: cue", "correct: cuff", "cuff"),
-        ("signal: seen", "signal: scene", "mean `seen`?"),
+        ("signal: seen", "signal: sen", "mean `seen`?"),
         (
             "readout: report,",
             "readout: more,",

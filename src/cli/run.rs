@@ -316,9 +316,9 @@ fn figure(prepared: &Prepared, outcome: &Outcome) -> Result<Vec<PathBuf>, Failur
     let (order, hierarchy) = hierarchical_order(prepared);
     let activity = &outcome.first.variables[0];
     // Under noise alone it is the fluctuation that matters, not where the mean input moved it.
-    let first_trial = (network.trials.iter()).flat_map(|t| t.trials.first());
+    let trial = network.trials.as_ref().map(|t| &t.trials[t.example()]);
     let given: Vec<&Stimulus> = (network.stimuli.iter())
-        .chain(first_trial.flat_map(Trial::stimuli))
+        .chain(trial.into_iter().flat_map(Trial::stimuli))
         .collect();
     let fluctuates = given.is_empty() && !network.noise.is_empty();
     let base = |k: usize| {

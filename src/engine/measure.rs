@@ -20,7 +20,7 @@ use crate::spec::{
     Window,
 };
 use crate::stepper::linear::linearise;
-use crate::stimulus::nearest_step;
+use crate::stimulus::{Trials, nearest_step};
 use crate::units::Unit;
 
 /// Spacing of the lags at which an exact autocorrelation is evaluated, ms. Part of the estimator:
@@ -30,8 +30,8 @@ const EXACT_LAG_MS: f64 = 2.0;
 /// What was measured in a run.
 #[derive(Debug, Clone, Default)]
 pub struct Measures {
-    /// Largest departure of the first recorded variable from baseline, per recorded area, first
-    /// replicate.
+    /// Largest departure of the first recorded variable from baseline, per recorded area, in the
+    /// replicate of [`example`].
     pub peaks: Vec<Peak>,
     /// Timescale per recorded area.
     pub timescales: Option<Vec<TimescaleRow>>,
@@ -654,7 +654,7 @@ pub fn measure_recording(
     out: &mut Measures,
 ) -> Result<(), EngineError> {
     let analysis = &spec.analysis;
-    out.peaks = peaks(plan, baseline, recording);
+    out.peaks = peaks(plan, baseline, recording, example(network));
     let recording = Some(recording);
     if let Some(wanted) = &analysis.timescales
         && wanted.method == Method::Simulated
@@ -672,7 +672,7 @@ pub fn measure_recording(
     let Some(recording) = recording else {
         return Ok(());
     };
-    out.trials = trials::trial_table(network, plan, spec, recording)?;
+    out.trials = trials::trial_table(network, spec, recording)?;
     if let Some(wanted) = &analysis.delay_activity {
         let rows = delay_activity_of(network, plan, spec, wanted, recording)?;
         out.delay_activity = Some(rows);
@@ -767,12 +767,17 @@ pub fn latencies_of(
     })
 }
 
-/// Largest departure from baseline of the first recorded variable, per recorded area, in the first
-/// replicate.
+/// The replicate that tables and figures show: the first, of a task a trial with all that happens.
 #[must_use]
-pub fn peaks(plan: &Plan, baseline: &[f64], recording: &Recording) -> Vec<Peak> {
+pub fn example(network: &Network) -> usize {
+    network.trials.as_ref().map_or(0, Trials::example)
+}
+
+/// Largest departure from baseline of the first recorded variable, per recorded area, in one replicate.
+#[must_use]
+pub fn peaks(plan: &Plan, baseline: &[f64], recording: &Recording, replicate: usize) -> Vec<Peak> {
     let variables = plan.circuit.info().variables.len();
-    let first = recording.variables[0].slice(s![0, .., ..]);
+    let first = recording.variables[0].slice(s![replicate, .., ..]);
     let peak = |(k, area): (usize, &crate::ids::AreaId)| {
         let base = baseline[plan.position[area.index()] * variables + plan.record.variables[0]];
         match peaks::peak(&first.column(k).to_vec(), base) {

@@ -28,7 +28,7 @@ pub use layout::{Dataset, datasets};
 pub use measure::{
     Connectivity, DelayActivity, LinearNetwork, Measures, ModeTable, Peak, TimescaleRow,
     check as check_measures, connectivity_of, delay_activity_of, driving_noise, exact_covariance,
-    latencies_of, linear_network, measure_network, measure_recording, mode_table, modes,
+    example, latencies_of, linear_network, measure_network, measure_recording, mode_table, modes,
     needs_recording, peaks, simulated_connectivity, simulated_timescales, timescales_of,
 };
 
@@ -153,7 +153,7 @@ pub struct Outcome {
     pub baseline: Vec<f64>,
     /// What was measured.
     pub measures: Measures,
-    /// The first replicate's activity, [time, area] per recorded variable, for tables and figures.
+    /// The activity of one replicate, that of [`example`], for tables and figures.
     pub first: Recording,
     /// Where each replicate left its bounds, if it did; its samples from there on are NaN.
     pub stops: Vec<Option<Stop>>,
@@ -522,8 +522,9 @@ pub fn run(
         let source = Box::new(error);
         return Err(EngineError::Unmeasured { path, source });
     }
+    let shown = example(network);
     for variable in &mut recording.variables {
-        *variable = variable.slice(s![..1, .., ..]).to_owned();
+        *variable = variable.slice(s![shown..=shown, .., ..]).to_owned();
     }
     Ok(Outcome {
         path,

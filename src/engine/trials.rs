@@ -7,7 +7,6 @@ use super::{EngineError, Recording};
 use crate::analysis::response::window_mean;
 use crate::analysis::{AnalysisError, stats};
 use crate::network::Network;
-use crate::plan::Plan;
 use crate::spec::node::path_segment;
 use crate::spec::{ExperimentSpec, Method, Named, ReadoutKind, ReadoutSpec, SpecError, TaskSpec};
 use crate::stimulus::{Trial, Trials};
@@ -225,7 +224,6 @@ fn resolve(network: &Network, spec: &ExperimentSpec, r: &ReadoutSpec) -> Result<
 /// What [`check`] refuses.
 pub fn trial_table(
     network: &Network,
-    plan: &Plan,
     spec: &ExperimentSpec,
     recording: &Recording,
 ) -> Result<Option<TrialTable>, EngineError> {
@@ -237,14 +235,8 @@ pub fn trial_table(
         let reader = resolve(network, spec, r)?;
         let each = trials.trials.iter().enumerate();
         let values = match &reader.what {
-            Reading::Mean { unit, .. } => ReadoutValues::Number {
-                unit: (*unit).to_owned(),
-                values: each
-                    .map(|(t, trial)| reader.number(trials, trial, t, recording).ok())
-                    .collect(),
-            },
-            Reading::Persistent { .. } => ReadoutValues::Number {
-                unit: "1".to_owned(),
+            Reading::Mean { .. } | Reading::Persistent { .. } => ReadoutValues::Number {
+                unit: reader.unit().to_owned(),
                 values: each
                     .map(|(t, trial)| reader.number(trials, trial, t, recording).ok())
                     .collect(),
@@ -262,12 +254,19 @@ pub fn trial_table(
             timed: matches!(r.what, ReadoutKind::Threshold { .. }),
         });
     }
-    debug_assert_eq!(plan.replicates as usize, trials.trials.len());
     let d_prime = sensitivities(task, trials, &readouts);
     Ok(Some(TrialTable { readouts, d_prime }))
 }
 
 impl Reader {
+    /// Unit of the numbers.
+    fn unit(&self) -> &'static str {
+        match self.what {
+            Reading::Mean { unit, .. } => unit,
+            Reading::Persistent { .. } | Reading::Choice { .. } => "1",
+        }
+    }
+
     /// The window of a trial, ms; none if the event that it follows is not shown.
     fn window(&self, trials: &Trials, trial: &Trial) -> Option<(f64, f64)> {
         let from = match &self.after {

@@ -46,6 +46,14 @@ pub struct Shown {
 }
 
 impl Trials {
+    /// The trial that tables and figures show: the first with the most events.
+    #[must_use]
+    pub fn example(&self) -> usize {
+        let most = self.trials.iter().map(|t| t.shown.len()).max();
+        let is = |t: &Trial| Some(t.shown.len()) == most;
+        self.trials.iter().position(is).unwrap_or_default()
+    }
+
     /// Index of an event that is there.
     #[must_use]
     pub fn event_index(&self, name: &str) -> usize {

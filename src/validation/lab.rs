@@ -272,7 +272,15 @@ impl Lab {
         let (Some(recording), Some(baseline)) = (&self.recording, &self.baseline) else {
             return Err(misfit("no recording"));
         };
-        nth(&engine::peaks(&self.plan, baseline, recording), k)
+        nth(
+            &engine::peaks(
+                &self.plan,
+                baseline,
+                recording,
+                engine::example(&self.network),
+            ),
+            k,
+        )
     }
 
     fn timescales(&mut self, stop: &AtomicBool) -> Result<Vec<f64>, LabError> {
@@ -461,6 +469,18 @@ impl Lab {
                 from,
                 to,
             } => stats::mean(&self.window_means(variable, areas, *from, *to, stop)?)?,
+            M::MeanProduct {
+                variable,
+                times,
+                areas,
+                from,
+                to,
+            } => {
+                let one = self.window_means(variable, areas, *from, *to, stop)?;
+                let other = self.window_means(times, areas, *from, *to, stop)?;
+                let products: Vec<f64> = one.iter().zip(&other).map(|(a, b)| a * b).collect();
+                stats::mean(&products)?
+            }
             M::Largest {
                 variable,
                 area,

@@ -261,6 +261,21 @@ pub enum Measure {
         /// First moment that no longer belongs to it.
         to: Quantity,
     },
+    /// Mean over areas of the product of two recorded variables, each a mean over replicates and a span of
+    /// time.
+    MeanProduct {
+        /// One.
+        variable: String,
+        /// The other.
+        times: String,
+        /// Which areas.
+        #[serde(default)]
+        areas: Areas,
+        /// First moment.
+        from: Quantity,
+        /// First moment that no longer belongs to it.
+        to: Quantity,
+    },
     /// Largest value of a recorded variable in an area over a span of time, mean over replicates.
     Largest {
         /// Variable.
@@ -364,6 +379,13 @@ impl Measure {
                 from,
                 to,
             } => format!("{variable} of {}, {from} to {to}", some(areas)),
+            MeanProduct {
+                variable,
+                times,
+                areas,
+                from,
+                to,
+            } => format!("{variable} {times} of {}, {from} to {to}", some(areas)),
             Largest { variable, area, .. } => format!("largest {variable} of {area}"),
             ExceedingCount {
                 variable,
