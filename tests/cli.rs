@@ -492,7 +492,7 @@ fn values_of_the_wrong_kind_are_refused() {
 
 #[test]
 fn faults_of_a_config_file_have_line_and_column() {
-    let cases: [(&str, &[&str]); 14] = [
+    let cases: [(&str, &[&str]); 15] = [
         (
             "from: chaudhuri2015\nsimulation:\n  duraton: 1 s\n",
             &[
