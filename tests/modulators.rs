@@ -4,8 +4,11 @@ mod common;
 
 use common::Experiment;
 use isocortex::network::Network;
+use isocortex::stepper::linear::baseline_state;
 
 const MODEL: &str = "from: froudist_walsh2021\n";
+/// The same model with short-term plasticity.
+const PLASTIC: &str = "from: froudist_walsh2021_stp\n";
 
 fn network(sets: &[&str]) -> Network {
     Experiment::new(MODEL, sets).network
@@ -127,6 +130,85 @@ fn lesions_do_not_retune_what_stays() {
                 let (w, v) = (p.weights.get(new, at.0), q.weights.get(old, at.1));
                 close(*w.unwrap_or(&0.0), *v.unwrap_or(&0.0), 1e-15);
             }
+        }
+    }
+}
+
+/// Values and start of a single area may name one that is lesioned.
+#[test]
+fn values_of_lesioned_areas_do_nothing() {
+    let whole = Experiment::new(PLASTIC, &[] as &[&str]).network;
+    let lesioned = Experiment::new(PLASTIC, &["lesions={areas: [24c, 8m]}"]).network;
+    assert_eq!(lesioned.n_areas(), whole.n_areas() - 2);
+    assert_eq!(lesioned.initial.len(), 4 * lesioned.n_areas());
+    for name in lesioned.area_names() {
+        let (new, old) = (area(&lesioned, name), area(&whole, name));
+        assert_eq!(lesioned.parameters.row(new), whole.parameters.row(old));
+        let starts = |network: &Network, at: usize| -> Vec<f64> {
+            let own = network.initial.iter().filter(|(a, _, _)| a.index() == at);
+            own.map(|(_, _, value)| *value).collect()
+        };
+        assert_eq!(starts(&lesioned, new), starts(&whole, old));
+    }
+}
+
+/// The rule by which u_0 and x_0 of the model file were computed: what plastic synapses have at rest
+/// without dopamine. The file has six decimals.
+#[test]
+fn fixed_synapses_release_what_plastic_ones_do_at_rest() {
+    let sets = ["modulators.dopamine.level=0", "baseline.solve=fixed_point"];
+    let experiment = Experiment::new(PLASTIC, &sets);
+    let (network, plan) = (&experiment.network, experiment.plan());
+    let rest = baseline_state(&plan).unwrap();
+    let variables = network.info().variables.len();
+    for (at, name) in network.area_names().iter().enumerate() {
+        for (fixed, plastic) in [("u_0", ["u_E1", "u_E2"]), ("x_0", ["x_E1", "x_E2"])] {
+            let value = parameter(network, name, fixed);
+            for variable in plastic {
+                let v = network.info().variable(variable).unwrap();
+                close(rest[plan.position[at] * variables + v], value, 2e-6);
+                let start = network
+                    .initial
+                    .iter()
+                    .find(|(a, k, _)| (a.index(), *k) == (at, v));
+                close(start.unwrap().2, value, 0.0);
+            }
+        }
+    }
+}
+
+/// Synapses onto E and SST cells are plastic, those onto PV and VIP cells are not; their strengths
+/// add up to those of the model without plasticity, but for E to E.
+#[test]
+fn plastic_gates_reach_dendrites_and_sst_cells() {
+    let (plastic, without) = (
+        Experiment::new(PLASTIC, &["modulators.dopamine.level=1.5"]).network,
+        network(&[]),
+    );
+    // (sent quantity, input) -> gain in every area.
+    let gains = |network: &Network| {
+        let mut gains = std::collections::BTreeMap::new();
+        for p in &network.projections {
+            let sent = network.info().variables[p.sent].name;
+            for r in &p.received {
+                gains.insert((sent, network.info().inputs[r.input].name), r.gain.clone());
+            }
+        }
+        gains
+    };
+    let (with, base) = (gains(&plastic), gains(&without));
+    assert_eq!(with.len(), base.len());
+    for ((sent, input), found) in with {
+        let fixed = input == "I_PV" || input.starts_with("I_VIP");
+        assert_eq!(sent.contains('0'), fixed, "{sent} to {input}");
+        let expected = &base[&(sent.replace('0', "").as_str(), input)];
+        let factor = if input.starts_with("I_d") {
+            1500.0 / 1450.0
+        } else {
+            1.0
+        };
+        for (found, expected) in found.iter().zip(expected) {
+            close(*found, factor * expected, 1e-9);
         }
     }
 }
