@@ -2,9 +2,9 @@
 
 mod common;
 
-use common::Experiment;
+use common::{Experiment, record};
 use isocortex::network::Network;
-use isocortex::stepper::linear::baseline_state;
+use isocortex::stepper::linear::start_state;
 
 const MODEL: &str = "from: froudist_walsh2021\n";
 /// The same model with short-term plasticity.
@@ -156,23 +156,20 @@ fn values_of_lesioned_areas_do_nothing() {
 /// without dopamine. The file has six decimals.
 #[test]
 fn fixed_synapses_release_what_plastic_ones_do_at_rest() {
-    let sets = ["modulators.dopamine.level=0", "baseline.solve=fixed_point"];
+    let sets = [
+        "modulators.dopamine.level=0",
+        "simulation.duration=20 s",
+        "record={variables: [u_E1, u_E2, x_E1, x_E2], every: 20 s}",
+    ];
     let experiment = Experiment::new(PLASTIC, &sets);
     let (network, plan) = (&experiment.network, experiment.plan());
-    let rest = baseline_state(&plan).unwrap();
-    let variables = network.info().variables.len();
+    let start = start_state(&plan).unwrap();
+    let x = record(&plan, &start, 2);
     for (at, name) in network.area_names().iter().enumerate() {
-        for (fixed, plastic) in [("u_0", ["u_E1", "u_E2"]), ("x_0", ["x_E1", "x_E2"])] {
+        for (v, fixed) in ["u_0", "u_0", "x_0", "x_0"].into_iter().enumerate() {
             let value = parameter(network, name, fixed);
-            for variable in plastic {
-                let v = network.info().variable(variable).unwrap();
-                close(rest[plan.position[at] * variables + v], value, 2e-6);
-                let start = network
-                    .initial
-                    .iter()
-                    .find(|(a, k, _)| (a.index(), *k) == (at, v));
-                close(start.unwrap().2, value, 0.0);
-            }
+            close(x[[0, 0, at, v]], value, 0.0);
+            close(x[[0, 1, at, v]], value, 2e-6);
         }
     }
 }
@@ -201,7 +198,8 @@ fn plastic_gates_reach_dendrites_and_sst_cells() {
     for ((sent, input), found) in with {
         let fixed = input == "I_PV" || input.starts_with("I_VIP");
         assert_eq!(sent.contains('0'), fixed, "{sent} to {input}");
-        let expected = &base[&(sent.replace('0', "").as_str(), input)];
+        let kind = sent.replace('0', "");
+        let expected = &base[&(kind.as_str(), input)];
         let factor = if input.starts_with("I_d") {
             1500.0 / 1450.0
         } else {
