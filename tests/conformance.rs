@@ -303,6 +303,7 @@ fn sparse_matrices() {
             let mut sets = scheme_sets(stepper, order);
             sets.push(format!("connectome={connectome}"));
             // A network typed in place has no SLN, nor the areas that a model may name.
+            sets.extend(["circuit.areas=null".to_owned(), "initial=null".to_owned()]);
             for name in model.spec.projections.keys() {
                 sets.push(format!("projections.{name}.layers=all"));
                 sets.push(format!("projections.{name}.areas=null"));

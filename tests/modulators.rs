@@ -2,10 +2,13 @@
 
 mod common;
 
-use common::Experiment;
+use common::{Experiment, record};
 use isocortex::network::Network;
+use isocortex::stepper::linear::start_state;
 
 const MODEL: &str = "from: froudist_walsh2021\n";
+/// The same model with short-term plasticity.
+const PLASTIC: &str = "from: froudist_walsh2021_stp\n";
 
 fn network(sets: &[&str]) -> Network {
     Experiment::new(MODEL, sets).network
@@ -127,6 +130,83 @@ fn lesions_do_not_retune_what_stays() {
                 let (w, v) = (p.weights.get(new, at.0), q.weights.get(old, at.1));
                 close(*w.unwrap_or(&0.0), *v.unwrap_or(&0.0), 1e-15);
             }
+        }
+    }
+}
+
+/// Values and start of a single area may name one that is lesioned.
+#[test]
+fn values_of_lesioned_areas_do_nothing() {
+    let whole = Experiment::new(PLASTIC, &[] as &[&str]).network;
+    let lesioned = Experiment::new(PLASTIC, &["lesions={areas: [24c, 8m]}"]).network;
+    assert_eq!(lesioned.n_areas(), whole.n_areas() - 2);
+    assert_eq!(lesioned.initial.len(), 4 * lesioned.n_areas());
+    for name in lesioned.area_names() {
+        let (new, old) = (area(&lesioned, name), area(&whole, name));
+        assert_eq!(lesioned.parameters.row(new), whole.parameters.row(old));
+        let starts = |network: &Network, at: usize| -> Vec<f64> {
+            let own = network.initial.iter().filter(|(a, _, _)| a.index() == at);
+            own.map(|(_, _, value)| *value).collect()
+        };
+        assert_eq!(starts(&lesioned, new), starts(&whole, old));
+    }
+}
+
+/// The rule by which u_0 and x_0 of the model file were computed: what plastic synapses have at rest
+/// without dopamine. The file has six decimals.
+#[test]
+fn fixed_synapses_release_what_plastic_ones_do_at_rest() {
+    let sets = [
+        "modulators.dopamine.level=0",
+        "simulation.duration=20 s",
+        "record={variables: [u_E1, u_E2, x_E1, x_E2], every: 20 s}",
+    ];
+    let experiment = Experiment::new(PLASTIC, &sets);
+    let (network, plan) = (&experiment.network, experiment.plan());
+    let start = start_state(&plan).unwrap();
+    let x = record(&plan, &start, 2);
+    for (at, name) in network.area_names().iter().enumerate() {
+        for (v, fixed) in ["u_0", "u_0", "x_0", "x_0"].into_iter().enumerate() {
+            let value = parameter(network, name, fixed);
+            close(x[[0, 0, at, v]], value, 0.0);
+            close(x[[0, 1, at, v]], value, 2e-6);
+        }
+    }
+}
+
+/// Synapses onto E and SST cells are plastic, those onto PV and VIP cells are not; their strengths
+/// add up to those of the model without plasticity, but for E to E.
+#[test]
+fn plastic_gates_reach_dendrites_and_sst_cells() {
+    let (plastic, without) = (
+        Experiment::new(PLASTIC, &["modulators.dopamine.level=1.5"]).network,
+        network(&[]),
+    );
+    // (sent quantity, input) -> gain in every area.
+    let gains = |network: &Network| {
+        let mut gains = std::collections::BTreeMap::new();
+        for p in &network.projections {
+            let sent = network.info().variables[p.sent].name;
+            for r in &p.received {
+                gains.insert((sent, network.info().inputs[r.input].name), r.gain.clone());
+            }
+        }
+        gains
+    };
+    let (with, base) = (gains(&plastic), gains(&without));
+    assert_eq!(with.len(), base.len());
+    for ((sent, input), found) in with {
+        let fixed = input == "I_PV" || input.starts_with("I_VIP");
+        assert_eq!(sent.contains('0'), fixed, "{sent} to {input}");
+        let kind = sent.replace('0', "");
+        let expected = &base[&(kind.as_str(), input)];
+        let factor = if input.starts_with("I_d") {
+            1500.0 / 1450.0
+        } else {
+            1.0
+        };
+        for (found, expected) in found.iter().zip(expected) {
+            close(*found, factor * expected, 1e-9);
         }
     }
 }

@@ -25,7 +25,7 @@ struct Case {
     variable: &'static str,
 }
 
-const CASES: [Case; 4] = [
+const CASES: [Case; 5] = [
     Case {
         name: "chaudhuri2015_printed_v1_pulse",
         config: "from: chaudhuri2015
@@ -63,6 +63,21 @@ stimuli:
         settings: "title: regression
 simulation: {duration: 5 s, dt: 0.5 ms, stepper: euler, order: published}
 record: {variables: [r_E1], every: 100 ms}
+",
+        variable: "r_E1",
+    },
+    Case {
+        name: "froudist_walsh2021_stp_ping",
+        config: "from: froudist_walsh2021_stp
+modulators: {dopamine: {level: 0.5}}
+stimuli:
+  cue: {into: I_d1, areas: [V1], amplitude: 100 pA, onset: 1 s, offset: 1.4 s}
+  ping_1: {into: I_d1, areas: [V1], amplitude: 100 pA, onset: 2 s, offset: 2.4 s}
+  ping_2: {into: I_d2, areas: [V1], amplitude: 100 pA, onset: 2 s, offset: 2.4 s}
+",
+        settings: "title: regression
+simulation: {duration: 4 s, dt: 0.5 ms, stepper: euler, order: published}
+record: {variables: [r_E1], every: 200 ms}
 ",
         variable: "r_E1",
     },

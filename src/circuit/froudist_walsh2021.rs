@@ -1,4 +1,5 @@
-//! Cell-type circuit of Froudist-Walsh et al. 2021 (Neuron 109:3500), without short-term plasticity.
+//! Cell-type circuit of Froudist-Walsh et al. 2021 (Neuron 109:3500), without short-term plasticity
+//! (`froudist_walsh2021_stp` has it).
 //!
 //! Pyramidal cells E of two selectivities p = 1, 2, each with a dendrite that follows at once; PV cells
 //! that inhibit somata, SST cells that inhibit dendrites, VIP cells that inhibit SST cells.
@@ -131,13 +132,13 @@ local_circuit! {
 }
 
 /// Seconds in a millisecond: rates are in Hz while times are in ms.
-const S_PER_MS: f64 = 1e-3;
+pub(super) const S_PER_MS: f64 = 1e-3;
 
-/// Current from a dendrite into its soma, pA.
+/// Current from a dendrite with the constants c1 to c6 into its soma, pA.
 #[inline(always)]
-fn dendrite<L: Lanes>(p: &Parameters<L>, exc: L, inh: L) -> L {
-    let width = p.c5 * (-inh / p.c6).exp();
-    p.c1 * ((exc + p.c3 * inh + p.c4) / width).tanh() + p.c2
+pub(super) fn dendrite<L: Lanes>([c1, c2, c3, c4, c5, c6]: [L; 6], exc: L, inh: L) -> L {
+    let width = c5 * (-inh / c6).exp();
+    c1 * ((exc + c3 * inh + c4) / width).tanh() + c2
 }
 
 impl LocalCircuit for FroudistWalsh2021 {
@@ -157,8 +158,9 @@ impl LocalCircuit for FroudistWalsh2021 {
         let X_2 = nmda * x.N_E2 + p.f_AMPA * x.A_E2;
         let X_PV = (one - p.f_AMPA_PV) * p.n * (x.N_E1 + x.N_E2) + p.f_AMPA_PV * (x.A_E1 + x.A_E2);
 
-        let I_sd1 = dendrite(p, p.I_0d + i.I_d1, p.g_dSST * x.D_SST1);
-        let I_sd2 = dendrite(p, p.I_0d + i.I_d2, p.g_dSST * x.D_SST2);
+        let c = [p.c1, p.c2, p.c3, p.c4, p.c5, p.c6];
+        let I_sd1 = dendrite(c, p.I_0d + i.I_d1, p.g_dSST * x.D_SST1);
+        let I_sd2 = dendrite(c, p.I_0d + i.I_d2, p.g_dSST * x.D_SST2);
         let to_all_E = p.g_EPV * x.G_PV + p.I_0E;
         let I_E1 = p.w_EE * X_1 + to_all_E + I_sd1 + (p.g_adE + p.g_M) * x.a_E1 + i.I_E1;
         let I_E2 = p.w_EE * X_2 + to_all_E + I_sd2 + (p.g_adE + p.g_M) * x.a_E2 + i.I_E2;
@@ -278,7 +280,7 @@ mod tests {
             (30.0, -5.0, 90.2419),
             (130.0, -2.0, 256.24),
         ] {
-            let found = dendrite(&p, exc, inh);
+            let found = dendrite([p.c1, p.c2, p.c3, p.c4, p.c5, p.c6], exc, inh);
             assert!((found - out).abs() < 1e-4, "({exc}, {inh}): {found}");
         }
     }

@@ -381,6 +381,7 @@ registry! {
     chaudhuri2015::Chaudhuri2015,
     chaudhuri2015_nonlinear::Chaudhuri2015Nonlinear,
     froudist_walsh2021::FroudistWalsh2021,
+    froudist_walsh2021_stp::FroudistWalsh2021Stp,
     wilson_cowan::WilsonCowan,
 }
 

@@ -558,6 +558,10 @@ fn parameters(
         }
     }
     for (area_name, values) in &spec.circuit.areas {
+        // One config serves the intact and the lesioned network.
+        if is_lesioned(spec, area_name) {
+            continue;
+        }
         let path = format!("circuit.areas.{}", path_segment(area_name));
         let a = area(spec, connectome, &path, area_name)?;
         for (name, q) in values {
@@ -946,6 +950,8 @@ fn initial(
     // `all` comes before single areas whatever their names, so that they override it.
     let all = spec.initial.iter().filter(|(place, _)| *place == "all");
     let single = spec.initial.iter().filter(|(place, _)| *place != "all");
+    // One config serves the intact and the lesioned network.
+    let single = single.filter(|(place, _)| !is_lesioned(spec, place));
     for (place, values) in all.chain(single) {
         let path = format!("initial.{}", path_segment(place));
         let places = match place.as_str() {
