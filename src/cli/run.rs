@@ -231,10 +231,10 @@ fn summary(prepared: &Prepared, outcome: &Outcome) -> String {
         text += "* depends on the longest lag or the longest time constant of the fit\n";
     }
     if let (Some(trials), Some(read)) = (&prepared.network.trials, &outcome.measures.trials) {
-        text = format!(
-            "{text}trial 0 is shown\n\n{}",
-            trials::summary(trials, read)
-        );
+        let shown = trials.example();
+        let condition = &trials.conditions[trials.trials[shown].condition];
+        text += &format!("of trial {shown}, condition {condition}\n\n");
+        text += &trials::summary(trials, read);
     }
     if let (Some(wanted), Some(rows)) = (&prepared.spec.analysis.delay_activity, delay_activity) {
         let persistent = rows.iter().filter(|d| d.persistent).count();
