@@ -30,6 +30,10 @@ const MIN_ROW: f64 = 17.0;
 const MAX_ROWS: usize = 50;
 const MAX_LABELS: usize = 120;
 const STIMULUS_LANES: usize = 3;
+/// Lower figures have no room for a map of the cortex.
+const LEAST_WITH_MAP: f64 = 560.0;
+/// Radius of the largest dot of the map.
+const LARGEST_DOT: f64 = 12.0;
 /// Fewer areas than this have no correlation worth printing.
 const MIN_POINTS: usize = 5;
 
@@ -78,6 +82,8 @@ pub struct Trace {
     pub hierarchy: f64,
     /// Deviation from baseline, one value per time, in the unit of the figure; not finite = gap.
     pub values: Vec<f64>,
+    /// Where the area lies on the cortex: towards the front, upwards [mm].
+    pub position_mm: Option<(f64, f64)>,
     /// The number that stands against the hierarchy, in its unit, where there is one; must be positive to
     /// be drawn.
     pub measured: Option<f64>,
@@ -336,10 +342,25 @@ impl<'a> Layout<'a> {
             w: WIDTH - MARGIN - x,
             ..self.plot
         };
-        let right = if related {
-            self.draw_measure(split + 60.0, frame)
-        } else {
-            Vec::new()
+        let right = match (related, self.mapped()) {
+            (false, _) => Vec::new(),
+            (true, None) => self.draw_measure(split + 60.0, frame),
+            (true, Some(places)) => {
+                let upper = Rect {
+                    h: (0.5 * frame.h).round(),
+                    ..frame
+                };
+                let top = frame.y + upper.h + 100.0;
+                let lower = Rect {
+                    x: split + 60.0,
+                    y: top,
+                    w: WIDTH - MARGIN - split - 60.0,
+                    h: frame.y + frame.h - top,
+                };
+                let notes = self.draw_measure(split + 60.0, upper);
+                self.draw_map(&places, lower);
+                notes
+            }
         };
         let top = self.plot.y + self.plot.h + 54.0;
         let mut bottom = top;
@@ -667,6 +688,90 @@ impl<'a> Layout<'a> {
         self.picture
             .text(Text::new((x, 132.0), 13.5, GREY, summary));
         self.draw_marks(frame, &to_x, &to_y)
+    }
+
+    /// Where each mark lies on the cortex, if that is known of all, they are many enough for a map, and
+    /// there is room for one.
+    fn mapped(&self) -> Option<Vec<(f64, f64)>> {
+        let fits = |&(a, b): &(f64, f64)| a.abs() <= LARGEST && b.abs() <= LARGEST;
+        let place = |m: &Mark| self.data.traces[m.index].position_mm.filter(fits);
+        let places: Option<Vec<_>> = self.marks.iter().map(place).collect();
+        places.filter(|p| p.len() >= MIN_POINTS && self.plot.h >= LEAST_WITH_MAP)
+    }
+
+    /// Draws the areas where they lie on the cortex, larger where the measure is.
+    fn draw_map(&mut self, places: &[(f64, f64)], frame: Rect) {
+        let data = self.data;
+        let heading = format!("{} on the cortex", capital(&data.measure));
+        let largest = self.marks.iter().map(|m| m.measured).fold(0.0, f64::max);
+        let note = format!(
+            "side view, front to the right · area of a dot: {}, largest {} {}",
+            data.measure,
+            quantity(largest),
+            data.measure_unit
+        );
+        let fonts = &self.picture.fonts;
+        let heading = fonts.shorten(&heading, 16.0, true, frame.w);
+        let note = fonts.shorten(&note, 13.5, false, frame.w);
+        let heading = Text::new((frame.x, frame.y), 16.0, INK, heading).bold();
+        self.picture.text(heading);
+        self.picture
+            .text(Text::new((frame.x, frame.y + 20.0), 13.5, GREY, note));
+        let room = Rect {
+            x: frame.x + 40.0,
+            y: frame.y + 50.0,
+            w: frame.w - 80.0,
+            h: frame.h - 66.0,
+        };
+        let bounds = |of: fn(&(f64, f64)) -> f64| {
+            let all = places.iter().map(of);
+            all.fold((f64::INFINITY, f64::NEG_INFINITY), |(a, b), v| {
+                (a.min(v), b.max(v))
+            })
+        };
+        let (front, up) = (bounds(|p| p.0), bounds(|p| p.1));
+        // One scale for both directions.
+        let spans = (front.1 - front.0, up.1 - up.0);
+        let scale = (room.w / spans.0.max(1e-9)).min(room.h / spans.1.max(1e-9));
+        let middle = (room.x + room.w / 2.0, room.y + room.h / 2.0);
+        let at = |&(f, u): &(f64, f64)| {
+            (
+                middle.0 + scale * (f - (front.0 + front.1) / 2.0),
+                middle.1 - scale * (u - (up.0 + up.1) / 2.0),
+            )
+        };
+        let points: Vec<Point> = places.iter().map(at).collect();
+        let name = |m: &Mark| data.traces[m.index].area.as_str();
+        for (mark, &at) in self.marks.iter().zip(&points) {
+            let tip = format!(
+                "{}: {} {}",
+                name(mark),
+                quantity(mark.measured),
+                data.measure_unit
+            );
+            self.picture.shapes.push(Shape::Dot {
+                at,
+                radius: LARGEST_DOT * (mark.measured / largest).sqrt().max(0.25),
+                colour: self.colour(mark.hierarchy),
+                tip,
+            });
+        }
+        let every = points.len().div_ceil(MAX_LABELS);
+        let named: Vec<usize> = (0..points.len()).step_by(every).collect();
+        let fonts = &self.picture.fonts;
+        let names: Vec<&str> = named.iter().map(|&i| name(&self.marks[i])).collect();
+        let widths: Vec<f64> = names
+            .iter()
+            .map(|n| fonts.width(n, LABEL_SIZE, false) + 2.0)
+            .collect();
+        let at: Vec<Point> = named.iter().map(|&i| points[i]).collect();
+        let labels = place_labels(&at, &widths, frame);
+        for (label, text) in labels.iter().zip(names) {
+            if let Some(Rect { x, y, h, .. }) = label.map(|l| l.space) {
+                let text = Text::new((x + 1.0, y + h - 3.0), LABEL_SIZE, INK, text);
+                self.picture.text(Text { halo: true, ..text });
+            }
+        }
     }
 
     /// Draws the points and their names; returns what must be said below.

@@ -339,6 +339,8 @@ fn figure(prepared: &Prepared, outcome: &Outcome) -> Result<Vec<PathBuf>, Failur
                 .iter()
                 .map(|x| x - base(k))
                 .collect(),
+            position_mm: (network.connectome.areas[plan.record.areas[k].index()].position_mm)
+                .map(|[_, front, up]| (front, up)),
             measured: values[k],
         })
         .collect();
