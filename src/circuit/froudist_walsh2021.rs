@@ -140,6 +140,41 @@ fn dendrite<L: Lanes>(p: &Parameters<L>, exc: L, inh: L) -> L {
     p.c1 * ((exc + p.c3 * inh + p.c4) / width).tanh() + p.c2
 }
 
+/// Firing rate of E at a current, Hz.
+#[inline(always)]
+fn phi_E<L: Lanes>(p: &Parameters<L>, I: L) -> L {
+    (p.a * I - p.b).x_over_one_minus_exp(p.d * L::splat(S_PER_MS))
+}
+
+// What moves gates and adaptation, by the rate of the cells that they belong to. Functions and not
+// closures: these are used many times, and compilers would leave them out of line, without the vector
+// instructions of the caller.
+
+#[inline(always)]
+fn nmda_gate<L: Lanes>(p: &Parameters<L>, N: L, r: L) -> L {
+    p.gamma_NMDA * (L::splat(1.0) - N) * r * L::splat(S_PER_MS) - N / p.tau_NMDA
+}
+
+#[inline(always)]
+fn ampa_gate<L: Lanes>(p: &Parameters<L>, A: L, r: L) -> L {
+    p.gamma_AMPA * r * L::splat(S_PER_MS) - A / p.tau_AMPA
+}
+
+#[inline(always)]
+fn soma_gate<L: Lanes>(p: &Parameters<L>, G: L, r: L) -> L {
+    p.gamma_GABA * r * L::splat(S_PER_MS) - G / p.tau_GABA
+}
+
+#[inline(always)]
+fn dendrite_gate<L: Lanes>(p: &Parameters<L>, D: L, r: L) -> L {
+    p.gamma_GABA * r * L::splat(S_PER_MS) - D / p.tau_D
+}
+
+#[inline(always)]
+fn adaptation<L: Lanes>(p: &Parameters<L>, a: L, r: L) -> L {
+    r * L::splat(S_PER_MS) - a / p.tau_a
+}
+
 impl LocalCircuit for FroudistWalsh2021 {
     const INFO: super::CircuitInfo = Self::TABLE;
     type Parameters<L: Lanes> = Parameters<L>;
@@ -149,8 +184,6 @@ impl LocalCircuit for FroudistWalsh2021 {
     #[inline(always)]
     fn drift<L: Lanes>(p: &Parameters<L>, x: &Variables<L>, i: &Inputs<L>) -> Variables<L> {
         let one = L::splat(1.0);
-        let ms = L::splat(S_PER_MS);
-
         // What the excitatory gates do to their targets: X_p, and onto PV cells the sum of both.
         let nmda = (one - p.f_AMPA) * p.n;
         let X_1 = nmda * x.N_E1 + p.f_AMPA * x.A_E1;
@@ -175,37 +208,31 @@ impl LocalCircuit for FroudistWalsh2021 {
         let I_VIP2 =
             p.w_VIPE * X_2 + p.g_VIPSST * x.G_SST2 + p.I_0I + p.g_adVIP * x.a_VIP2 + i.I_VIP2;
 
-        let phi_E = |I: L| (p.a * I - p.b).x_over_one_minus_exp(p.d * ms);
-        let nmda_gate = |N: L, r: L| p.gamma_NMDA * (one - N) * r * ms - N / p.tau_NMDA;
-        let ampa_gate = |A: L, r: L| p.gamma_AMPA * r * ms - A / p.tau_AMPA;
-        let soma_gate = |G: L, r: L| p.gamma_GABA * r * ms - G / p.tau_GABA;
-        let dendrite_gate = |D: L, r: L| p.gamma_GABA * r * ms - D / p.tau_D;
-        let adaptation = |a: L, r: L| r * ms - a / p.tau_a;
         Variables {
-            r_E1: (phi_E(I_E1) - x.r_E1) / p.tau_r,
-            r_E2: (phi_E(I_E2) - x.r_E2) / p.tau_r,
+            r_E1: (phi_E(p, I_E1) - x.r_E1) / p.tau_r,
+            r_E2: (phi_E(p, I_E2) - x.r_E2) / p.tau_r,
             r_PV: ((p.c_PV * I_PV + p.r_0PV).rectify() - x.r_PV) / p.tau_r,
             r_SST1: ((p.c_SST * I_SST1 + p.r_0SST).rectify() - x.r_SST1) / p.tau_r,
             r_SST2: ((p.c_SST * I_SST2 + p.r_0SST).rectify() - x.r_SST2) / p.tau_r,
             r_VIP1: ((p.c_VIP * I_VIP1 + p.r_0VIP).rectify() - x.r_VIP1) / p.tau_r,
             r_VIP2: ((p.c_VIP * I_VIP2 + p.r_0VIP).rectify() - x.r_VIP2) / p.tau_r,
-            N_E1: nmda_gate(x.N_E1, x.r_E1),
-            N_E2: nmda_gate(x.N_E2, x.r_E2),
-            A_E1: ampa_gate(x.A_E1, x.r_E1),
-            A_E2: ampa_gate(x.A_E2, x.r_E2),
-            G_PV: soma_gate(x.G_PV, x.r_PV),
-            G_SST1: soma_gate(x.G_SST1, x.r_SST1),
-            G_SST2: soma_gate(x.G_SST2, x.r_SST2),
-            G_VIP1: soma_gate(x.G_VIP1, x.r_VIP1),
-            G_VIP2: soma_gate(x.G_VIP2, x.r_VIP2),
-            D_SST1: dendrite_gate(x.D_SST1, x.r_SST1),
-            D_SST2: dendrite_gate(x.D_SST2, x.r_SST2),
-            a_E1: adaptation(x.a_E1, x.r_E1),
-            a_E2: adaptation(x.a_E2, x.r_E2),
-            a_SST1: adaptation(x.a_SST1, x.r_SST1),
-            a_SST2: adaptation(x.a_SST2, x.r_SST2),
-            a_VIP1: adaptation(x.a_VIP1, x.r_VIP1),
-            a_VIP2: adaptation(x.a_VIP2, x.r_VIP2),
+            N_E1: nmda_gate(p, x.N_E1, x.r_E1),
+            N_E2: nmda_gate(p, x.N_E2, x.r_E2),
+            A_E1: ampa_gate(p, x.A_E1, x.r_E1),
+            A_E2: ampa_gate(p, x.A_E2, x.r_E2),
+            G_PV: soma_gate(p, x.G_PV, x.r_PV),
+            G_SST1: soma_gate(p, x.G_SST1, x.r_SST1),
+            G_SST2: soma_gate(p, x.G_SST2, x.r_SST2),
+            G_VIP1: soma_gate(p, x.G_VIP1, x.r_VIP1),
+            G_VIP2: soma_gate(p, x.G_VIP2, x.r_VIP2),
+            D_SST1: dendrite_gate(p, x.D_SST1, x.r_SST1),
+            D_SST2: dendrite_gate(p, x.D_SST2, x.r_SST2),
+            a_E1: adaptation(p, x.a_E1, x.r_E1),
+            a_E2: adaptation(p, x.a_E2, x.r_E2),
+            a_SST1: adaptation(p, x.a_SST1, x.r_SST1),
+            a_SST2: adaptation(p, x.a_SST2, x.r_SST2),
+            a_VIP1: adaptation(p, x.a_VIP1, x.r_VIP1),
+            a_VIP2: adaptation(p, x.a_VIP2, x.r_VIP2),
         }
     }
 
