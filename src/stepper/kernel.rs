@@ -637,6 +637,92 @@ fn scaled<L: Lanes>(
     }
 }
 
+for_isa! {
+    /// Noise of any kind: the numbers of a lookup, the `first` of its step or a later one, become
+    /// values. White noise holds their sum; coloured noise holds what it is at the start of the step
+    /// and moves on to its end.
+    move_on<L: Lanes>(
+        rows: &[NoiseRow<L>],
+        numbers: &[L],
+        first: bool,
+        sums: &mut [L],
+        values: &mut [L],
+        memory: &mut [L],
+    ) = moved_on over L
+}
+
+#[inline(always)]
+fn moved_on<L: Lanes>(
+    rows: &[NoiseRow<L>],
+    numbers: &[L],
+    first: bool,
+    sums: &mut [L],
+    values: &mut [L],
+    memory: &mut [L],
+) {
+    let state = sums.iter_mut().zip(values).zip(memory);
+    for ((row, &number), ((sum, value), memory)) in rows.iter().zip(numbers).zip(state) {
+        one_turn_at_a_time::<L>();
+        if row.decay == 0.0 {
+            *sum = if first { number } else { *sum + number };
+            *value = row.amplitude * *sum + row.mean;
+        } else {
+            if first {
+                *value = *memory + row.mean;
+            }
+            let kick = row.amplitude * number;
+            *memory = L::splat(row.decay).mul_add(*memory, kick);
+        }
+    }
+}
+
+/// Variables as a stage sees them, `[cell][variable]` from a first cell on.
+#[derive(Clone, Copy)]
+pub(super) struct Seen<'a, L> {
+    x: &'a [L],
+    variables: usize,
+    first: usize,
+}
+
+for_isa! {
+    /// Sums of the values that enter each input and each derivative.
+    add_noise<L: Lanes>(
+        rows: &[NoiseRow<L>],
+        values: &[L],
+        slots: &[Slot],
+        seen: Seen<'_, L>,
+        inputs: &mut [L],
+        slopes: &mut [L],
+    ) = added over L
+}
+
+#[inline(always)]
+fn added<L: Lanes>(
+    rows: &[NoiseRow<L>],
+    values: &[L],
+    slots: &[Slot],
+    seen: Seen<'_, L>,
+    inputs: &mut [L],
+    slopes: &mut [L],
+) {
+    let zero = L::splat(0.0);
+    for ((row, slot), &value) in rows.iter().zip(slots).zip(values) {
+        one_turn_at_a_time::<L>();
+        let sum = match slot.in_inputs {
+            true => &mut inputs[slot.at],
+            false => &mut slopes[slot.at],
+        };
+        let before = if slot.first { zero } else { *sum };
+        *sum = match row.times {
+            None => before + value,
+            Some(v) => {
+                let times = seen.x[(row.cell - seen.first) * seen.variables + v];
+                value.mul_add(times, before)
+            }
+        };
+    }
+}
+
 /// Bytes of normal numbers that are looked up at once where a network is small: enough rows side by
 /// side to hide how long one of them takes, few enough to stay in the first-level cache.
 const NOISE_AHEAD: usize = 8192;
@@ -745,19 +831,8 @@ impl<L: NoisyLanes> NoiseState<L> {
                 look_up::<L>(c.isa, keys, pair, &self.sites, replicates, even, odd);
             }
             let numbers = if even { &self.even } else { &self.odd };
-            for (k, (row, &number)) in rows.iter().zip(numbers).enumerate() {
-                if row.decay == 0.0 {
-                    let sum = if n == 0 { number } else { self.sum[k] + number };
-                    self.sum[k] = sum;
-                    self.value[k] = row.amplitude * sum + row.mean;
-                } else {
-                    if n == 0 {
-                        self.value[k] = self.memory[k] + row.mean;
-                    }
-                    let kick = row.amplitude * number;
-                    self.memory[k] = L::splat(row.decay).mul_add(self.memory[k], kick);
-                }
-            }
+            let (sum, value, memory) = (&mut self.sum, &mut self.value, &mut self.memory);
+            move_on::<L>(c.isa, rows, numbers, n == 0, sum, value, memory);
         }
         if !c.noise_is_multiplied {
             self.add_up(c, 0, 0, &[]);
@@ -767,19 +842,14 @@ impl<L: NoisyLanes> NoiseState<L> {
     /// Sums of the values that enter each input and each derivative. Noise that is multiplied takes
     /// the variables as a stage sees them, `[cell][variable]`.
     fn add_up(&mut self, c: &Constants<L>, variables: usize, first: usize, seen: &[L]) {
-        let zero = L::splat(0.0);
-        let rows = c.noise[self.rows.clone()].iter();
-        for ((row, slot), &value) in rows.zip(&self.slots).zip(&self.value) {
-            let sums = match slot.in_inputs {
-                true => &mut self.inputs,
-                false => &mut self.slopes,
-            };
-            let before = if slot.first { zero } else { sums[slot.at] };
-            sums[slot.at] = match row.times {
-                None => before + value,
-                Some(v) => value.mul_add(seen[(row.cell - first) * variables + v], before),
-            };
-        }
+        let rows = &c.noise[self.rows.clone()];
+        let seen = Seen {
+            x: seen,
+            variables,
+            first,
+        };
+        let (inputs, slopes) = (&mut self.inputs, &mut self.slopes);
+        add_noise::<L>(c.isa, rows, &self.value, &self.slots, seen, inputs, slopes);
     }
 
     /// Whether the values of a step already stand ready.
