@@ -343,6 +343,16 @@ mod tests {
         }
     }
 
+    /// Inputs reach gates and adaptation through rates alone, so that the second stage needs none.
+    #[test]
+    fn rates_alone_read_inputs() {
+        let reads = crate::circuit::reads_inputs::<FroudistWalsh2021>();
+        let rates = FroudistWalsh2021::INFO.updated_in(0);
+        for (v, reads) in reads.into_iter().enumerate() {
+            assert_eq!(reads, rates >> v & 1 == 1, "variable {v}");
+        }
+    }
+
     /// Selectivity 1 and 2 are the same circuit: exchanging them exchanges the drift.
     #[test]
     fn selectivities_are_alike() {
