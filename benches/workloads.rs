@@ -1,5 +1,6 @@
 //! The workloads of the benchmark in isocortex: the same models, steps and outputs as the scripts in
-//! `benches/peers`, which says what each workload is.
+//! `benches/peers`, which says what each workload is. `w5` has no peers: it is here for the guard of
+//! instruction counts.
 //!
 //! `cargo bench --bench workloads -- w1 [--no-noise] [--threads T] [--areas N] [--repeats R]
 //! [--stepper NAME] [--runs N] [--lanes W]` prints one JSON object a line, as the peers do.
@@ -349,6 +350,30 @@ fn w4(options: &Options) -> Fallible<Case> {
     })
 }
 
+/// Runs of a circuit with many variables, updated in stages, and with coloured noise: 40 areas, 8
+/// projections.
+fn w5(options: &Options) -> Fallible<Case> {
+    let begin = Instant::now();
+    let ms = options.steps.map_or(5000.0, |n| n as f64 * 0.5);
+    let mut sets = vec![
+        "stimuli=null".to_owned(),
+        format!("simulation.duration={ms} ms"),
+        format!("simulation.replicates={}", options.runs.unwrap_or(16)),
+        format!("simulation.stepper={}", options.stepper),
+    ];
+    if !options.noise {
+        sets.push("noise=null".to_owned());
+    }
+    let spec = spec::load("froudist_walsh2021_target_noise", &sets)?;
+    let plan = compile(&Network::build(&spec)?, &spec, options.lanes)?;
+    Ok(Case {
+        starts: vec![start(&plan)],
+        setup_s: begin.elapsed().as_secs_f64(),
+        flops: None,
+        plan,
+    })
+}
+
 /// Memory that the process holds, MB.
 fn resident_mb() -> f64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
@@ -461,6 +486,7 @@ fn main() -> Fallible<()> {
         "w2" => w2(&options)?,
         "w3" => w3(&options)?,
         "w4" => w4(&options)?,
+        "w5" => w5(&options)?,
         "limits" => {
             let l = limits::measure(options.threads);
             println!(
@@ -480,7 +506,7 @@ fn main() -> Fallible<()> {
         }
         // `cargo test --benches` and `cargo bench` without a workload.
         _ => {
-            eprintln!("name a workload: w1, w2, w3, w4 or limits");
+            eprintln!("name a workload: w1, w2, w3, w4, w5 or limits");
             return Ok(());
         }
     };

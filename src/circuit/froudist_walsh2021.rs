@@ -24,7 +24,7 @@
 //! The published code advances the rates first and the gates with the new rates.
 
 use super::LocalCircuit;
-use crate::lanes::Lanes;
+use crate::lanes::{Lanes, Tau};
 
 local_circuit! {
     /// Two selective E populations with dendrites, PV, SST and VIP cells.
@@ -141,6 +141,33 @@ pub(super) fn dendrite<L: Lanes>([c1, c2, c3, c4, c5, c6]: [L; 6], exc: L, inh: 
     c1 * ((exc + c3 * inh + c4) / width).tanh() + c2
 }
 
+// Functions and not closures: these are used many times, and compilers would leave closures out of line,
+// without the vector instructions of the caller.
+
+/// Firing rate of E at a current, Hz.
+#[inline(always)]
+pub(super) fn phi_E<L: Lanes>([a, b, d]: [L; 3], I: L) -> L {
+    (a * I - b).x_over_one_minus_exp(d * L::splat(S_PER_MS))
+}
+
+/// What moves a gate that a rate opens by `gamma` a spike.
+#[inline(always)]
+pub(super) fn gate<L: Lanes>(gamma: L, tau: Tau<L>, G: L, r: L) -> L {
+    gamma * r * L::splat(S_PER_MS) - G / tau
+}
+
+/// What moves a gate that opens the less the more it is open.
+#[inline(always)]
+pub(super) fn saturating_gate<L: Lanes>(gamma: L, tau: Tau<L>, N: L, r: L) -> L {
+    gamma * (L::splat(1.0) - N) * r * L::splat(S_PER_MS) - N / tau
+}
+
+/// What moves adaptation, a number of spikes.
+#[inline(always)]
+pub(super) fn adaptation<L: Lanes>(tau: Tau<L>, a: L, r: L) -> L {
+    r * L::splat(S_PER_MS) - a / tau
+}
+
 impl LocalCircuit for FroudistWalsh2021 {
     const INFO: super::CircuitInfo = Self::TABLE;
     type Parameters<L: Lanes> = Parameters<L>;
@@ -150,8 +177,6 @@ impl LocalCircuit for FroudistWalsh2021 {
     #[inline(always)]
     fn drift<L: Lanes>(p: &Parameters<L>, x: &Variables<L>, i: &Inputs<L>) -> Variables<L> {
         let one = L::splat(1.0);
-        let ms = L::splat(S_PER_MS);
-
         // What the excitatory gates do to their targets: X_p, and onto PV cells the sum of both.
         let nmda = (one - p.f_AMPA) * p.n;
         let X_1 = nmda * x.N_E1 + p.f_AMPA * x.A_E1;
@@ -177,37 +202,32 @@ impl LocalCircuit for FroudistWalsh2021 {
         let I_VIP2 =
             p.w_VIPE * X_2 + p.g_VIPSST * x.G_SST2 + p.I_0I + p.g_adVIP * x.a_VIP2 + i.I_VIP2;
 
-        let phi_E = |I: L| (p.a * I - p.b).x_over_one_minus_exp(p.d * ms);
-        let nmda_gate = |N: L, r: L| p.gamma_NMDA * (one - N) * r * ms - N / p.tau_NMDA;
-        let ampa_gate = |A: L, r: L| p.gamma_AMPA * r * ms - A / p.tau_AMPA;
-        let soma_gate = |G: L, r: L| p.gamma_GABA * r * ms - G / p.tau_GABA;
-        let dendrite_gate = |D: L, r: L| p.gamma_GABA * r * ms - D / p.tau_D;
-        let adaptation = |a: L, r: L| r * ms - a / p.tau_a;
+        let rate = [p.a, p.b, p.d];
         Variables {
-            r_E1: (phi_E(I_E1) - x.r_E1) / p.tau_r,
-            r_E2: (phi_E(I_E2) - x.r_E2) / p.tau_r,
+            r_E1: (phi_E(rate, I_E1) - x.r_E1) / p.tau_r,
+            r_E2: (phi_E(rate, I_E2) - x.r_E2) / p.tau_r,
             r_PV: ((p.c_PV * I_PV + p.r_0PV).rectify() - x.r_PV) / p.tau_r,
             r_SST1: ((p.c_SST * I_SST1 + p.r_0SST).rectify() - x.r_SST1) / p.tau_r,
             r_SST2: ((p.c_SST * I_SST2 + p.r_0SST).rectify() - x.r_SST2) / p.tau_r,
             r_VIP1: ((p.c_VIP * I_VIP1 + p.r_0VIP).rectify() - x.r_VIP1) / p.tau_r,
             r_VIP2: ((p.c_VIP * I_VIP2 + p.r_0VIP).rectify() - x.r_VIP2) / p.tau_r,
-            N_E1: nmda_gate(x.N_E1, x.r_E1),
-            N_E2: nmda_gate(x.N_E2, x.r_E2),
-            A_E1: ampa_gate(x.A_E1, x.r_E1),
-            A_E2: ampa_gate(x.A_E2, x.r_E2),
-            G_PV: soma_gate(x.G_PV, x.r_PV),
-            G_SST1: soma_gate(x.G_SST1, x.r_SST1),
-            G_SST2: soma_gate(x.G_SST2, x.r_SST2),
-            G_VIP1: soma_gate(x.G_VIP1, x.r_VIP1),
-            G_VIP2: soma_gate(x.G_VIP2, x.r_VIP2),
-            D_SST1: dendrite_gate(x.D_SST1, x.r_SST1),
-            D_SST2: dendrite_gate(x.D_SST2, x.r_SST2),
-            a_E1: adaptation(x.a_E1, x.r_E1),
-            a_E2: adaptation(x.a_E2, x.r_E2),
-            a_SST1: adaptation(x.a_SST1, x.r_SST1),
-            a_SST2: adaptation(x.a_SST2, x.r_SST2),
-            a_VIP1: adaptation(x.a_VIP1, x.r_VIP1),
-            a_VIP2: adaptation(x.a_VIP2, x.r_VIP2),
+            N_E1: saturating_gate(p.gamma_NMDA, p.tau_NMDA, x.N_E1, x.r_E1),
+            N_E2: saturating_gate(p.gamma_NMDA, p.tau_NMDA, x.N_E2, x.r_E2),
+            A_E1: gate(p.gamma_AMPA, p.tau_AMPA, x.A_E1, x.r_E1),
+            A_E2: gate(p.gamma_AMPA, p.tau_AMPA, x.A_E2, x.r_E2),
+            G_PV: gate(p.gamma_GABA, p.tau_GABA, x.G_PV, x.r_PV),
+            G_SST1: gate(p.gamma_GABA, p.tau_GABA, x.G_SST1, x.r_SST1),
+            G_SST2: gate(p.gamma_GABA, p.tau_GABA, x.G_SST2, x.r_SST2),
+            G_VIP1: gate(p.gamma_GABA, p.tau_GABA, x.G_VIP1, x.r_VIP1),
+            G_VIP2: gate(p.gamma_GABA, p.tau_GABA, x.G_VIP2, x.r_VIP2),
+            D_SST1: gate(p.gamma_GABA, p.tau_D, x.D_SST1, x.r_SST1),
+            D_SST2: gate(p.gamma_GABA, p.tau_D, x.D_SST2, x.r_SST2),
+            a_E1: adaptation(p.tau_a, x.a_E1, x.r_E1),
+            a_E2: adaptation(p.tau_a, x.a_E2, x.r_E2),
+            a_SST1: adaptation(p.tau_a, x.a_SST1, x.r_SST1),
+            a_SST2: adaptation(p.tau_a, x.a_SST2, x.r_SST2),
+            a_VIP1: adaptation(p.tau_a, x.a_VIP1, x.r_VIP1),
+            a_VIP2: adaptation(p.tau_a, x.a_VIP2, x.r_VIP2),
         }
     }
 
@@ -315,6 +335,16 @@ mod tests {
         let dx = FroudistWalsh2021::drift(&published(), &x, &Inputs::read(&[0.0; 9]));
         for rest in [dx.N_E1, dx.A_E1, dx.a_E1, dx.G_SST1, dx.D_SST1] {
             assert!(rest.abs() < 1e-15, "{rest}");
+        }
+    }
+
+    /// Inputs reach gates and adaptation through rates alone, so that the second stage needs none.
+    #[test]
+    fn rates_alone_read_inputs() {
+        let reads = crate::circuit::reads_inputs::<FroudistWalsh2021>();
+        let rates = FroudistWalsh2021::INFO.updated_in(0);
+        for (v, reads) in reads.into_iter().enumerate() {
+            assert_eq!(reads, rates >> v & 1 == 1, "variable {v}");
         }
     }
 

@@ -24,7 +24,7 @@
 //! all gates with the new rates, u and x.
 
 use super::LocalCircuit;
-use super::froudist_walsh2021::{S_PER_MS, dendrite};
+use super::froudist_walsh2021::{S_PER_MS, adaptation, dendrite, gate, phi_E, saturating_gate};
 use crate::lanes::Lanes;
 
 local_circuit! {
@@ -148,6 +148,18 @@ local_circuit! {
     }
 }
 
+/// What moves facilitation.
+#[inline(always)]
+fn facilitation<L: Lanes>(p: &Parameters<L>, u: L, r: L) -> L {
+    (p.U - u) / p.tau_u + p.U * (L::splat(1.0) - u) * r * L::splat(S_PER_MS)
+}
+
+/// What moves depression.
+#[inline(always)]
+fn depression<L: Lanes>(p: &Parameters<L>, x: L, u: L, r: L) -> L {
+    (L::splat(1.0) - x) / p.tau_x - u * x * r * L::splat(S_PER_MS)
+}
+
 impl LocalCircuit for FroudistWalsh2021Stp {
     const INFO: super::CircuitInfo = Self::TABLE;
     type Parameters<L: Lanes> = Parameters<L>;
@@ -157,7 +169,6 @@ impl LocalCircuit for FroudistWalsh2021Stp {
     #[inline(always)]
     fn drift<L: Lanes>(p: &Parameters<L>, x: &Variables<L>, i: &Inputs<L>) -> Variables<L> {
         let one = L::splat(1.0);
-        let ms = L::splat(S_PER_MS);
 
         // What the excitatory gates do to their targets: plastic ones to E and SST cells, fixed ones
         // to VIP cells, and the sum of both selectivities to PV cells.
@@ -188,50 +199,53 @@ impl LocalCircuit for FroudistWalsh2021Stp {
         let I_VIP2 =
             p.w_VIPE * X0_2 + p.g_VIPSST * x.G_SST2 + p.I_0I + p.g_adVIP * x.a_VIP2 + i.I_VIP2;
 
-        let phi_E = |I: L| (p.a * I - p.b).x_over_one_minus_exp(p.d * ms);
+        let rate = [p.a, p.b, p.d];
         // Release by plastic synapses and by those without plasticity, per spike.
         let (ux_1, ux_2) = (p.k_ux * x.u_E1 * x.x_E1, p.k_ux * x.u_E2 * x.x_E2);
         let ux_0 = p.k_ux * p.u_0 * p.x_0;
-        let nmda_gate = |N: L, r: L, ux: L| p.gamma_NMDA * ux * (one - N) * r * ms - N / p.tau_NMDA;
-        let ampa_gate = |A: L, r: L, ux: L| p.gamma_AMPA * ux * r * ms - A / p.tau_AMPA;
-        let facilitation = |u: L, r: L| (p.U - u) / p.tau_u + p.U * (one - u) * r * ms;
-        let depression = |x: L, u: L, r: L| (one - x) / p.tau_x - u * x * r * ms;
-        let soma_gate = |G: L, r: L| p.gamma_GABA * r * ms - G / p.tau_GABA;
-        let dendrite_gate = |D: L, r: L| p.gamma_GABA * r * ms - D / p.tau_D;
-        let adaptation = |a: L, r: L| r * ms - a / p.tau_a;
+        let (N_1, N_2, N_0) = (
+            p.gamma_NMDA * ux_1,
+            p.gamma_NMDA * ux_2,
+            p.gamma_NMDA * ux_0,
+        );
+        let (A_1, A_2, A_0) = (
+            p.gamma_AMPA * ux_1,
+            p.gamma_AMPA * ux_2,
+            p.gamma_AMPA * ux_0,
+        );
         Variables {
-            r_E1: (phi_E(I_E1) - x.r_E1) / p.tau_r,
-            r_E2: (phi_E(I_E2) - x.r_E2) / p.tau_r,
+            r_E1: (phi_E(rate, I_E1) - x.r_E1) / p.tau_r,
+            r_E2: (phi_E(rate, I_E2) - x.r_E2) / p.tau_r,
             r_PV: ((p.c_PV * I_PV + p.r_0PV).rectify() - x.r_PV) / p.tau_r,
             r_SST1: ((p.c_SST * I_SST1 + p.r_0SST).rectify() - x.r_SST1) / p.tau_r,
             r_SST2: ((p.c_SST * I_SST2 + p.r_0SST).rectify() - x.r_SST2) / p.tau_r,
             r_VIP1: ((p.c_VIP * I_VIP1 + p.r_0VIP).rectify() - x.r_VIP1) / p.tau_r,
             r_VIP2: ((p.c_VIP * I_VIP2 + p.r_0VIP).rectify() - x.r_VIP2) / p.tau_r,
-            N_E1: nmda_gate(x.N_E1, x.r_E1, ux_1),
-            N_E2: nmda_gate(x.N_E2, x.r_E2, ux_2),
-            A_E1: ampa_gate(x.A_E1, x.r_E1, ux_1),
-            A_E2: ampa_gate(x.A_E2, x.r_E2, ux_2),
-            N0_E1: nmda_gate(x.N0_E1, x.r_E1, ux_0),
-            N0_E2: nmda_gate(x.N0_E2, x.r_E2, ux_0),
-            A0_E1: ampa_gate(x.A0_E1, x.r_E1, ux_0),
-            A0_E2: ampa_gate(x.A0_E2, x.r_E2, ux_0),
-            u_E1: facilitation(x.u_E1, x.r_E1),
-            u_E2: facilitation(x.u_E2, x.r_E2),
-            x_E1: depression(x.x_E1, x.u_E1, x.r_E1),
-            x_E2: depression(x.x_E2, x.u_E2, x.r_E2),
-            G_PV: soma_gate(x.G_PV, x.r_PV),
-            G_SST1: soma_gate(x.G_SST1, x.r_SST1),
-            G_SST2: soma_gate(x.G_SST2, x.r_SST2),
-            G_VIP1: soma_gate(x.G_VIP1, x.r_VIP1),
-            G_VIP2: soma_gate(x.G_VIP2, x.r_VIP2),
-            D_SST1: dendrite_gate(x.D_SST1, x.r_SST1),
-            D_SST2: dendrite_gate(x.D_SST2, x.r_SST2),
-            a_E1: adaptation(x.a_E1, x.r_E1),
-            a_E2: adaptation(x.a_E2, x.r_E2),
-            a_SST1: adaptation(x.a_SST1, x.r_SST1),
-            a_SST2: adaptation(x.a_SST2, x.r_SST2),
-            a_VIP1: adaptation(x.a_VIP1, x.r_VIP1),
-            a_VIP2: adaptation(x.a_VIP2, x.r_VIP2),
+            N_E1: saturating_gate(N_1, p.tau_NMDA, x.N_E1, x.r_E1),
+            N_E2: saturating_gate(N_2, p.tau_NMDA, x.N_E2, x.r_E2),
+            A_E1: gate(A_1, p.tau_AMPA, x.A_E1, x.r_E1),
+            A_E2: gate(A_2, p.tau_AMPA, x.A_E2, x.r_E2),
+            N0_E1: saturating_gate(N_0, p.tau_NMDA, x.N0_E1, x.r_E1),
+            N0_E2: saturating_gate(N_0, p.tau_NMDA, x.N0_E2, x.r_E2),
+            A0_E1: gate(A_0, p.tau_AMPA, x.A0_E1, x.r_E1),
+            A0_E2: gate(A_0, p.tau_AMPA, x.A0_E2, x.r_E2),
+            u_E1: facilitation(p, x.u_E1, x.r_E1),
+            u_E2: facilitation(p, x.u_E2, x.r_E2),
+            x_E1: depression(p, x.x_E1, x.u_E1, x.r_E1),
+            x_E2: depression(p, x.x_E2, x.u_E2, x.r_E2),
+            G_PV: gate(p.gamma_GABA, p.tau_GABA, x.G_PV, x.r_PV),
+            G_SST1: gate(p.gamma_GABA, p.tau_GABA, x.G_SST1, x.r_SST1),
+            G_SST2: gate(p.gamma_GABA, p.tau_GABA, x.G_SST2, x.r_SST2),
+            G_VIP1: gate(p.gamma_GABA, p.tau_GABA, x.G_VIP1, x.r_VIP1),
+            G_VIP2: gate(p.gamma_GABA, p.tau_GABA, x.G_VIP2, x.r_VIP2),
+            D_SST1: gate(p.gamma_GABA, p.tau_D, x.D_SST1, x.r_SST1),
+            D_SST2: gate(p.gamma_GABA, p.tau_D, x.D_SST2, x.r_SST2),
+            a_E1: adaptation(p.tau_a, x.a_E1, x.r_E1),
+            a_E2: adaptation(p.tau_a, x.a_E2, x.r_E2),
+            a_SST1: adaptation(p.tau_a, x.a_SST1, x.r_SST1),
+            a_SST2: adaptation(p.tau_a, x.a_SST2, x.r_SST2),
+            a_VIP1: adaptation(p.tau_a, x.a_VIP1, x.r_VIP1),
+            a_VIP2: adaptation(p.tau_a, x.a_VIP2, x.r_VIP2),
         }
     }
 

@@ -4,7 +4,7 @@
 //! equation written once over [`Lanes`]. The macro `local_circuit!` makes from the table the
 //! structs whose fields the equation reads, so that `x.nu_E` in the code is `nu_E` in the paper.
 
-use crate::lanes::Lanes;
+use crate::lanes::{Lanes, Trace};
 
 /// A parameter of a circuit.
 #[derive(Debug, Clone, Copy)]
@@ -95,6 +95,63 @@ impl CircuitInfo {
     pub fn input(&self, name: &str) -> Option<usize> {
         self.inputs.iter().position(|i| i.name == name)
     }
+
+    /// Whether the published order differs from the synchronous one: one stage without algebraic
+    /// variables is the same.
+    #[must_use]
+    pub const fn has_stages(&self) -> bool {
+        self.published_order.len() > 1 || self.variables.len() > self.states
+    }
+
+    /// The variables that a stage of the published order updates, a bit each; none where there is no
+    /// such stage. Known to the compiler, which leaves out of a stage what it does not need.
+    #[must_use]
+    pub const fn updated_in(&self, stage: usize) -> u128 {
+        let (mut bits, mut v) = (0, 0);
+        while stage < self.published_order.len() && v < self.variables.len() {
+            let names = self.published_order[stage];
+            let mut n = 0;
+            while n < names.len() {
+                if same(names[n], self.variables[v].name) {
+                    bits |= 1 << v;
+                }
+                n += 1;
+            }
+            v += 1;
+        }
+        bits
+    }
+}
+
+/// `a == b` where the compiler computes it.
+const fn same(a: &str, b: &str) -> bool {
+    let (a, b) = (a.as_bytes(), b.as_bytes());
+    let mut i = 0;
+    while i < a.len() && i < b.len() && a[i] == b[i] {
+        i += 1;
+    }
+    i == a.len() && i == b.len()
+}
+
+/// Whether each variable reads an input when it is updated: a state in its derivative, an algebraic
+/// variable in its value.
+#[must_use]
+pub fn reads_inputs<C: LocalCircuit>() -> Vec<bool> {
+    let info = C::INFO;
+    let all = |count: usize, traced| vec![Trace(traced); count];
+    let p = C::Parameters::from_values(&all(info.parameters.len(), false));
+    let i = C::Inputs::read(&all(info.inputs.len(), true));
+    let mut x = C::Variables::read(&all(info.variables.len(), false));
+    let drift = C::drift(&p, &x, &i);
+    C::algebraic(&p, &mut x, &i);
+    let of = |v| {
+        if v < info.states {
+            drift.get(v)
+        } else {
+            x.get(v)
+        }
+    };
+    (0..info.variables.len()).map(|v| of(v).0).collect()
 }
 
 /// Numbers by their place in a circuit's table. A trait and not a closure, which compilers leave out
@@ -396,7 +453,52 @@ impl CircuitKind {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::lanes::Dual;
     use crate::units::Unit;
+
+    /// What traces and dual numbers say of each variable: whether it reads inputs.
+    struct Reads;
+
+    impl CircuitVisitor for Reads {
+        type Output = (Vec<bool>, Vec<bool>);
+
+        fn visit<C: LocalCircuit>(self) -> Self::Output {
+            let info = C::INFO;
+            let all = |count: usize, slope| vec![Dual::new(0.7, slope); count];
+            let p = C::Parameters::from_values(&all(info.parameters.len(), 0.0));
+            let i = C::Inputs::read(&all(info.inputs.len(), 1.0));
+            let mut x = C::Variables::read(&all(info.variables.len(), 0.0));
+            let drift = C::drift(&p, &x, &i);
+            C::algebraic(&p, &mut x, &i);
+            let of = |v| {
+                if v < info.states {
+                    drift.get(v)
+                } else {
+                    x.get(v)
+                }
+            };
+            let slopes = (0..info.variables.len()).map(|v| of(v).slope != 0.0);
+            (reads_inputs::<C>(), slopes.collect())
+        }
+    }
+
+    #[test]
+    fn stages_know_their_variables_and_whether_they_read_inputs() {
+        for kind in CIRCUITS {
+            let info = kind.info();
+            for (n, stage) in info.published_order.iter().enumerate() {
+                for (v, variable) in info.variables.iter().enumerate() {
+                    let updated = info.updated_in(n) >> v & 1 == 1;
+                    assert_eq!(updated, stage.contains(&variable.name), "{}", variable.name);
+                }
+            }
+            let (traced, sloped) = kind.visit(Reads);
+            for (v, variable) in info.variables.iter().enumerate() {
+                assert!(traced[v] || !sloped[v], "{}", variable.name);
+            }
+            assert!(traced.contains(&true), "{}", info.name);
+        }
+    }
 
     #[test]
     fn tables_are_complete_and_consistent() {

@@ -947,6 +947,7 @@ mod tests {
             Trace {
                 area: format!("area{k}"),
                 hierarchy: k as f64 / areas as f64,
+                position_mm: Some((k as f64, (k as f64).sin() * 10.0)),
                 values: time_ms
                     .iter()
                     .map(|t| response(t) * 0.5f64.powi(k as i32))

@@ -208,7 +208,7 @@ macro_rules! divide_by_tau {
         }
     )*};
 }
-divide_by_tau!([] f64, [const N: usize, V: Vectors] Pack<N, V>, [] Dual);
+divide_by_tau!([] f64, [const N: usize, V: Vectors] Pack<N, V>, [] Dual, [] Trace);
 
 #[inline(always)]
 fn flush_f64(x: f64) -> f64 {
@@ -620,6 +620,60 @@ impl Lanes for Dual {
     }
 }
 
+/// Whether a number depends on what is traced, and nothing else of it: an equation over traces tells
+/// what it reads, whatever the values. Equations have no branches that could hide it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(transparent)]
+pub struct Trace(pub bool);
+
+macro_rules! trace_operator {
+    ($($trait:ident $method:ident),*) => {$(
+        impl $trait for Trace {
+            type Output = Self;
+            #[allow(clippy::suspicious_arithmetic_impl, reason = "a result depends on both sides")]
+            fn $method(self, o: Self) -> Self {
+                Trace(self.0 | o.0)
+            }
+        }
+    )*};
+}
+trace_operator!(Add add, Sub sub, Mul mul, Div div);
+
+impl Neg for Trace {
+    type Output = Self;
+    fn neg(self) -> Self {
+        self
+    }
+}
+
+impl Lanes for Trace {
+    const WIDTH: usize = 1;
+    const ISAS: &'static [Isa] = &[Isa::Base];
+
+    fn splat(_: f64) -> Self {
+        Trace(false)
+    }
+    fn lane(&self, _: usize) -> f64 {
+        f64::NAN
+    }
+    fn set_lane(&mut self, _: usize, _: f64) {}
+    fn mul_add(self, a: Self, b: Self) -> Self {
+        self * a + b
+    }
+    fn select_gt(a: Self, b: Self, x: Self, y: Self) -> Self {
+        a + b + x + y
+    }
+    fn power_of_two(self) -> Self {
+        self
+    }
+    fn sqrt(self) -> Self {
+        self
+    }
+    fn flush(self) -> Self {
+        self
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -767,6 +821,25 @@ mod tests {
                     assert_eq!(d.value.to_bits(), s.to_bits());
                 }
             }
+        }
+    }
+
+    #[test]
+    fn traces_pass_through_everything() {
+        let (plain, traced) = (Trace::splat(1.0), Trace(true));
+        for f in [
+            Lanes::exp,
+            Lanes::exp_m1,
+            Lanes::sqrt,
+            Lanes::flush,
+            Lanes::rectify,
+            Lanes::tanh,
+            Lanes::logistic,
+            |x: Trace| -x / Tau::new(Trace::splat(2.0)),
+            |x| Trace::splat(1.0).mul_add(Trace::splat(2.0), x),
+            |x| Trace::splat(3.0).x_over_one_minus_exp(x),
+        ] {
+            assert_eq!((f(plain), f(traced)), (plain, traced));
         }
     }
 

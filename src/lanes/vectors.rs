@@ -105,7 +105,10 @@ impl Vectors for Portable {
     fn div<const N: usize>(a: &[f64; N], b: &[f64; N]) -> [f64; N] {
         each!(i => a[i] / b[i])
     }
-    #[inline(always)]
+    // Where a processor has no such instruction each number is a call of its own; one call around them
+    // keeps them out of the equations, which would take several times as long to compile.
+    #[cfg_attr(target_arch = "x86_64", inline(never))]
+    #[cfg_attr(not(target_arch = "x86_64"), inline(always))]
     fn mul_add<const N: usize>(a: &[f64; N], b: &[f64; N], c: &[f64; N]) -> [f64; N] {
         each!(i => a[i].mul_add(b[i], c[i]))
     }

@@ -5,8 +5,11 @@
 
 use std::sync::Arc;
 
+use super::isa::may_share;
 use super::sums::GROUP;
-use crate::circuit::{CircuitVisitor, Fields, LocalCircuit, Numbered, ParameterFields};
+use crate::circuit::{
+    CircuitVisitor, Fields, LocalCircuit, Numbered, ParameterFields, reads_inputs,
+};
 use crate::ids::Replicate;
 use crate::lanes::{Isa, Lanes};
 use crate::noise::Target;
@@ -24,7 +27,7 @@ pub(crate) struct Constants<L> {
     pub over_areas: bool,
     /// Instruction set of this machine.
     pub isa: Isa,
-    /// Whether all lanes of a cell share their parameters and held inputs.
+    /// Whether all lanes of a cell share their parameters and held inputs, and code for it exists.
     pub shared: bool,
     /// `[cell][parameter]`, time constants as rates.
     pub parameters: Numbers<L>,
@@ -40,8 +43,8 @@ pub(crate) struct Constants<L> {
     pub projections: Vec<ProjectionOf<L>>,
     /// For every input what arrives there: (projection, gain per cell), in the order of projections.
     pub arrivals: Vec<Vec<(usize, Vec<L>)>>,
-    /// Stage of the circuit's published order in which each variable is updated.
-    pub stage_of: Vec<u8>,
+    /// Whether a variable that each stage of the circuit's published order updates reads an input.
+    pub stage_reads: Vec<bool>,
     /// The only projection, if there is just one and its weights are dense.
     pub one: Option<One<L>>,
     /// Noise, sorted by cell, and there in the order of the sources.
@@ -284,7 +287,7 @@ impl<L: Lanes> Constants<L> {
         axis: Axis,
         members: &[Member],
         noise: Vec<NoiseRow<L>>,
-        may_share: bool,
+        in_time: bool,
     ) -> Self {
         let over_areas = axis == Axis::Areas;
         let areas = plan.n_areas();
@@ -302,7 +305,8 @@ impl<L: Lanes> Constants<L> {
                 .collect(),
         };
         let epoch_ends = conditions.epoch_ends();
-        let shared = may_share
+        let shared = const { may_share::<L>() }
+            && in_time
             && !over_areas
             && conditions.alike(|k| conditions.parameters(k))
             && (epoch_ends.iter()).all(|&end| conditions.alike(|k| conditions.held(k, end)));
@@ -386,14 +390,9 @@ impl<L: Lanes> Constants<L> {
         for cell in 0..cells {
             noise_bounds[cell + 1] += noise_bounds[cell];
         }
-        let stage = |name: &str| info.published_order.iter().position(|s| s.contains(&name));
-        let stage_of = info
-            .variables
-            .iter()
-            .map(|v| stage(v.name).unwrap_or(0) as u8);
         Constants {
             shared,
-            stage_of: stage_of.collect(),
+            stage_reads: plan.circuit.visit(StageReads),
             parameters: spread(info.parameters.len(), &rates),
             epoch_ends,
             held,
@@ -486,6 +485,19 @@ pub(crate) fn over_lanes<L: Lanes>(values: &[f64], fields: usize, areas: usize) 
         }
     }
     out
+}
+
+/// Whether each stage of the published order reads an input.
+struct StageReads;
+
+impl CircuitVisitor for StageReads {
+    type Output = Vec<bool>;
+
+    fn visit<C: LocalCircuit>(self) -> Vec<bool> {
+        let reads = reads_inputs::<C>();
+        let stage = |n| (0..reads.len()).any(|v| reads[v] && C::INFO.updated_in(n) >> v & 1 == 1);
+        (0..C::INFO.published_order.len()).map(stage).collect()
+    }
 }
 
 /// Effective step of every state, ms: (1 - e^{-leak dt}) / leak, which is dt without leak.

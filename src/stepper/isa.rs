@@ -14,6 +14,12 @@ pub(super) const fn runs_on<L: Lanes>(isa: Isa) -> bool {
     false
 }
 
+/// Whether code for lanes that share their numbers is compiled. One lane shares with itself, and for
+/// x86-64 without AVX2 the same code serves both: it is the largest of all, for rare machines.
+pub(super) const fn may_share<L: Lanes>() -> bool {
+    L::WIDTH > 1 && (cfg!(not(target_arch = "x86_64")) || !runs_on::<L>(Isa::Base))
+}
+
 /// Lanes that are compiled for every instruction set.
 pub(super) type Any = Dual;
 

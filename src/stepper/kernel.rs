@@ -149,8 +149,10 @@ struct NoiseState<L: NoisyLanes> {
 
 /// Scratch of a stage and what it leaves.
 pub(super) struct Work<L> {
-    /// `[projection][cell]`.
+    /// What arrives over projections, `[projection][cell]`.
     pub sums: Vec<L>,
+    /// What reaches the circuits, `[cell][input]`.
+    pub inputs: Vec<L>,
     /// Slopes, `[cell][variable]`.
     pub k: [Vec<L>; 4],
     trial: Vec<L>,
@@ -166,6 +168,7 @@ impl<L: Lanes> Work<L> {
             |wanted| vec![zero; usize::from(wanted) * cells * plan.circuit.info().variables.len()];
         Work {
             sums: vec![zero; c.projections.len() * cells],
+            inputs: vec![zero; cells * plan.circuit.info().inputs.len()],
             k: std::array::from_fn(|i| states(i < slopes)),
             trial: states(slopes > 0),
             middle: vec![zero; if slopes == 4 { c.sent.len() * cells } else { 0 }],
@@ -201,41 +204,52 @@ pub(super) struct At {
     pub dt_ms: f64,
 }
 
-/// What reaches the inputs of the cells of a part from outside and from other areas.
+/// What reaches the inputs of the cells of a part from outside.
 #[derive(Clone, Copy)]
 pub(super) struct Given<'a, L> {
     pub held: &'a Numbers<L>,
-    /// Noise in inputs, `[cell][input]`; empty where there is none.
-    pub input_noise: &'a [L],
-    /// Noise in derivatives, `[cell][state]`; empty where there is none.
-    pub slope_noise: &'a [L],
+    /// `[cell][input]`; empty where there is none.
+    pub noise: &'a [L],
 }
 
-/// The inputs of a cell: held input and noise, then what arrives over projections.
-struct Arriving<'a, L, const SHARED: bool> {
-    held: Group<'a, L, SHARED>,
-    /// By input; empty where there is none.
-    noise: &'a [L],
-    arrivals: &'a [Vec<(usize, Vec<L>)>],
-    /// `[projection][cell]`.
-    sums: &'a [L],
-    /// Number of the cell in the network, in the part, and number of cells of the part.
-    cell: usize,
-    local: usize,
-    cells: usize,
+for_isa! {
+    /// Inputs of the cells of a part.
+    arrive<L: Lanes; const SHARED: bool>(
+        c: &Constants<L>,
+        given: Given<'_, L>,
+        first: usize,
+        sums: &[L],
+        inputs: &mut [L],
+    ) = arrived over L
 }
 
-impl<L: Lanes, const SHARED: bool> Numbered<L> for Arriving<'_, L, SHARED> {
-    #[inline(always)]
-    fn number(&self, i: usize) -> L {
-        let mut value = self.held.number(i);
-        if !self.noise.is_empty() {
-            value = value + self.noise[i];
+/// Inputs of the cells from `first` on, `[cell][input]`: held input and noise, then what `sums` say
+/// arrives over projections.
+#[inline(always)]
+pub(super) fn arrived<L: Lanes, const SHARED: bool>(
+    c: &Constants<L>,
+    given: Given<'_, L>,
+    first: usize,
+    sums: &[L],
+    inputs: &mut [L],
+) {
+    let count = c.arrivals.len();
+    let cells = inputs.len() / count.max(1);
+    let held = given.held.view::<SHARED>();
+    for (local, inputs) in inputs.chunks_exact_mut(count.max(1)).enumerate() {
+        let cell = first + local;
+        let (held, noise) = (held.group(cell, count), of_cell(given.noise, local, count));
+        for (i, (input, arrivals)) in inputs.iter_mut().zip(&c.arrivals).enumerate() {
+            one_turn_at_a_time::<L>();
+            let mut value = held.number(i);
+            if !noise.is_empty() {
+                value = value + noise[i];
+            }
+            for (p, gain) in arrivals {
+                value = gain[cell].mul_add(sums[p * cells + local], value);
+            }
+            *input = value;
         }
-        for (p, gain) in &self.arrivals[i] {
-            value = gain[self.cell].mul_add(self.sums[p * self.cells + self.local], value);
-        }
-        value
     }
 }
 
@@ -244,7 +258,7 @@ for_isa! {
     run_stage<C: LocalCircuit, L: Lanes; const SHARED: bool>(
         c: &Constants<L>,
         at: At,
-        given: Given<'_, L>,
+        slope_noise: &[L],
         first: usize,
         x: &mut [L],
         work: &mut Work<L>,
@@ -252,34 +266,93 @@ for_isa! {
     ) = stage over L
 }
 
-/// One stage of the cells from `first` on, whose variables are `x`. `work.sums` holds what arrives over
-/// projections; what the cells send afterwards is left in `next`, `[sent variable][cell]`.
+/// One stage of the cells from `first` on, whose variables are `x`. `work.inputs` holds their inputs,
+/// `slope_noise` the noise in their derivatives, `[cell][state]` or empty; what the cells send
+/// afterwards is left in `next`, `[sent variable][cell]`.
 #[inline(always)]
 pub(super) fn stage<C: LocalCircuit, L: Lanes, const SHARED: bool>(
     c: &Constants<L>,
     at: At,
-    given: Given<'_, L>,
+    slope_noise: &[L],
     first: usize,
     x: &mut [L],
     work: &mut Work<L>,
     next: &mut [L],
 ) {
-    all_cells::<C, L, SHARED>(c, at, given, first, x, work);
-    let variables = C::INFO.variables.len();
+    all_cells::<C, L, SHARED>(c, at, slope_noise, first, x, work);
     let left = match at.stage {
         Stage::HeunPredict | Stage::Rk(1..=3) => &work.trial,
         Stage::Slope | Stage::Algebraic => return,
         _ => &*x,
     };
-    for (&v, next) in c
-        .sent
-        .iter()
-        .zip(next.chunks_exact_mut(x.len() / variables))
-    {
-        for (next, left) in next.iter_mut().zip(left.chunks_exact(variables)) {
-            *next = left[v];
+    send(c, left, C::INFO.variables.len(), next);
+}
+
+/// What cells with the variables `x` send, `[sent variable][cell]`.
+#[inline(always)]
+fn send<L: Lanes>(c: &Constants<L>, x: &[L], variables: usize, next: &mut [L]) {
+    let by_variable = next.chunks_exact_mut(x.len() / variables);
+    for (&v, next) in c.sent.iter().zip(by_variable) {
+        for (next, x) in next.iter_mut().zip(x.chunks_exact(variables)) {
+            *next = x[v];
         }
     }
+}
+
+/// Most stages of a published order: as many as [`Part::run`] lists.
+const MOST_STAGES: usize = 4;
+
+for_isa! {
+    /// One stage of the circuit's published order.
+    run_published<C: LocalCircuit, L: Lanes; const SHARED: bool, const N: usize>(
+        c: &Constants<L>,
+        dt_ms: f64,
+        slope_noise: &[L],
+        first: usize,
+        x: &mut [L],
+        inputs: &[L],
+        next: &mut [L],
+    ) = published over L
+}
+
+/// Euler for the variables of stage `N` of the circuit's published order, with the arguments of
+/// [`stage`]. A function for each stage: what an equation does for other variables is left out.
+#[inline(always)]
+fn published<C: LocalCircuit, L: Lanes, const SHARED: bool, const N: usize>(
+    c: &Constants<L>,
+    dt_ms: f64,
+    slope_noise: &[L],
+    first: usize,
+    x: &mut [L],
+    inputs: &[L],
+    next: &mut [L],
+) {
+    let (variables, states) = (C::INFO.variables.len(), C::INFO.states);
+    let (count, parameters) = (C::INFO.inputs.len(), C::INFO.parameters.len());
+    let (dt, values) = (L::splat(dt_ms), c.parameters.view::<SHARED>());
+    for (local, x) in x.chunks_exact_mut(variables).enumerate() {
+        one_turn_at_a_time::<L>();
+        let i = C::Inputs::read(&inputs[local * count..][..count]);
+        let p = C::Parameters::from_rates(&values.group(first + local, parameters));
+        let mut v = C::Variables::read(x);
+        let drift = C::drift(&p, &v, &i);
+        // Algebraic variables from the values that the stage began with.
+        C::algebraic(&p, &mut v, &i);
+        let noise = of_cell(slope_noise, local, states);
+        for s in 0..variables {
+            if const { C::INFO.updated_in(N) } >> s & 1 == 0 {
+                continue;
+            }
+            x[s] = if s >= states {
+                v.get(s)
+            } else if noise.is_empty() {
+                dt.mul_add(drift.get(s), x[s])
+            } else {
+                dt.mul_add(drift.get(s) + noise[s], x[s])
+            };
+        }
+    }
+    send(c, x, variables, next);
 }
 
 /// The cells of a stage.
@@ -287,7 +360,7 @@ pub(super) fn stage<C: LocalCircuit, L: Lanes, const SHARED: bool>(
 fn all_cells<C: LocalCircuit, L: Lanes, const SHARED: bool>(
     c: &Constants<L>,
     at: At,
-    given: Given<'_, L>,
+    slope_noise: &[L],
     first: usize,
     x: &mut [L],
     work: &mut Work<L>,
@@ -297,16 +370,9 @@ fn all_cells<C: LocalCircuit, L: Lanes, const SHARED: bool>(
     let cells = x.len() / variables;
     let dt = L::splat(at.dt_ms);
     // Slices of their own: what stands behind a pointer would be read again in every turn.
-    let (sums, k) = (&work.sums[..], work.k.each_mut().map(|k| &mut k[..]));
+    let (arrived, k) = (&work.inputs[..], work.k.each_mut().map(|k| &mut k[..]));
     let (trial, middle) = (&mut work.trial[..], &mut work.middle[..]);
     let (values, decay_steps) = (c.parameters.view::<SHARED>(), &c.decay_steps[..]);
-    let stage_of = &c.stage_of[..variables];
-    let (held, arrivals) = (given.held.view::<SHARED>(), &c.arrivals[..inputs]);
-    let Given {
-        input_noise,
-        slope_noise,
-        ..
-    } = given;
     for (local, x) in x.chunks_exact_mut(variables).enumerate() {
         one_turn_at_a_time::<L>();
         let cell = first + local;
@@ -317,20 +383,10 @@ fn all_cells<C: LocalCircuit, L: Lanes, const SHARED: bool>(
         };
 
         // The circuit.
-        let i = C::Inputs::from_numbers(&Arriving {
-            held: held.group(cell, inputs),
-            noise: of_cell(input_noise, local, inputs),
-            arrivals,
-            sums,
-            cell,
-            local,
-            cells,
-        });
+        let i = C::Inputs::read(&arrived[local * inputs..][..inputs]);
         let p = C::Parameters::from_rates(&values.group(cell, parameters));
         let mut v = C::Variables::read(seen);
-        if !matches!(at.stage, Stage::Published(_)) {
-            C::algebraic(&p, &mut v, &i);
-        }
+        C::algebraic(&p, &mut v, &i);
         if at.stage == Stage::Algebraic {
             for a in states..variables {
                 x[a] = v.get(a);
@@ -361,19 +417,6 @@ fn all_cells<C: LocalCircuit, L: Lanes, const SHARED: bool>(
                 let steps = &decay_steps[cell * states..][..states];
                 for s in 0..states {
                     x[s] = steps[s].mul_add(dx!(s), x[s]);
-                }
-            }
-            Stage::Published(n) => {
-                // Algebraic variables from the values that the stage began with.
-                C::algebraic(&p, &mut v, &i);
-                for (s, &stage) in stage_of.iter().enumerate() {
-                    if usize::from(stage) == n {
-                        x[s] = if s < states {
-                            dt.mul_add(dx!(s), x[s])
-                        } else {
-                            v.get(s)
-                        };
-                    }
                 }
             }
             Stage::HeunPredict => {
@@ -425,7 +468,7 @@ fn all_cells<C: LocalCircuit, L: Lanes, const SHARED: bool>(
                     k1[s] = dx!(s);
                 }
             }
-            Stage::Algebraic => {}
+            Stage::Algebraic | Stage::Published(_) => {}
         }
     }
 }
@@ -645,6 +688,92 @@ fn scaled<L: Lanes>(
     }
 }
 
+for_isa! {
+    /// Noise of any kind: the numbers of a lookup, the `first` of its step or a later one, become
+    /// values. White noise holds their sum; coloured noise holds what it is at the start of the step
+    /// and moves on to its end.
+    move_on<L: Lanes>(
+        rows: &[NoiseRow<L>],
+        numbers: &[L],
+        first: bool,
+        sums: &mut [L],
+        values: &mut [L],
+        memory: &mut [L],
+    ) = moved_on over L
+}
+
+#[inline(always)]
+fn moved_on<L: Lanes>(
+    rows: &[NoiseRow<L>],
+    numbers: &[L],
+    first: bool,
+    sums: &mut [L],
+    values: &mut [L],
+    memory: &mut [L],
+) {
+    let state = sums.iter_mut().zip(values).zip(memory);
+    for ((row, &number), ((sum, value), memory)) in rows.iter().zip(numbers).zip(state) {
+        one_turn_at_a_time::<L>();
+        if row.decay == 0.0 {
+            *sum = if first { number } else { *sum + number };
+            *value = row.amplitude * *sum + row.mean;
+        } else {
+            if first {
+                *value = *memory + row.mean;
+            }
+            let kick = row.amplitude * number;
+            *memory = L::splat(row.decay).mul_add(*memory, kick);
+        }
+    }
+}
+
+/// Variables as a stage sees them, `[cell][variable]` from a first cell on.
+#[derive(Clone, Copy)]
+pub(super) struct Seen<'a, L> {
+    x: &'a [L],
+    variables: usize,
+    first: usize,
+}
+
+for_isa! {
+    /// Sums of the values that enter each input and each derivative.
+    add_noise<L: Lanes>(
+        rows: &[NoiseRow<L>],
+        values: &[L],
+        slots: &[Slot],
+        seen: Seen<'_, L>,
+        inputs: &mut [L],
+        slopes: &mut [L],
+    ) = added over L
+}
+
+#[inline(always)]
+fn added<L: Lanes>(
+    rows: &[NoiseRow<L>],
+    values: &[L],
+    slots: &[Slot],
+    seen: Seen<'_, L>,
+    inputs: &mut [L],
+    slopes: &mut [L],
+) {
+    let zero = L::splat(0.0);
+    for ((row, slot), &value) in rows.iter().zip(slots).zip(values) {
+        one_turn_at_a_time::<L>();
+        let sum = match slot.in_inputs {
+            true => &mut inputs[slot.at],
+            false => &mut slopes[slot.at],
+        };
+        let before = if slot.first { zero } else { *sum };
+        *sum = match row.times {
+            None => before + value,
+            Some(v) => {
+                let times = seen.x[(row.cell - seen.first) * seen.variables + v];
+                value.mul_add(times, before)
+            }
+        };
+    }
+}
+
 /// Bytes of normal numbers that are looked up at once where a network is small: enough rows side by
 /// side to hide how long one of them takes, few enough to stay in the first-level cache.
 const NOISE_AHEAD: usize = 8192;
@@ -753,19 +882,8 @@ impl<L: NoisyLanes> NoiseState<L> {
                 look_up::<L>(c.isa, keys, pair, &self.sites, replicates, even, odd);
             }
             let numbers = if even { &self.even } else { &self.odd };
-            for (k, (row, &number)) in rows.iter().zip(numbers).enumerate() {
-                if row.decay == 0.0 {
-                    let sum = if n == 0 { number } else { self.sum[k] + number };
-                    self.sum[k] = sum;
-                    self.value[k] = row.amplitude * sum + row.mean;
-                } else {
-                    if n == 0 {
-                        self.value[k] = self.memory[k] + row.mean;
-                    }
-                    let kick = row.amplitude * number;
-                    self.memory[k] = L::splat(row.decay).mul_add(self.memory[k], kick);
-                }
-            }
+            let (sum, value, memory) = (&mut self.sum, &mut self.value, &mut self.memory);
+            move_on::<L>(c.isa, rows, numbers, n == 0, sum, value, memory);
         }
         if !c.noise_is_multiplied {
             self.add_up(c, 0, 0, &[]);
@@ -775,19 +893,14 @@ impl<L: NoisyLanes> NoiseState<L> {
     /// Sums of the values that enter each input and each derivative. Noise that is multiplied takes
     /// the variables as a stage sees them, `[cell][variable]`.
     fn add_up(&mut self, c: &Constants<L>, variables: usize, first: usize, seen: &[L]) {
-        let zero = L::splat(0.0);
-        let rows = c.noise[self.rows.clone()].iter();
-        for ((row, slot), &value) in rows.zip(&self.slots).zip(&self.value) {
-            let sums = match slot.in_inputs {
-                true => &mut self.inputs,
-                false => &mut self.slopes,
-            };
-            let before = if slot.first { zero } else { sums[slot.at] };
-            sums[slot.at] = match row.times {
-                None => before + value,
-                Some(v) => value.mul_add(seen[(row.cell - first) * variables + v], before),
-            };
-        }
+        let rows = &c.noise[self.rows.clone()];
+        let seen = Seen {
+            x: seen,
+            variables,
+            first,
+        };
+        let (inputs, slopes) = (&mut self.inputs, &mut self.slopes);
+        add_noise::<L>(c.isa, rows, &self.value, &self.slots, seen, inputs, slopes);
     }
 
     /// Whether the values of a step already stand ready.
@@ -802,13 +915,17 @@ impl<L: NoisyLanes> NoiseState<L> {
         self.at = self.from.map_or(0, |from| (step - from) as usize);
     }
 
-    /// The values of the present step.
+    /// What reaches the inputs in the present step.
     fn given<'a>(&'a self, held: &'a Numbers<L>) -> Given<'a, L> {
         Given {
             held,
-            input_noise: &self.inputs[self.at * self.input_count..][..self.input_count],
-            slope_noise: &self.slopes[self.at * self.slope_count..][..self.slope_count],
+            noise: &self.inputs[self.at * self.input_count..][..self.input_count],
         }
+    }
+
+    /// Noise in the derivatives in the present step, `[cell][state]`.
+    fn in_slopes(&self) -> &[L] {
+        &self.slopes[self.at * self.slope_count..][..self.slope_count]
     }
 
     /// Coloured noise that has decayed to nothing becomes zero.
@@ -1101,15 +1218,26 @@ pub(super) fn advance<C: LocalCircuit, L: NoisyLanes, const SHARED: bool>(
 }
 
 impl<L: NoisyLanes> Part<L> {
-    /// What arrives from other areas at an entry of the step, and noise that is multiplied.
-    fn gather<C: LocalCircuit>(
+    /// Noise that is multiplied, and the inputs of a stage at an entry of the step, if it reads any.
+    fn gather<C: LocalCircuit, const SHARED: bool>(
         &mut self,
         c: &Constants<L>,
-        stage: Stage,
-        entry: usize,
+        (stage, entry): (Stage, usize),
         pasts: &[Past],
         sent: &[L],
+        held: &Numbers<L>,
     ) {
+        if c.noise_is_multiplied {
+            let seen = match stage {
+                Stage::HeunCorrect | Stage::Rk(2..) => &self.work.trial,
+                _ => &self.x,
+            };
+            self.noise
+                .add_up(c, C::INFO.variables.len(), self.first, seen);
+        }
+        if matches!(stage, Stage::Published(n) if !c.stage_reads[n]) {
+            return;
+        }
         let cells = self.x.len() / C::INFO.variables.len();
         for delayed in &mut self.delayed {
             let past = &pasts[delayed.past];
@@ -1133,14 +1261,37 @@ impl<L: NoisyLanes> Part<L> {
                 sum_now::<L>(c.isa, weights, over_areas, c.areas, sent, self.first, sums);
             }
         }
-        if c.noise_is_multiplied {
-            let seen = match stage {
-                Stage::HeunCorrect | Stage::Rk(2..) => &self.work.trial,
-                _ => &self.x,
+        let (given, work) = (self.noise.given(held), &mut self.work);
+        let (sums, inputs) = (&work.sums, &mut work.inputs);
+        arrive::<L, SHARED>(c.isa, c, given, self.first, sums, inputs);
+    }
+
+    /// One stage; what the cells send afterwards is left in `next`, or in the part where that is none.
+    fn run<C: LocalCircuit, const SHARED: bool>(
+        &mut self,
+        c: &Constants<L>,
+        at: At,
+        next: Option<&mut [L]>,
+    ) {
+        let (first, noise) = (self.first, self.noise.in_slopes());
+        let (x, work) = (&mut self.x, &mut self.work);
+        let next = next.unwrap_or(&mut self.next);
+        let Stage::Published(n) = at.stage else {
+            return run_stage::<C, L, SHARED>(c.isa, c, at, noise, first, x, work, next);
+        };
+        let inputs = &work.inputs;
+        macro_rules! stages {
+            ($($n:literal)*) => {
+                $(if const { C::INFO.has_stages() && $n < C::INFO.published_order.len() } {
+                    if n == $n {
+                        let (isa, dt_ms) = (c.isa, at.dt_ms);
+                        run_published::<C, L, SHARED, $n>(isa, c, dt_ms, noise, first, x, inputs, next);
+                    }
+                })*
             };
-            self.noise
-                .add_up(c, C::INFO.variables.len(), self.first, seen);
         }
+        const { assert!(C::INFO.published_order.len() <= MOST_STAGES) };
+        stages!(0 1 2 3);
     }
 }
 
@@ -1228,12 +1379,9 @@ impl<'a, C: LocalCircuit, L: NoisyLanes, const SHARED: bool> Run<'a, C, L, SHARE
         self.state.prepared = true;
     }
 
-    /// Whether variables are updated one after another. One stage without algebraic variables is the
-    /// synchronous order.
+    /// Whether variables are updated one after another.
     fn in_published_order(&self) -> bool {
-        let algebraic = C::INFO.variables.len() > C::INFO.states;
-        self.plan.update_order == Order::Published
-            && (C::INFO.published_order.len() > 1 || algebraic)
+        self.plan.update_order == Order::Published && C::INFO.has_stages()
     }
 
     /// Whether bursts are compiled. One number at a time gains nothing from them, and a circuit that
@@ -1461,15 +1609,13 @@ impl<'a, C: LocalCircuit, L: NoisyLanes, const SHARED: bool> Run<'a, C, L, SHARE
             dt_ms: self.plan.dt_ms,
         };
         if let [part] = &mut parts[..] {
-            part.gather::<C>(c, stage, entry, pasts, sent);
-            let (given, work) = (part.noise.given(held), &mut part.work);
-            run_stage::<C, L, SHARED>(c.isa, c, at, given, part.first, &mut part.x, work, sent);
+            part.gather::<C, SHARED>(c, (stage, entry), pasts, sent, held);
+            part.run::<C, SHARED>(c, at, Some(sent));
             return;
         }
         in_parts(parts, |part| {
-            part.gather::<C>(c, stage, entry, pasts, sent);
-            let (given, work, next) = (part.noise.given(held), &mut part.work, &mut part.next);
-            run_stage::<C, L, SHARED>(c.isa, c, at, given, part.first, &mut part.x, work, next);
+            part.gather::<C, SHARED>(c, (stage, entry), pasts, sent, held);
+            part.run::<C, SHARED>(c, at, None);
         });
         if !matches!(stage, Stage::Algebraic | Stage::Slope) {
             for part in parts {

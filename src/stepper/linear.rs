@@ -5,7 +5,7 @@ use faer::{Col, Mat};
 use ndarray::Array2;
 
 use super::constants::{Constants, Numbers, Weights};
-use super::kernel::{At, Given, Stage, Work, stage};
+use super::kernel::{At, Given, Stage, Work, arrived, stage};
 use super::sums::{sum_at_rest, sum_now};
 use crate::circuit::{CircuitVisitor, LocalCircuit};
 use crate::lanes::{Dual, Lanes};
@@ -97,18 +97,17 @@ impl CircuitVisitor for Evaluate<'_> {
                     weights => sum_now(c.isa, weights, false, c.areas, &sent, 0, sums),
                 }
             }
-            let held = Numbers::own(held);
+            let given = Given {
+                held: &Numbers::own(held),
+                noise: &[],
+            };
+            arrived::<Dual, false>(&c, given, 0, &work.sums, &mut work.inputs);
             let run = |what, x: &mut [Dual], work: &mut Work<Dual>| {
                 let at = At {
                     stage: what,
                     dt_ms: self.plan.dt_ms,
                 };
-                let given = Given {
-                    held: &held,
-                    input_noise: &[],
-                    slope_noise: &[],
-                };
-                stage::<C, Dual, false>(&c, at, given, 0, x, work, &mut []);
+                stage::<C, Dual, false>(&c, at, &[], 0, x, work, &mut []);
             };
             run(Stage::Slope, &mut x, &mut work);
             let dx = work.k[0].clone();

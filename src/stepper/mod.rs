@@ -18,6 +18,7 @@ use crate::plan::{Member, Plan};
 use crate::rng::{Keys, uniform_pairs};
 use crate::spec::Stepper;
 use constants::Constants;
+use isa::may_share;
 use kernel::State;
 
 pub use constants::decay_step;
@@ -219,7 +220,7 @@ impl<C: LocalCircuit, L: NoisyLanes> Block for Runner<'_, C, L> {
 
     fn advance(&mut self, samples: &mut Samples, until: u64) {
         let (plan, c, state) = (self.plan, &self.constants, &mut self.state);
-        if c.shared {
+        if const { may_share::<L>() } && c.shared {
             kernel::advance::<C, L, true>(plan, c, state, samples, until);
         } else {
             kernel::advance::<C, L, false>(plan, c, state, samples, until);

@@ -30,7 +30,7 @@ struct Workload {
     steps: [u64; 2],
 }
 
-const WORKLOADS: [Workload; 5] = [
+const WORKLOADS: [Workload; 6] = [
     Workload {
         name: "w1 quiet",
         args: &["w1", "--no-noise"],
@@ -55,6 +55,11 @@ const WORKLOADS: [Workload; 5] = [
         name: "w4 noise, 1000 areas",
         args: &["w4", "--noise", "--areas", "1000"],
         steps: [20, 120],
+    },
+    Workload {
+        name: "w5 noise, 16 runs",
+        args: &["w5", "--noise", "--runs", "16"],
+        steps: [100, 600],
     },
 ];
 
