@@ -1612,6 +1612,45 @@ fn a_model_is_set_beside_recordings() {
     assert!(of("latency", "V1") < of("latency", "V2"));
 }
 
+/// Order, laboratories and what is left out, with a model in which V1, V2, V4 and MT respond in turn.
+#[test]
+fn recorded_times_are_compared_by_their_order() {
+    let folder = folder();
+    fs::write(folder.path().join("own.yaml"), REMEMBERED).unwrap();
+    let table = "
+title: own times
+paper: none
+source: this test
+latencies:
+  areas: {first: [V1], second: [V2, S2], third: [MT], fourth: [V4], nowhere: [], unseen: [V4]}
+  values:
+    - {region: first, laboratory: a, ms: 40}
+    - {region: first, laboratory: a, ms: 60}
+    - {region: first, laboratory: b, ms: 20}
+    - {region: second, laboratory: a, ms: 60}
+    - {region: third, laboratory: b, ms: 50}
+    - {region: fourth, laboratory: b, ms: 90}
+    - {region: nowhere, ms: 1}
+";
+    fs::write(folder.path().join("times.yaml"), table).unwrap();
+    let out = done(folder.path(), &["validate", "times.yaml", "own.yaml"]);
+    for words in [
+        // (40 + 60)/2 and 20 are 35 ms over two laboratories.
+        "1. (35 ms, 2 laboratories)",
+        "second: S2 is not among the recorded areas",
+        "nowhere: no area stands for it",
+        // Of a: 40 and 60 against 60, one of them a tie; of b: 20, 50, 90.
+        "4  such pairs",
+        "4  regions compared",
+    ] {
+        assert!(out.contains(words), "{words} in\n{out}");
+    }
+    let few = table.replace("third: [MT], fourth: [V4]", "third: [], fourth: []");
+    fs::write(folder.path().join("times.yaml"), few).unwrap();
+    let said = say(program(folder.path()).args(["validate", "times.yaml", "own.yaml"]));
+    refused(&said, &["found 2 regions in common"]);
+}
+
 #[test]
 fn faulty_measures_and_recordings_are_refused() {
     let folder = folder();
@@ -1678,6 +1717,7 @@ task:
   stimuli:
     A: {into: drive_E, areas: [V1], amplitude: 40 Hz}
     B: {into: I_I, areas: [V1], amplitude: 10 pA}
+    C: {into: drive_E, areas: [V2], amplitude: 1 Hz}
   events:
     cue: {shows: A, onset: 20 ms, jitter: 10 ms, duration: 20 ms}
     probe: {shows: B, after: cue, onset: 10 ms, duration: 10 ms}
@@ -1748,14 +1788,51 @@ fn a_task_gives_a_table_of_its_trials() {
     done(folder.path(), &["rerun", "task.h5"]);
 }
 
+/// The same trials with and without a perturbation; a lesioned area is left out of readouts.
+#[test]
+fn tasks_can_be_perturbed() {
+    let folder = folder();
+    let trials = TRIALS.replace("areas: [V1], after: cue", "areas: [V1, V2], after: cue");
+    fs::write(folder.path().join("task.yaml"), trials).unwrap();
+    let design = "
+title: test
+experiment: task.yaml
+readouts:
+  all: {variable: nu_E, areas: [V1], from: 0 ms, to: 100 ms}
+perturbations:
+  nothing: {set: [title=other], refuted_if: anything changes}
+  lesion: {set: ['lesions.areas=[V2]'], refuted_if: V1 does not care}
+";
+    fs::write(folder.path().join("design.yaml"), design).unwrap();
+    let out = done(folder.path(), &["predict", "design.yaml", "--json"]);
+    let json: serde_json::Value = serde_json::from_str(&out).unwrap();
+    let difference = |row: usize| json["predictions"][row]["difference"].as_f64().unwrap();
+    assert!(difference(0) < 0.0 && difference(1) == 0.0, "{out}");
+    let lesion = [
+        "--set",
+        "lesions.areas=[V2]",
+        "--no-figure",
+        "-o",
+        "task.h5",
+    ];
+    let out = done(
+        folder.path(),
+        &[&["run", "task.yaml"][..], &lesion].concat(),
+    );
+    assert!(out.contains("seen") && out.contains("3/3"), "{out}");
+    // Nothing is left of a readout of one area.
+    let lesion = ["run", "task.yaml", "--set", "lesions.areas=[V1]"];
+    refused(&say(program(folder.path()).args(lesion)), &["V1"]);
+}
+
 #[test]
 fn faulty_tasks_are_refused_before_anything_runs() {
     let folder = folder();
     let cases = [
         (
             "shows: A, onset",
-            "shows: C, onset",
-            "unknown stimulus: found `C`",
+            "shows: D, onset",
+            "unknown stimulus: found `D`",
         ),
         ("after: cue, onset", "after: cur, onset", "mean `cue`?"),
         (
@@ -1826,6 +1903,66 @@ fn faulty_tasks_are_refused_before_anything_runs() {
             "expected one by `threshold`",
         ),
         ("    rate: {mean", "    2nd: {mean", "letters, digits"),
+        ("shows: A, onset", "shows: [A, A], onset", "found `A` twice"),
+        ("into: drive_E", "into: []", "no input"),
+        (
+            "into: drive_E",
+            "into: [drive_E, drive_E]",
+            "found `drive_E` twice",
+        ),
+        ("jitter: 10 ms", "jitter: 10.05 ms", "between two steps"),
+        ("jitter: 10 ms", "jitter: 1.0e+30 ms", "before the trial"),
+        (
+            "onset: 10 ms, duration",
+            "onset: 10 ms, jitter: 11 ms, duration",
+            "before the trial or the end",
+        ),
+        (
+            "shows: B, after: cue",
+            "matches: {event: cue, of: [B, B], chance: 0}, after: cue",
+            "found `B` twice",
+        ),
+        (
+            "shows: B, after: cue",
+            "matches: {event: cue, of: [B, C], chance: 0}, after: cue",
+            "nothing could match: found `A`",
+        ),
+        ("trials: 3", "trials: 4294967295", "too many trials"),
+        (
+            "trials: 3",
+            "trials: 1048575",
+            "too many trials: found 1048577",
+        ),
+        (
+            "duration: 10 ms}",
+            "duration: 10 ms, repeat: 2000, every: 10 ms}",
+            "too many repeats",
+        ),
+        (
+            "after: cue, from: 0 ms, to: 20 ms",
+            "after: cue, from: 0 ms, to: 90 ms",
+            "or beyond it",
+        ),
+        (
+            "after: cue, from: 0 ms, to: 20 ms",
+            "after: cue, from: -70 ms, to: 0 ms",
+            "or beyond it",
+        ),
+        (
+            "winner: {A: nu_E, B: nu_I}",
+            "winner: {\"A x\": nu_E, B: nu_I}",
+            "letters, digits",
+        ),
+        (
+            "report: {threshold: {A: nu_E}",
+            "report: {after: cue, threshold: {A: nu_E}",
+            "does not show",
+        ),
+        (
+            "    rate: {mean",
+            "    report_time: {mean",
+            "name is taken: found `readout_report_time`",
+        ),
     ];
     for (from, to, words) in cases {
         assert!(TRIALS.contains(from), "{from}");
@@ -1861,6 +1998,25 @@ fn several_configs_are_laid_on_one_another() {
     assert!(
         plan.contains("35000 steps") && plan.contains("3501 samples"),
         "{plan}"
+    );
+    // However the path is typed.
+    fs::create_dir(folder.path().join("in")).unwrap();
+    write(
+        "in/long.yaml",
+        "from: ../in/../base.yaml\nsimulation: {duration: 7 s}\n",
+    );
+    write("base.yaml", "from: chaudhuri2015\nrecord: {every: 1 ms}\n");
+    write("noisy.yaml", "from: base.yaml\nrecord: {every: 2 ms}\n");
+    write(
+        "both.yaml",
+        "title: both\nfrom: [noisy.yaml, in/long.yaml]\n",
+    );
+    let plan = done(folder.path(), &["plan", "both.yaml"]);
+    assert!(plan.contains("3501 samples"), "{plan}");
+    write("both.yaml", "title: both\nfrom: []\n");
+    refused(
+        &say(program(folder.path()).args(["plan", "both.yaml"])),
+        &["empty list"],
     );
     write(
         "both.yaml",

@@ -87,7 +87,7 @@ stimuli:
 task:
   stimuli:
     one: {into: drive_E, areas: [V1], amplitude: 30 Hz}
-    other: {into: [drive_E, I_I], areas: [V2, MT], amplitude: 20 Hz}
+    other: {into: [I_E, I_I], areas: [V2, MT], amplitude: 20 pA}
   events:
     cue: {shows: [one, other], onset: 8 ms, jitter: 5 ms, duration: 6 ms}
     probe: {matches: {event: cue, of: [one, other], chance: 0.5}, after: cue, onset: 2 ms, duration: 4 ms}
@@ -104,9 +104,8 @@ record: {every: 1 ms, variables: [nu_E]}
 /// looks at every step what is on.
 #[test]
 fn trials_are_those_of_the_reference() {
-    // One input takes Hz, the other pA.
-    let text = TASK.replace("[drive_E, I_I]", "drive_E");
-    let experiment = experiment(&text);
+    let text = TASK;
+    let experiment = experiment(text);
     let plan = experiment.plan();
     let start = start_state(&plan).unwrap();
     assert_eq!(plan.replicates, 11);
@@ -136,13 +135,13 @@ fn trials_are_those_of_the_reference() {
 /// they are meant to be, and nothing but the seed decides.
 #[test]
 fn trials_are_drawn_as_stated() {
-    let text = TASK.replace("[drive_E, I_I]", "drive_E");
+    let text = TASK;
     let sets = [
         "task.conditions.both.trials=2000",
         "task.events.probe.matches.chance=0.3",
     ];
     let trials = |more: &[&str]| {
-        let experiment = Experiment::new(&text, &[&sets[..], more].concat());
+        let experiment = Experiment::new(text, &[&sets[..], more].concat());
         experiment.network.trials.unwrap()
     };
     let drawn = trials(&[]);
@@ -182,7 +181,7 @@ fn trials_are_drawn_as_stated() {
 fn streams_match_what_was_some_repeats_back() {
     let events = "task.events={item: {matches: {back: 2, of: [one, other], chance: 0.5}, \
                   onset: 2 ms, duration: 1 ms, repeat: 12, every: 3 ms}}";
-    let text = TASK.replace("[drive_E, I_I]", "drive_E");
+    let text = TASK;
     let sets = [
         events,
         "task.events.cue=~",
@@ -190,7 +189,7 @@ fn streams_match_what_was_some_repeats_back() {
         "task.conditions=~",
         "task.trials=50",
     ];
-    let trials = Experiment::new(&text, &sets).network.trials.unwrap();
+    let trials = Experiment::new(text, &sets).network.trials.unwrap();
     assert_eq!(trials.repeats, [12]);
     let mut matches = 0;
     for trial in &trials.trials {

@@ -8,7 +8,7 @@
 //! | [`lyapunov`] | stationary covariance and exact autocorrelation of a linear noisy system |
 //! | [`stats`] | mean, SD, Pearson, Spearman, straight line, vectors out of matrices |
 //! | [`peaks`] | the peak of a response above its baseline |
-//! | [`response`] | mean activity in a window, latency of a response |
+//! | [`response`] | the latency of a response |
 //!
 //! Series are `[time, area]`, matrices are row = target, column = source, times are in ms.
 

@@ -1,23 +1,6 @@
-//! Responses of an area in time: mean activity in a window, latency.
+//! The latency of a response.
 
 use super::{AnalysisError, check_finite, stats};
-
-/// Mean of the samples `x` whose times [ms] lie in `from_ms <= t < to_ms`. Errors: no sample in the
-/// window, lengths differ, not finite.
-pub fn window_mean(
-    x: &[f64],
-    time_ms: &[f64],
-    from_ms: f64,
-    to_ms: f64,
-) -> Result<f64, AnalysisError> {
-    same_length(x, time_ms)?;
-    let inside = |t: &f64| (from_ms..to_ms).contains(t);
-    let picked: Vec<f64> = (x.iter().zip(time_ms))
-        .filter(|(_, t)| inside(t))
-        .map(|(x, _)| *x)
-        .collect();
-    stats::mean(&picked)
-}
 
 /// Time from `onset_ms` until `x` has covered `fraction` of the way from `baseline` to its largest
 /// departure at or after the onset [ms], linear between samples; none if `x` does not depart. A crossing
@@ -74,14 +57,6 @@ mod tests {
     use super::*;
 
     const TIME: [f64; 6] = [0.0, 10.0, 20.0, 30.0, 40.0, 50.0];
-
-    #[test]
-    fn a_window_holds_its_start_and_not_its_end() {
-        let x = [9.0, 1.0, 2.0, 6.0, 9.0, 9.0];
-        assert_eq!(window_mean(&x, &TIME, 10.0, 40.0).unwrap(), 3.0);
-        assert!(window_mean(&x, &TIME, 11.0, 19.0).is_err());
-        assert!(window_mean(&x[..3], &TIME, 10.0, 40.0).is_err());
-    }
 
     #[test]
     fn latency_is_interpolated_and_counts_from_the_onset() {

@@ -1052,8 +1052,8 @@ mod tests {
             let name = format!(">{}</text>", trace.area);
             assert_eq!(
                 text.matches(&name).count(),
-                2,
-                "{name} beside its row and its point"
+                3,
+                "{name} beside its row, its point and on the map"
             );
         }
         assert!(well_formed("<a><b></a></b>").is_err() && well_formed("<a>&b</a>").is_err());

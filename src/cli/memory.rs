@@ -22,7 +22,7 @@ fn fits(spec: &ExperimentSpec, plan: &Plan, most: u128) -> Result<(), Failure> {
     let path = if samples > replicates {
         "record.every"
     } else {
-        "simulation.replicates"
+        spec.counted_at()
     };
     let gigabytes = |bytes: u128| bytes as f64 / 1e9;
     let message = format!(
@@ -49,7 +49,7 @@ fn needed(spec: &ExperimentSpec, plan: &Plan) -> u128 {
     };
     let recording = kept * samples * row;
     let times = 3 * 8 * samples;
-    let state = blocks * plan.block_bytes() as u128;
+    let state = blocks * plan.block_bytes() as u128 + plan.held_bytes() as u128;
     let chunk = replicates * chunk_samples(plan) as u128 * row;
     recording + times + state + chunk
 }

@@ -1,7 +1,8 @@
 //! The trials of a task as a person sees them: a line per condition.
 
 use super::show::{aligned, number, table};
-use crate::engine::{ReadoutColumn, ReadoutValues, TrialTable};
+use crate::analysis::stats;
+use crate::engine::{Choice, ReadoutColumn, ReadoutValues, TrialTable};
 use crate::stimulus::Trials;
 
 /// One line per condition with mean and spread of numbers, and shares and times of choices.
@@ -53,20 +54,24 @@ fn cells(column: &ReadoutColumn, of: &[usize]) -> Vec<String> {
             vec![spread(of.iter().filter_map(|&t| values[t]).collect())]
         }
         ReadoutValues::Choice { names, choices } => {
-            let count = |is: &dyn Fn(usize) -> bool| of.iter().filter(|&&t| is(t)).count();
+            let read: Vec<Choice> = of.iter().filter_map(|&t| choices[t]).collect();
+            let count = |is: &dyn Fn(&Choice) -> bool| read.iter().filter(|c| is(c)).count();
             let mut shares: Vec<String> = Vec::new();
             for (c, name) in names.iter().enumerate() {
-                let n = count(&|t| choices[t].chosen == Some(c));
+                let n = count(&|choice| choice.chosen == Some(c));
                 if n > 0 {
                     shares.push(format!("{name} {n}"));
                 }
             }
-            let none = count(&|t| choices[t].chosen.is_none());
+            let none = count(&|choice| choice.chosen.is_none());
             if none > 0 {
                 shares.push(format!("none {none}"));
             }
-            let judged = count(&|t| choices[t].correct.is_some());
-            let right = count(&|t| choices[t].correct == Some(true));
+            if read.len() < of.len() {
+                shares.push(format!("unread {}", of.len() - read.len()));
+            }
+            let judged = count(&|choice| choice.correct.is_some());
+            let right = count(&|choice| choice.correct == Some(true));
             let mut out = vec![
                 shares.join(", "),
                 match judged {
@@ -75,9 +80,7 @@ fn cells(column: &ReadoutColumn, of: &[usize]) -> Vec<String> {
                 },
             ];
             if column.timed {
-                out.push(spread(
-                    of.iter().filter_map(|&t| choices[t].reaction_ms).collect(),
-                ));
+                out.push(spread(read.iter().filter_map(|c| c.reaction_ms).collect()));
             }
             out
         }
@@ -85,14 +88,9 @@ fn cells(column: &ReadoutColumn, of: &[usize]) -> Vec<String> {
 }
 
 fn spread(x: Vec<f64>) -> String {
-    let n = x.len() as f64;
-    if x.is_empty() {
-        return "–".to_owned();
+    match (stats::mean(&x), stats::sd(&x)) {
+        (Ok(mean), Ok(sd)) => format!("{} ± {}", number(mean), number(sd)),
+        (Ok(mean), Err(_)) => number(mean),
+        _ => "–".to_owned(),
     }
-    let mean = x.iter().sum::<f64>() / n;
-    if x.len() == 1 {
-        return number(mean);
-    }
-    let variance = x.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / (n - 1.0);
-    format!("{} ± {}", number(mean), number(variance.sqrt()))
 }

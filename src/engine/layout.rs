@@ -4,7 +4,7 @@ use ndarray::{Array1, ArrayView1, ArrayView2, Axis};
 
 use super::EngineError;
 use super::measure::{DelayActivity, Measures};
-use super::trials::{Choice, ReadoutValues};
+use super::trials::{Choice, ReadoutValues, event_name};
 use crate::network::Network;
 use crate::plan::Plan;
 use crate::record::{
@@ -320,12 +320,10 @@ fn trial_coordinates(network: &Network) -> Vec<Aux> {
     );
     for (e, (event, &repeats)) in trials.events.iter().zip(&trials.repeats).enumerate() {
         for repeat in 0..repeats {
-            let (name, what) = match repeats {
-                1 => (event.clone(), format!("event {event}")),
-                _ => (
-                    format!("{event}_{}", repeat + 1),
-                    format!("event {event}, repeat {}", repeat + 1),
-                ),
+            let name = event_name(event, repeats, repeat);
+            let what = match repeats {
+                1 => format!("event {event}"),
+                _ => format!("event {event}, repeat {}", repeat + 1),
             };
             let shown = || trials.trials.iter().map(|t| t.event(e, repeat));
             let number = |of: &dyn Fn(&Shown) -> f64, units: &str| AuxValues::Float {
@@ -541,7 +539,9 @@ pub(super) fn write_measures(
                 }
                 ReadoutValues::Choice { choices, .. } => {
                     let of = |value: &dyn Fn(&Choice) -> Option<f64>| -> Vec<f64> {
-                        choices.iter().map(|c| number(value(c))).collect()
+                        (choices.iter())
+                            .map(|c| number(c.as_ref().and_then(value)))
+                            .collect()
                     };
                     put(&name, &of(&|c| c.chosen.map(|k| k as f64)))?;
                     let correct = of(&|c| c.correct.map(|x| f64::from(u8::from(x))));

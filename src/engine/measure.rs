@@ -11,7 +11,7 @@ use crate::analysis::fc;
 use crate::analysis::lyapunov::{self, Lyapunov};
 use crate::analysis::modes::{Modes, eigenmodes};
 use crate::analysis::timescale::{FitKind, FitOptions, autocorrelation, fit_decay};
-use crate::analysis::{peaks, response};
+use crate::analysis::{peaks, response, stats};
 use crate::network::Network;
 use crate::noise::{Memory, Noise, Target};
 use crate::plan::Plan;
@@ -726,7 +726,7 @@ pub fn delay_activity_of(
     let above = threshold(network, spec, wanted)?;
     let series = mean_series(network, plan, spec, path, &wanted.variable, recording)?;
     let row = |x: &Vec<f64>| {
-        let mean = |w: Window| response::window_mean(x, &recording.time_ms, w.from_ms, w.to_ms);
+        let mean = |w: Window| stats::mean(&x[spec.run.samples_in(w.from_ms, w.to_ms)]);
         let (baseline, delay) = (mean(wanted.baseline)?, mean(wanted.delay)?);
         Ok(DelayActivity {
             baseline,
@@ -757,7 +757,7 @@ pub fn latencies_of(
     let series = mean_series(network, plan, spec, path, &wanted.variable, recording)?;
     let (time, w) = (&recording.time_ms, wanted.baseline);
     let row = |x: &Vec<f64>| {
-        let baseline = response::window_mean(x, time, w.from_ms, w.to_ms)?;
+        let baseline = stats::mean(&x[spec.run.samples_in(w.from_ms, w.to_ms)])?;
         response::latency(x, time, baseline, onset, wanted.fraction)
     };
     let rows: Result<Vec<_>, AnalysisError> = series.iter().map(row).collect();

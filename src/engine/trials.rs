@@ -1,14 +1,18 @@
 //! What is read out of the trials of a task.
 
-use ndarray::{ArrayView2, Axis, s};
+use std::collections::BTreeSet;
+use std::ops::Range;
+
+use ndarray::{ArrayView1, Axis, s};
 
 use super::measure::variable;
 use super::{EngineError, Recording};
-use crate::analysis::response::window_mean;
-use crate::analysis::{AnalysisError, stats};
+use crate::analysis::stats;
 use crate::network::Network;
 use crate::spec::node::path_segment;
-use crate::spec::{ExperimentSpec, Method, Named, ReadoutKind, ReadoutSpec, SpecError, TaskSpec};
+use crate::spec::{
+    Areas, ExperimentSpec, Method, Named, ReadoutKind, ReadoutSpec, RunSpec, SpecError, TaskSpec,
+};
 use crate::stimulus::{Trial, Trials};
 use crate::units::{Quantity, Unit, UnitError};
 
@@ -47,11 +51,11 @@ pub enum ReadoutValues {
         /// What there is to choose.
         names: Vec<String>,
         /// Of each trial.
-        choices: Vec<Choice>,
+        choices: Vec<Option<Choice>>,
     },
 }
 
-/// A choice, or none.
+/// What a trial that could be read ended with.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Choice {
     /// Index of what was chosen.
@@ -70,7 +74,50 @@ pub(super) fn check(network: &Network, spec: &ExperimentSpec) -> Result<(), Spec
     for r in &task.readouts {
         resolve(network, spec, r)?;
     }
+    names_apart(network, spec, task)
+}
+
+/// Refuses events and readouts whose variables in the result file would have the name of another one.
+fn names_apart(network: &Network, spec: &ExperimentSpec, task: &TaskSpec) -> Result<(), SpecError> {
+    let gradients = network.connectome.gradients.iter();
+    let mut taken: BTreeSet<String> = gradients.map(|g| g.name.clone()).collect();
+    taken.insert("condition".to_owned());
+    let mut claim = |path: String, name: String| match taken.insert(name.clone()) {
+        true => Ok(()),
+        false => {
+            let message = format!(
+                "name is taken: found `{name}` twice among what the result file holds, expected other \
+                 names of events and readouts"
+            );
+            Err(spec.config.error(&path, message))
+        }
+    };
+    for (event, &repeats) in (network.trials.iter()).flat_map(|t| t.events.iter().zip(&t.repeats)) {
+        for repeat in 0..repeats {
+            for suffix in ["stimulus", "onset", "offset", "strength", "match"] {
+                let path = format!("task.events.{}", path_segment(event));
+                claim(
+                    path,
+                    format!("{}_{suffix}", event_name(event, repeats, repeat)),
+                )?;
+            }
+        }
+    }
+    for r in &task.readouts {
+        for suffix in ["", "_correct", "_time"] {
+            let path = format!("task.readouts.{}", path_segment(&r.name));
+            claim(path, format!("readout_{}{suffix}", r.name))?;
+        }
+    }
     Ok(())
+}
+
+/// Name of a repeat of an event in the result file.
+pub(super) fn event_name(event: &str, repeats: u32, repeat: u32) -> String {
+    match repeats {
+        1 => event.to_owned(),
+        _ => format!("{event}_{}", repeat + 1),
+    }
 }
 
 /// A readout with its names resolved.
@@ -79,8 +126,8 @@ struct Reader {
     /// Recorded areas, as indices into the recorded ones.
     areas: Vec<usize>,
     after: Option<String>,
-    from_ms: f64,
-    to_ms: f64,
+    window_ms: (f64, f64),
+    run: RunSpec,
 }
 
 enum Reading {
@@ -118,19 +165,33 @@ fn resolve(network: &Network, spec: &ExperimentSpec, r: &ReadoutSpec) -> Result<
         let unit: Unit = unit.parse().map_err(failed)?;
         q.expect(unit.dimension).map_err(failed)
     };
-    let choices = |key: &str, of: &Named<String>| {
-        let one = |(choice, name): (&String, &String)| {
-            let (k, unit) = recorded(&format!("{key}.{}", path_segment(choice)), name)?;
-            Ok((choice.clone(), k, unit))
-        };
-        of.iter().map(one).collect::<Result<Vec<_>, SpecError>>()
+    let same_unit = |key: &str, (k, found): (usize, &str), unit: &str| match found == unit {
+        true => Ok(k),
+        false => {
+            let message = format!("units differ: found {found}, expected {unit} as in the other");
+            Err(spec.config.error(&format!("{path}.{key}"), message))
+        }
+    };
+    // Name and variable of each choice, and the unit that all share.
+    let choices = |key: &str, of: &Named<String>| -> Result<_, SpecError> {
+        let mut out: Vec<(String, usize)> = Vec::new();
+        let mut unit = "1";
+        for (choice, name) in of {
+            let at = format!("{key}.{}", path_segment(choice));
+            let found = recorded(&at, name)?;
+            if out.is_empty() {
+                unit = found.1;
+            }
+            out.push((choice.clone(), same_unit(&at, found, unit)?));
+        }
+        Ok((out, unit))
     };
     let what = match &r.what {
         ReadoutKind::Mean { variable: v, minus } => {
             let (variable, unit) = recorded("mean", v)?;
             let minus = match minus {
                 None => None,
-                Some(m) => Some(recorded("minus", m)?.0),
+                Some(m) => Some(same_unit("minus", recorded("minus", m)?, unit)?),
             };
             Reading::Mean {
                 variable,
@@ -152,70 +213,67 @@ fn resolve(network: &Network, spec: &ExperimentSpec, r: &ReadoutSpec) -> Result<
             }
         }
         ReadoutKind::Winner { of, correct } => Reading::Choice {
-            of: choices("winner", of)?
-                .into_iter()
-                .map(|(name, k, _)| (name, k))
-                .collect(),
+            of: choices("winner", of)?.0,
             above: None,
             correct: correct.clone(),
         },
         ReadoutKind::Threshold { of, above, correct } => {
-            let of = choices("threshold", of)?;
-            let unit = of.first().map_or("1", |c| c.2);
+            let (of, unit) = choices("threshold", of)?;
             Reading::Choice {
+                of,
                 above: Some(level(above, unit)?),
-                of: of.into_iter().map(|(name, k, _)| (name, k)).collect(),
                 correct: correct.clone(),
             }
         }
     };
     let at = format!("{path}.areas");
     let all = network.areas_of(spec, "record.areas", &spec.run.areas)?;
-    let wanted = network.areas_of(spec, &at, &r.areas)?;
+    // As in predictions, lesioned areas are left out.
+    let wanted = match r.areas.names() {
+        None => all.clone(),
+        Some(names) => {
+            let left = names.iter().filter(|n| !spec.is_lesioned(n));
+            network.areas_of(spec, &at, &Areas::List(left.cloned().collect()))?
+        }
+    };
     let mut areas = Vec::new();
     for area in wanted {
-        match all.iter().position(|a| *a == area) {
-            Some(k) => areas.push(k),
-            // `all` means all that are recorded.
-            None if r.areas.names().is_none() => {}
-            None => {
-                let name = &network.connectome.areas[area.index()].name;
-                let message =
-                    format!("area is not recorded: found `{name}`, expected a recorded area");
-                return Err(spec.config.error(&at, message));
-            }
-        }
-    }
-    let run = &spec.run;
-    let every = run.every_ms;
-    let holds_a_sample = |(from_ms, to_ms): (f64, f64)| {
-        let first = ((from_ms - run.start_ms) / every).ceil().max(0.0);
-        run.start_ms + first * every < to_ms
-    };
-    let mut windows = vec![("to", (r.from_ms, r.to_ms), r.after.is_some())];
-    if let Reading::Persistent { baseline_ms, .. } = what {
-        windows.push(("baseline", baseline_ms, false));
-    }
-    for (key, window, moves) in windows {
-        let holds = match moves {
-            false => holds_a_sample(window),
-            true => window.1 - window.0 >= every,
+        let Some(k) = all.iter().position(|a| *a == area) else {
+            let name = &network.connectome.areas[area.index()].name;
+            let message = format!("area is not recorded: found `{name}`, expected a recorded area");
+            return Err(spec.config.error(&at, message));
         };
-        if !holds {
-            let message = format!(
-                "window without samples: found {} to {} ms, samples are {every} ms apart from {} ms on",
-                window.0, window.1, run.start_ms
-            );
-            return Err(spec.config.error(&format!("{path}.{key}"), message));
-        }
+        areas.push(k);
     }
-    Ok(Reader {
+    let reader = Reader {
         what,
         areas,
         after: r.after.clone(),
-        from_ms: r.from_ms,
-        to_ms: r.to_ms,
-    })
+        window_ms: (r.from_ms, r.to_ms),
+        run: spec.run.clone(),
+    };
+    if let Reading::Persistent { baseline_ms, .. } = reader.what
+        && spec.run.samples_in(baseline_ms.0, baseline_ms.1).is_empty()
+    {
+        let message = "window without samples of the trial".to_owned();
+        return Err(spec.config.error(&format!("{path}.baseline"), message));
+    }
+    let trials = network.trials.as_ref();
+    for (t, trial) in trials.iter().flat_map(|t| t.trials.iter().enumerate()) {
+        let Some((from_ms, to_ms)) = trials.and_then(|all| reader.window(all, trial)) else {
+            continue;
+        };
+        let end_ms = spec.run.duration_ms;
+        let inside = from_ms >= 0.0 && to_ms <= end_ms * (1.0 + 1e-9);
+        if !inside || spec.run.samples_in(from_ms, to_ms).is_empty() {
+            let message = format!(
+                "window without samples of the trial, or beyond it: found {from_ms} to {to_ms} ms in trial \
+                 {t}, expected a part of 0 to {end_ms} ms with recorded samples"
+            );
+            return Err(spec.config.error(&format!("{path}.to"), message));
+        }
+    }
+    Ok(reader)
 }
 
 /// Reads all trials.
@@ -238,7 +296,7 @@ pub fn trial_table(
             Reading::Mean { .. } | Reading::Persistent { .. } => ReadoutValues::Number {
                 unit: reader.unit().to_owned(),
                 values: each
-                    .map(|(t, trial)| reader.number(trials, trial, t, recording).ok())
+                    .map(|(t, trial)| reader.number(trials, trial, t, recording))
                     .collect(),
             },
             Reading::Choice { of, .. } => ReadoutValues::Choice {
@@ -273,16 +331,29 @@ impl Reader {
             None => 0.0,
             Some(event) => trial.event(trials.event_index(event), 0)?.onset_ms,
         };
-        Some((from + self.from_ms, from + self.to_ms))
+        Some((from + self.window_ms.0, from + self.window_ms.1))
     }
 
-    /// Activity of a variable in a trial, mean over the areas, `[time]`.
-    fn series(&self, variable: usize, trial: usize, recording: &Recording) -> Vec<f64> {
-        let all = recording.variables[variable].index_axis(Axis(0), trial);
-        let mean = |row: ndarray::ArrayView1<'_, f64>| {
+    /// Activity of a variable in a trial, mean over the areas, in a span of samples; none if it left its
+    /// bounds there.
+    fn series(
+        &self,
+        variable: usize,
+        trial: usize,
+        samples: &Range<usize>,
+        recording: &Recording,
+    ) -> Option<Vec<f64>> {
+        let all = recording.variables[variable].slice(s![trial, samples.clone(), ..]);
+        let mean = |row: ArrayView1<'_, f64>| {
             self.areas.iter().map(|&a| row[a]).sum::<f64>() / self.areas.len() as f64
         };
-        all.outer_iter().map(mean).collect()
+        let series: Vec<f64> = all.outer_iter().map(mean).collect();
+        series.iter().all(|x| x.is_finite()).then_some(series)
+    }
+
+    fn samples(&self, trials: &Trials, trial: &Trial) -> Option<Range<usize>> {
+        let (from_ms, to_ms) = self.window(trials, trial)?;
+        Some(self.run.samples_in(from_ms, to_ms))
     }
 
     fn number(
@@ -291,89 +362,92 @@ impl Reader {
         trial: &Trial,
         t: usize,
         recording: &Recording,
-    ) -> Result<f64, AnalysisError> {
-        let (from, to) = self.window(trials, trial).unwrap_or((0.0, 0.0));
-        let time = &recording.time_ms;
-        match &self.what {
+    ) -> Option<f64> {
+        let samples = self.samples(trials, trial)?;
+        let mean = |v: usize| stats::mean(&self.series(v, t, &samples, recording)?).ok();
+        match self.what {
             Reading::Mean {
                 variable, minus, ..
             } => {
-                let mean = |v: usize| window_mean(&self.series(v, t, recording), time, from, to);
-                let taken = minus.map_or(Ok(0.0), mean)?;
-                Ok(mean(*variable)? - taken)
+                let taken = minus.map_or(Some(0.0), mean)?;
+                Some(mean(variable)? - taken)
             }
             Reading::Persistent {
                 variable,
                 baseline_ms,
                 above,
             } => {
-                let all: ArrayView2<'_, f64> = recording.variables[*variable].slice(s![t, .., ..]);
+                let before = self.run.samples_in(baseline_ms.0, baseline_ms.1);
+                let all = recording.variables[variable].index_axis(Axis(0), t);
+                let mean = |a: usize, samples: &Range<usize>| {
+                    stats::mean(&all.slice(s![samples.clone(), a]).to_vec()).ok()
+                };
                 let mut count = 0;
                 for &a in &self.areas {
-                    let x = all.column(a).to_vec();
-                    let before = window_mean(&x, time, baseline_ms.0, baseline_ms.1)?;
-                    count += u32::from(window_mean(&x, time, from, to)? - before > *above);
+                    count += u32::from(mean(a, &samples)? - mean(a, &before)? > above);
                 }
-                Ok(f64::from(count))
+                Some(f64::from(count))
             }
-            Reading::Choice { .. } => Ok(f64::NAN),
+            Reading::Choice { .. } => None,
         }
     }
 
-    fn choice(&self, trials: &Trials, trial: &Trial, t: usize, recording: &Recording) -> Choice {
-        let (Reading::Choice { of, above, correct }, Some((from, to))) =
-            (&self.what, self.window(trials, trial))
-        else {
-            return Choice::default();
+    fn choice(
+        &self,
+        trials: &Trials,
+        trial: &Trial,
+        t: usize,
+        recording: &Recording,
+    ) -> Option<Choice> {
+        let Reading::Choice { of, above, correct } = &self.what else {
+            return None;
         };
-        let time = &recording.time_ms;
+        let samples = self.samples(trials, trial)?;
         let series: Vec<Vec<f64>> = (of.iter())
-            .map(|(_, v)| self.series(*v, t, recording))
-            .collect();
-        if series.iter().flatten().any(|x| !x.is_finite()) {
-            return Choice::default();
-        }
-        let mut chosen = None;
-        let mut reaction_ms = None;
-        match above {
+            .map(|(_, v)| self.series(*v, t, &samples, recording))
+            .collect::<Option<_>>()?;
+        let (chosen, at) = match above {
             None => {
                 let means: Vec<f64> = (series.iter())
-                    .filter_map(|x| window_mean(x, time, from, to).ok())
+                    .map(|x| x.iter().sum::<f64>() / x.len() as f64)
                     .collect();
-                let largest = means.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-                // Equal ones are no decision.
-                if means.len() == of.len() && means.iter().filter(|m| **m == largest).count() == 1 {
-                    chosen = means.iter().position(|m| *m == largest);
-                }
+                (leader(&means), None)
             }
             Some(above) => {
-                let inside = (0..time.len()).filter(|&k| (from..to).contains(&time[k]));
-                for k in inside {
-                    let at = |x: &Vec<f64>| x[k] - above;
-                    let over = (0..of.len()).filter(|&c| at(&series[c]) >= 0.0);
-                    let first = over.max_by(|&a, &b| series[a][k].total_cmp(&series[b][k]));
-                    if let Some(c) = first {
-                        chosen = Some(c);
-                        reaction_ms = Some(time[k] - from);
-                        break;
-                    }
-                }
+                // Where two stand equal above the level, neither is first; the next sample tells.
+                let first = |k: usize| {
+                    let now: Vec<f64> = series.iter().map(|x| x[k]).collect();
+                    leader(&now).filter(|&c| now[c] >= *above)
+                };
+                let found = (0..samples.len()).find_map(|k| Some((first(k)?, k)));
+                (found.map(|f| f.0), found.map(|f| f.1))
             }
-        }
-        let correct = correct.as_ref().map(|event| {
+        };
+        let correct = correct.as_ref().and_then(|event| {
             let shown = trial.event(trials.event_index(event), 0);
             match (shown, chosen) {
-                (Some(shown), Some(c)) => shown.stimulus == of[c].0,
-                // Nothing to choose, and nothing chosen.
-                (None, None) => true,
-                _ => false,
+                (Some(shown), Some(c)) => Some(shown.stimulus == of[c].0),
+                (Some(_), None) => Some(false),
+                // Nothing to choose: right if nothing was chosen. One always wins, which is no error.
+                (None, _) => above.map(|_| chosen.is_none()),
             }
         });
-        Choice {
+        let from_ms = self.window(trials, trial)?.0;
+        Some(Choice {
             chosen,
             correct,
-            reaction_ms,
-        }
+            reaction_ms: at.map(|k| recording.time_ms[samples.start + k] - from_ms),
+        })
+    }
+}
+
+/// Index of the largest of some numbers, if there is one.
+fn leader(x: &[f64]) -> Option<usize> {
+    let largest = x.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    let mut at = (0..x.len()).filter(|&k| x[k] == largest);
+    match (at.next(), at.next()) {
+        (Some(k), None) => Some(k),
+        _ => None,
     }
 }
 
@@ -393,7 +467,7 @@ fn sensitivities(
         let at = trials.conditions.iter().position(|c| c == condition)?;
         let of = (trials.trials.iter().zip(choices)).filter(|(trial, _)| trial.condition == at);
         let (mut n, mut chosen) = (0u32, 0u32);
-        for (_, choice) in of {
+        for choice in of.filter_map(|(_, choice)| choice.as_ref()) {
             n += 1;
             chosen += u32::from(choice.chosen.is_some());
         }

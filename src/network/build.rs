@@ -176,7 +176,7 @@ fn area(
     name: &str,
 ) -> Result<AreaId, SpecError> {
     c.area_id(name).map_err(|e| {
-        if is_lesioned(spec, name) && !path.starts_with("lesions.areas") {
+        if spec.is_lesioned(name) && !path.starts_with("lesions.areas") {
             let message =
                 format!("area is lesioned: found `{name}`, which `lesions.areas` removes");
             return spec.config.error(path, message);
@@ -186,11 +186,6 @@ fn area(
 }
 
 /// Whether the experiment removes an area.
-fn is_lesioned(spec: &ExperimentSpec, name: &str) -> bool {
-    let lesions = spec.lesions.as_ref();
-    lesions.is_some_and(|l| l.areas.iter().any(|a| a == name))
-}
-
 fn area_list(
     spec: &ExperimentSpec,
     connectome: &Connectome,
@@ -559,7 +554,7 @@ fn parameters(
     }
     for (area_name, values) in &spec.circuit.areas {
         // One config serves the intact and the lesioned network.
-        if is_lesioned(spec, area_name) {
+        if spec.is_lesioned(area_name) {
             continue;
         }
         let path = format!("circuit.areas.{}", path_segment(area_name));
@@ -650,7 +645,7 @@ fn projection(
         for (area_name, gains) in &draft.areas {
             let path = format!("{path}.areas.{}", path_segment(area_name));
             // One config serves the intact and the lesioned network.
-            if is_lesioned(spec, area_name) {
+            if spec.is_lesioned(area_name) {
                 continue;
             }
             let a = area(spec, connectome, &path, area_name)?;
@@ -915,7 +910,7 @@ pub(super) fn noise(
         let except: Vec<String> = s
             .except
             .iter()
-            .filter(|name| !is_lesioned(spec, name))
+            .filter(|name| !spec.is_lesioned(name))
             .cloned()
             .collect();
         let except = area_list(spec, connectome, &format!("{path}.except"), &except)?;
@@ -951,7 +946,7 @@ fn initial(
     let all = spec.initial.iter().filter(|(place, _)| *place == "all");
     let single = spec.initial.iter().filter(|(place, _)| *place != "all");
     // One config serves the intact and the lesioned network.
-    let single = single.filter(|(place, _)| !is_lesioned(spec, place));
+    let single = single.filter(|(place, _)| !spec.is_lesioned(place));
     for (place, values) in all.chain(single) {
         let path = format!("initial.{}", path_segment(place));
         let places = match place.as_str() {

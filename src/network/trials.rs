@@ -43,7 +43,6 @@ pub(super) fn draw(
         trials: Vec::new(),
     };
     for (k, condition) in task.conditions.iter().enumerate() {
-        on_the_grid(spec, condition)?;
         for event in &condition.events {
             let at = out.event_index(&event.name);
             out.repeats[at] = out.repeats[at].max(event.repeat);
@@ -60,30 +59,6 @@ pub(super) fn draw(
         }
     }
     Ok(Some(out))
-}
-
-/// Refuses times between two steps, as for stimuli: rounding would change them without a word.
-fn on_the_grid(spec: &ExperimentSpec, condition: &ConditionSpec) -> Result<(), SpecError> {
-    let dt = spec.run.dt_ms;
-    for e in &condition.events {
-        for (key, ms) in [
-            ("onset", e.onset_ms),
-            ("duration", e.duration_ms),
-            ("every", e.every_ms),
-        ] {
-            let nearest = nearest_step(ms, dt) as f64 * dt;
-            if (nearest - ms).abs() > 1e-9 * ms.max(dt) {
-                let message = format!(
-                    "event `{}` falls between two steps: found {key} {ms} ms with simulation.dt = {dt} \
-                     ms, expected a whole number of steps (such as {nearest} ms)",
-                    e.name
-                );
-                let path = format!("task.events.{}.{key}", path_segment(&e.name));
-                return Err(spec.config.error(&path, message));
-            }
-        }
-    }
-    Ok(())
 }
 
 /// What is drawn for one repeat of an event.
@@ -135,12 +110,12 @@ fn one(
             };
             let (stimulus, matches) = choose(event, &draw, trials, &shown, repeat);
             let steps = |ms: f64| nearest_step(ms, dt);
-            let jitter = (event.jitter_ms / dt + 1e-9).floor() as u64;
+            let jitter = steps(event.jitter_ms);
             let moved = draw.below("task jitter", 2 * jitter + 1);
             let planned =
                 steps(from_ms) + steps(event.onset_ms) + u64::from(repeat) * steps(event.every_ms);
-            // With `after` and an onset below the jitter an event may come before the end of the other.
-            let onset = (planned + moved).saturating_sub(jitter);
+            // The onset is never below the jitter.
+            let onset = planned + moved - jitter;
             let offset = onset + steps(event.duration_ms);
             let (onset_ms, offset_ms) = (onset as f64 * dt, offset as f64 * dt);
             let part = |s: &Stimulus| Stimulus {
@@ -216,6 +191,7 @@ fn check(
     number: u32,
 ) -> Result<(), SpecError> {
     let path = |event: usize| format!("task.events.{}", path_segment(&trials.events[event]));
+    let steps = |ms: f64| nearest_step(ms, spec.run.dt_ms);
     let place = format!("trial {number}, condition `{}`", condition.name);
     let may = |event: usize| {
         let of = condition
@@ -225,7 +201,7 @@ fn check(
         of.is_some_and(|e| e.may_overlap)
     };
     for (k, a) in trial.shown.iter().enumerate() {
-        if a.offset_ms > spec.run.duration_ms {
+        if steps(a.offset_ms) > steps(spec.run.duration_ms) {
             let message = format!(
                 "event `{}` outlasts the run: found its end at {} ms ({place}), expected at most \
                  simulation.duration = {} ms",
@@ -234,7 +210,8 @@ fn check(
             return Err(spec.config.error(&path(a.event), message));
         }
         for b in &trial.shown[..k] {
-            let apart = a.offset_ms <= b.onset_ms || b.offset_ms <= a.onset_ms;
+            let apart =
+                steps(a.offset_ms) <= steps(b.onset_ms) || steps(b.offset_ms) <= steps(a.onset_ms);
             if apart || may(a.event) || may(b.event) {
                 continue;
             }

@@ -9,6 +9,7 @@
 pub mod history;
 mod matrix;
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::sync::Arc;
 
@@ -19,7 +20,7 @@ use crate::network::Network;
 use crate::noise::Target;
 use crate::rng::Site;
 use crate::spec::node::path_segment;
-use crate::spec::{DelayGrid, ExperimentSpec, Order, RunSpec, SpecError, Stepper};
+use crate::spec::{DelayGrid, ExperimentSpec, Order, RunSpec, SpecError, Stepper, is_on_grid};
 use crate::stimulus::{Stimulus, Trials, nearest_step};
 
 pub use history::{Delayed, History};
@@ -120,10 +121,11 @@ pub struct Member {
 /// What may differ between the conditions of an ensemble. Everything else of a plan is shared.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Condition {
-    /// Parameters, `[position][parameter]`.
-    pub parameters: Vec<f64>,
-    /// Gain of every input that every projection reaches, `[projection][received][position]`.
-    pub gains: Vec<Vec<Vec<f64>>>,
+    /// Parameters, `[position][parameter]`; none for those of the plan.
+    pub parameters: Option<Vec<f64>>,
+    /// Gain of every input that every projection reaches, `[projection][received][position]`; none for
+    /// those of the plan.
+    pub gains: Option<Vec<Vec<Vec<f64>>>>,
     /// Held inputs, in order of time; the last one never ends.
     pub epochs: Vec<Epoch>,
 }
@@ -303,21 +305,27 @@ impl Plan {
         trials: &Trials,
         epochs_with: impl Fn(&[Stimulus]) -> Vec<Epoch>,
     ) -> Plan {
-        let gains = self.gains();
+        // What is shown when, by which alike trials are found.
+        type Key = Vec<(usize, Vec<AreaId>, u64, u64, u64)>;
+        let mut known: BTreeMap<Key, usize> = BTreeMap::new();
         for (replicate, trial) in trials.trials.iter().enumerate() {
             let stimuli: Vec<Stimulus> = trial.stimuli().cloned().collect();
-            let epochs = epochs_with(&stimuli);
-            let known = self.variants.iter().position(|c| c.epochs == epochs);
-            let condition = known.unwrap_or(self.variants.len());
-            if known.is_none() {
+            let key = (stimuli.iter())
+                .map(|s| {
+                    let (on, off) = s.steps(self.dt_ms);
+                    (s.input, s.areas.clone(), s.amplitude.to_bits(), on, off)
+                })
+                .collect();
+            let condition = *known.entry(key).or_insert_with(|| {
                 self.variants.push(Condition {
-                    parameters: self.parameters.clone(),
-                    gains: gains.clone(),
-                    epochs,
+                    parameters: None,
+                    gains: None,
+                    epochs: epochs_with(&stimuli),
                 });
-            }
+                self.variants.len()
+            });
             self.members.push(Member {
-                condition: condition + 1,
+                condition,
                 replicate: Replicate(replicate as u32),
             });
         }
@@ -340,6 +348,9 @@ impl Plan {
                 condition: k + 1,
                 what,
             };
+            if !self.members.is_empty() || !other.members.is_empty() {
+                return Err(differs("trials: a plan with a task has its own conditions"));
+            }
             let same_links = self.projections.len() == other.projections.len()
                 && self
                     .projections
@@ -376,8 +387,8 @@ impl Plan {
                 return Err(differs(what));
             }
             self.variants.push(Condition {
-                parameters: other.parameters.clone(),
-                gains: other.gains(),
+                parameters: Some(other.parameters.clone()),
+                gains: Some(other.gains()),
                 epochs: other.epochs.clone(),
             });
         }
@@ -441,6 +452,24 @@ impl Plan {
         };
         let entries: usize = self.histories.iter().map(|h| h.entries).sum();
         8 * self.lanes.width * (cells * per_area + 3 * self.channels.len()) + 8 * past * entries
+    }
+
+    /// Bytes of the held inputs of all conditions, and of all blocks, in which one changes wherever one
+    /// of its lanes does.
+    #[must_use]
+    pub fn held_bytes(&self) -> usize {
+        let row = 8 * self.n_areas() * self.circuit.info().inputs.len();
+        let own: usize = self.variants.iter().map(|c| c.epochs.len()).sum();
+        let epochs = |m: &Member| match m.condition {
+            0 => self.epochs.len(),
+            k => self.variants[k - 1].epochs.len(),
+        };
+        let (mut of_blocks, width) = (0, self.lanes.width);
+        for (first, runs) in self.blocks() {
+            let most: usize = self.members_of(first, runs).iter().map(epochs).sum();
+            of_blocks += most * width;
+        }
+        row * (own + of_blocks)
     }
 
     /// Bytes of all connections, which blocks of lanes share.
@@ -641,11 +670,6 @@ fn whole_steps(spec: &ExperimentSpec, path: &str, ms: f64, dt_ms: f64) -> Result
     Err(spec.config.error(path, message))
 }
 
-/// Whether a time is a whole number of steps, to the precision of how it was typed.
-fn is_on_grid(ms: f64, dt_ms: f64) -> bool {
-    (nearest_step(ms, dt_ms) as f64 * dt_ms - ms).abs() <= 1e-9 * ms.max(dt_ms)
-}
-
 /// Refuses stimuli whose edges lie between two steps: rounding would lengthen, shorten or even
 /// remove them without a word.
 fn check_stimuli(network: &Network, spec: &ExperimentSpec) -> Result<(), SpecError> {
@@ -680,7 +704,7 @@ fn check_size(network: &Network, spec: &ExperimentSpec, steps: u64) -> Result<()
         spec.run.replicates,
         network.n_areas()
     );
-    Err(spec.config.error("simulation.replicates", message))
+    Err(spec.config.error(spec.counted_at(), message))
 }
 
 /// Refuses a step that the fastest time constant of the circuit cannot bear.

@@ -1,5 +1,7 @@
 //! An experiment as meant: no options left, canonical units, one digest.
 
+use std::ops::Range;
+
 use super::draft::{
     AnalysisDraft, AreasDraft, DelayActivityDraft, Draft, FcDraft, LatenciesDraft, NoiseDraft,
     NoiseKind, TimescaleMethod, TimescalesDraft, WindowDraft,
@@ -56,6 +58,24 @@ pub struct ExperimentSpec {
     pub analysis: AnalysisSpec,
     /// The document it was made from, for messages and for the canonical text.
     pub config: Config,
+}
+
+impl ExperimentSpec {
+    /// Key path at which runs are counted: replicates, or trials of a task.
+    #[must_use]
+    pub fn counted_at(&self) -> &'static str {
+        match self.task {
+            None => "simulation.replicates",
+            Some(_) => "task",
+        }
+    }
+
+    /// Whether an area is removed.
+    #[must_use]
+    pub fn is_lesioned(&self, name: &str) -> bool {
+        let lesions = self.lesions.as_ref();
+        lesions.is_some_and(|l| l.areas.iter().any(|a| a == name))
+    }
 }
 
 /// A step of input.
@@ -140,6 +160,21 @@ pub struct RunSpec {
     pub compression: u8,
 }
 
+impl RunSpec {
+    /// The samples in `from_ms <= t < to_ms`. Counted in steps, so that rounding moves no edge.
+    #[must_use]
+    pub fn samples_in(&self, from_ms: f64, to_ms: f64) -> Range<usize> {
+        let steps = |ms: f64| (ms / self.dt_ms).round() as i64;
+        let (first, every) = (steps(self.start_ms), steps(self.every_ms).max(1));
+        let samples = ((steps(self.duration_ms) - first) / every + 1).max(0);
+        let at = |ms: f64| {
+            let past = steps(ms).saturating_sub(first).max(0);
+            (past.unsigned_abs().div_ceil(every.unsigned_abs()) as usize).min(samples as usize)
+        };
+        at(from_ms)..at(to_ms).max(at(from_ms))
+    }
+}
+
 /// Measures computed inside the run.
 #[derive(Debug, Clone, Default)]
 pub struct AnalysisSpec {
@@ -190,14 +225,6 @@ pub struct Window {
     pub from_ms: f64,
     /// First moment that no longer belongs to it, ms.
     pub to_ms: f64,
-}
-
-impl Window {
-    /// Whether a time [ms] lies in it.
-    #[must_use]
-    pub fn contains(&self, t_ms: f64) -> bool {
-        (self.from_ms..self.to_ms).contains(&t_ms)
-    }
 }
 
 /// Per-area timescales.
@@ -326,7 +353,7 @@ pub(super) fn resolve(draft: Draft, config: Config) -> Result<ExperimentSpec, Sp
         }
     }
     let analysis = resolve_analysis(&config, draft.analysis, &run)?;
-    let task = super::task::resolve(&config, draft.task, duration_ms)?;
+    let task = super::task::resolve(&config, draft.task, duration_ms, dt_ms)?;
     if let Some(task) = &task {
         // A trial is a replicate of its own.
         run.replicates = task.trials();
@@ -453,11 +480,8 @@ fn window(
         from_ms: time("from", draft.from)?,
         to_ms: time("to", draft.to)?,
     };
-    let first = ((window.from_ms - run.start_ms) / run.every_ms)
-        .ceil()
-        .max(0.0);
-    let sample_ms = run.start_ms + first * run.every_ms;
-    if window.from_ms >= 0.0 && window.to_ms <= run.duration_ms && window.contains(sample_ms) {
+    let samples = run.samples_in(window.from_ms, window.to_ms);
+    if window.from_ms >= 0.0 && window.to_ms <= run.duration_ms && !samples.is_empty() {
         return Ok(window);
     }
     let message = format!(

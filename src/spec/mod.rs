@@ -203,6 +203,15 @@ impl Origin {
         )))
     }
 
+    /// Whether both are one config, however their paths were typed.
+    fn is(&self, other: &Origin) -> bool {
+        let place = |path: &Path| std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+        match (self, other) {
+            (Origin::File(a), Origin::File(b)) => place(a) == place(b),
+            _ => self == other,
+        }
+    }
+
     /// What `from: name` means in a config of this origin.
     fn relative(&self, name: &str) -> Option<Origin> {
         match self {
@@ -279,15 +288,35 @@ fn layers_of(
 ) -> Result<Vec<Layer>, SpecError> {
     let mut layers: Vec<Layer> = Vec::new();
     if let Some(from) = root.take("from") {
+        let at = from.at.clone();
         let names = match from.value {
             Value::Seq(names) => names,
             _ => vec![from],
         };
+        if names.is_empty() {
+            let message = "no names: found an empty list, expected a name or several".to_owned();
+            return Err(SpecError::at(message, at));
+        }
         for from in names {
-            for layer in layers_from(&from, origin, seen)? {
-                let is_there = layer.origin.is_some()
-                    && layers.iter().any(|known| known.origin == layer.origin);
-                if !is_there {
+            let below = origin_of(&from, origin)?;
+            if seen.iter().any(|known| known.is(&below)) {
+                let name = from.text().unwrap_or_default();
+                let message = format!("configs go in a circle: found `from: {name}` again");
+                return Err(SpecError::at(message, from.at));
+            }
+            let is_there = |layers: &[Layer], new: &Origin| {
+                let mut origins = layers.iter().filter_map(|layer| layer.origin.as_ref());
+                origins.any(|known| known.is(new))
+            };
+            if is_there(&layers, &below) {
+                continue;
+            }
+            for layer in read_layers(below, seen)? {
+                if !layer
+                    .origin
+                    .as_ref()
+                    .is_some_and(|new| is_there(&layers, new))
+                {
                     layers.push(layer);
                 }
             }
@@ -300,12 +329,8 @@ fn layers_of(
     Ok(layers)
 }
 
-/// The layers of one config that `from:` names.
-fn layers_from(
-    from: &Node,
-    origin: Option<&Origin>,
-    seen: &[Origin],
-) -> Result<Vec<Layer>, SpecError> {
+/// The config that an entry of `from:` names.
+fn origin_of(from: &Node, origin: Option<&Origin>) -> Result<Origin, SpecError> {
     let Some(name) = from.text() else {
         return Err(SpecError::at(
             "wrong kind of value: expected a name or a list of names".to_owned(),
@@ -315,19 +340,14 @@ fn layers_from(
     let below = origin
         .and_then(|o| o.relative(name))
         .or_else(|| bundled::find(name).map(Origin::Bundled));
-    let Some(below) = below else {
+    below.ok_or_else(|| {
         let hint = did_you_mean(name, bundled::names());
         let message = format!(
             "no such model: found neither a file beside this one nor a bundled config called \
              `{name}`{hint}"
         );
-        return Err(SpecError::at(message, from.at.clone()));
-    };
-    if seen.contains(&below) {
-        let message = format!("configs go in a circle: found `from: {name}` again");
-        return Err(SpecError::at(message, from.at.clone()));
-    }
-    read_layers(below, seen)
+        SpecError::at(message, from.at.clone())
+    })
 }
 
 /// No config is nested deeper; the YAML reader has the same limit.

@@ -295,6 +295,16 @@ pub enum Shows {
     },
 }
 
+impl Shows {
+    /// Everything that may be shown.
+    #[must_use]
+    pub fn possible(&self) -> &[String] {
+        match self {
+            Shows::OneOf(of) | Shows::Match { of, .. } | Shows::Back { of, .. } => of,
+        }
+    }
+}
+
 /// A readout.
 #[derive(Debug, Clone)]
 pub struct ReadoutSpec {
@@ -375,6 +385,7 @@ pub(super) fn resolve(
     config: &Config,
     draft: TaskDraft,
     duration_ms: f64,
+    dt_ms: f64,
 ) -> Result<Option<TaskSpec>, SpecError> {
     let inactive = draft.events.is_empty()
         && draft.conditions.is_empty()
@@ -393,7 +404,9 @@ pub(super) fn resolve(
         config,
         draft: &draft,
         duration_ms,
+        dt_ms,
     };
+    task.shown()?;
     task.names("events", draft.events.keys())?;
     task.names("readouts", draft.readouts.keys())?;
     Ok(Some(TaskSpec {
@@ -409,6 +422,17 @@ struct Resolve<'a> {
     config: &'a Config,
     draft: &'a TaskDraft,
     duration_ms: f64,
+    dt_ms: f64,
+}
+
+/// Trials of a task, and repeats of an event, beyond which nobody means it.
+const MOST_TRIALS: u32 = 1 << 20;
+const MOST_REPEATS: u32 = 1000;
+
+/// Whether a time is a whole number of steps, to the precision of how it was typed.
+#[must_use]
+pub fn is_on_grid(ms: f64, dt_ms: f64) -> bool {
+    ((ms / dt_ms).round() * dt_ms - ms).abs() <= 1e-9 * ms.max(dt_ms)
 }
 
 impl Resolve<'_> {
@@ -421,15 +445,47 @@ impl Resolve<'_> {
         ms.map_err(|e| self.config.error(path, e.to_string()))
     }
 
-    fn not_negative(&self, path: &str, q: Quantity) -> Result<f64, SpecError> {
+    /// A time of an event: 0 or more, in whole steps, since rounding would change it without a word.
+    fn steps(&self, path: &str, q: Quantity) -> Result<f64, SpecError> {
         let ms = self.time(path, q)?;
-        if ms >= 0.0 {
-            return Ok(ms);
+        if ms < 0.0 {
+            let message = format!("negative time: found {q}, expected 0 ms or more");
+            return self.error(path, message);
         }
-        self.error(
-            path,
-            format!("negative time: found {q}, expected 0 ms or more"),
-        )
+        if !is_on_grid(ms, self.dt_ms) {
+            let message = format!(
+                "falls between two steps: found {ms} ms with simulation.dt = {} ms, expected a whole \
+                 number of steps (such as {} ms)",
+                self.dt_ms,
+                (ms / self.dt_ms).round() * self.dt_ms
+            );
+            return self.error(path, message);
+        }
+        Ok(ms)
+    }
+
+    /// Stimuli that reach something, each input once.
+    fn shown(&self) -> Result<(), SpecError> {
+        for (name, s) in &self.draft.stimuli {
+            let path = format!("task.stimuli.{}.into", path_segment(name));
+            if s.into.0.is_empty() {
+                let message = "no input: found an empty list, expected an input".to_owned();
+                return self.error(&path, message);
+            }
+            self.once(&path, &s.into.0)?;
+        }
+        Ok(())
+    }
+
+    /// Refuses a name that stands twice in a list.
+    fn once(&self, path: &str, names: &[String]) -> Result<(), SpecError> {
+        for (i, name) in names.iter().enumerate() {
+            if names[..i].contains(name) {
+                let message = format!("found `{name}` twice, expected every name once");
+                return self.error(path, message);
+            }
+        }
+        Ok(())
     }
 
     /// Names that become names of variables of the result file.
@@ -446,7 +502,7 @@ impl Resolve<'_> {
             {
                 let path = format!("task.{key}.{}", path_segment(name));
                 let message = format!(
-                    "not a name for {key}: found `{name}`, expected letters, digits and `_`, no digit \
+                    "not a name: found `{name}`, expected letters, digits and `_`, no digit \
                      first"
                 );
                 return self.error(&path, message);
@@ -482,6 +538,10 @@ impl Resolve<'_> {
         }
         let some = |path: &str, trials: u32| match trials {
             0 => self.error(path, "no trials: found 0, expected at least 1".to_owned()),
+            trials if trials > MOST_TRIALS => self.error(
+                path,
+                format!("too many trials: found {trials}, expected at most {MOST_TRIALS}"),
+            ),
             trials => Ok(trials),
         };
         if self.draft.conditions.is_empty() {
@@ -501,8 +561,16 @@ impl Resolve<'_> {
             return self.error("task.trials", message.to_owned());
         }
         let mut out = Vec::new();
+        let mut all = 0;
         for (name, c) in &self.draft.conditions {
             let path = format!("task.conditions.{}", path_segment(name));
+            all += u64::from(c.trials);
+            if all > u64::from(MOST_TRIALS) {
+                let message = format!(
+                    "too many trials: found {all} up to this condition, expected at most {MOST_TRIALS}"
+                );
+                return self.error(&format!("{path}.trials"), message);
+            }
             out.push(ConditionSpec {
                 name: name.clone(),
                 trials: some(&format!("{path}.trials"), c.trials)?,
@@ -566,7 +634,23 @@ impl Resolve<'_> {
                 );
                 return self.error(path, message);
             };
-            events.push(waiting.remove(ready).1);
+            let (path, event) = waiting.remove(ready);
+            if let Shows::Match {
+                event: sample, of, ..
+            } = &event.shows
+            {
+                let sample = events.iter().find(|e| e.name == *sample);
+                let missing =
+                    sample.and_then(|e| e.shows.possible().iter().find(|s| !of.contains(s)));
+                if let Some(missing) = missing {
+                    let message = format!(
+                        "nothing could match: found `{missing}` among what may be shown there and not in \
+                         `of`, expected all of it"
+                    );
+                    return self.error(&format!("{path}.matches.of"), message);
+                }
+            }
+            events.push(event);
         }
         Ok(events)
     }
@@ -603,19 +687,18 @@ impl Resolve<'_> {
         let duration_path = place("duration", change.duration.is_some());
         let jitter_path = place("jitter", change.jitter.is_some());
         let strength_path = place("strength", change.strength.is_some());
-        let onset_ms = self.not_negative(&onset_path, change.onset.unwrap_or(event.onset))?;
-        let duration_ms =
-            self.not_negative(&duration_path, change.duration.unwrap_or(event.duration))?;
+        let onset_ms = self.steps(&onset_path, change.onset.unwrap_or(event.onset))?;
+        let duration_ms = self.steps(&duration_path, change.duration.unwrap_or(event.duration))?;
         if duration_ms == 0.0 {
             let message = format!("event `{name}` has no duration: found 0 ms, expected more");
             return self.error(&duration_path, message);
         }
         let jitter = change.jitter.or(event.jitter);
-        let jitter_ms = jitter.map_or(Ok(0.0), |q| self.not_negative(&jitter_path, q))?;
-        if jitter_ms > onset_ms && event.after.is_none() {
+        let jitter_ms = jitter.map_or(Ok(0.0), |q| self.steps(&jitter_path, q))?;
+        if jitter_ms > onset_ms {
             let message = format!(
-                "event `{name}` could begin before the trial: found jitter {jitter_ms} ms, expected at \
-                 most its onset, {onset_ms} ms"
+                "event `{name}` could begin before the trial or the end of `after`: found jitter \
+                 {jitter_ms} ms, expected at most its onset, {onset_ms} ms"
             );
             return self.error(&jitter_path, message);
         }
@@ -639,19 +722,26 @@ impl Resolve<'_> {
                 return self.error(&format!("{own}.repeat"), message);
             }
             (1, None) => 0.0,
-            (_, Some(q)) => self.not_negative(&every_path, q)?,
+            (_, Some(q)) => self.steps(&every_path, q)?,
             (_, None) => {
                 let message = "missing key: expected `every` beside `repeat`".to_owned();
                 return self.error(&format!("{own}.repeat"), message);
             }
         };
-        if event.repeat > 1 && every_ms < duration_ms + 2.0 * jitter_ms {
+        if event.repeat > 1 && every_ms < (duration_ms + 2.0 * jitter_ms) * (1.0 - 1e-9) {
             let message = format!(
                 "repeats of `{name}` could overlap: found one every {every_ms} ms, expected at least \
                  duration and twice the jitter, {} ms",
                 duration_ms + 2.0 * jitter_ms
             );
             return self.error(&every_path, message);
+        }
+        if event.repeat > MOST_REPEATS {
+            let message = format!(
+                "too many repeats: found {}, expected at most {MOST_REPEATS}",
+                event.repeat
+            );
+            return self.error(&format!("{own}.repeat"), message);
         }
         Ok(EventSpec {
             name: name.to_owned(),
@@ -723,7 +813,7 @@ impl Resolve<'_> {
         for name in names {
             self.known(path, "stimulus", name, self.draft.stimuli.keys())?;
         }
-        Ok(())
+        self.once(path, names)
     }
 
     fn readouts(&self) -> Result<Vec<ReadoutSpec>, SpecError> {
@@ -792,6 +882,10 @@ impl Resolve<'_> {
                 let message = "nothing to choose: found no choice, expected one or more".to_owned();
                 return self.error(&at, message);
             }
+            self.names(
+                &format!("readouts.{}.{kind}", path_segment(name)),
+                of.keys(),
+            )?;
             if r.correct.is_some() {
                 for choice in of.keys() {
                     let at = format!("{at}.{}", path_segment(choice));
@@ -875,6 +969,16 @@ impl Resolve<'_> {
             for (key, condition) in [("signal", &d.signal), ("noise", &d.noise)] {
                 let at = format!("{path}.{key}");
                 self.known(&at, "condition", condition, self.draft.conditions.keys())?;
+                let follows = &self.draft.readouts[&d.readout].after;
+                let without = &self.draft.conditions[condition].without;
+                if let Some(event) = follows.as_ref().filter(|event| without.contains(event)) {
+                    let message = format!(
+                        "readout `{}` follows event `{event}`, which `{condition}` does not show: found \
+                         no window there, expected one from the start of the trial",
+                        d.readout
+                    );
+                    return self.error(&at, message);
+                }
             }
         }
         Ok(self.draft.d_prime.clone())

@@ -340,7 +340,7 @@ impl<L: Lanes> Constants<L> {
             for (r, (input, _)) in projection.received.iter().enumerate() {
                 let of = |k: usize| match k {
                     0 => gains[p][r].clone(),
-                    k => plan.variants[k - 1].gains[p][r].clone(),
+                    k => (plan.variants[k - 1].gains.as_ref()).unwrap_or(&gains)[p][r].clone(),
                 };
                 arrivals[*input].push((p, by_lane(1, &of)));
             }
@@ -434,7 +434,7 @@ impl<'a> Conditions<'a> {
     fn parameters(&self, condition: usize) -> &'a [f64] {
         match condition {
             0 => &self.plan.parameters,
-            k => &self.plan.variants[k - 1].parameters,
+            k => (self.plan.variants[k - 1].parameters.as_ref()).unwrap_or(&self.plan.parameters),
         }
     }
 

@@ -1,6 +1,7 @@
 //! One experiment, run as far as the measures need it.
 
 use std::fmt;
+use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use ndarray::Array2;
@@ -140,6 +141,7 @@ impl Lab {
     fn from_spec(spec: ExperimentSpec, threads: usize) -> Result<Lab, LabError> {
         let network = Network::build(&spec)?;
         let plan = Plan::compile(&network, &spec, Execution::default())?;
+        engine::check_measures(&network, &spec)?;
         Ok(Lab {
             spec,
             network,
@@ -186,11 +188,12 @@ impl Lab {
         &mut self,
         stop: &AtomicBool,
     ) -> Result<Vec<DelayActivity>, LabError> {
+        if self.spec.analysis.delay_activity.is_none() {
+            return Err(misfit("no `analysis.delay_activity` in the experiment"));
+        }
         self.recording(stop)?;
         let wanted = self.spec.analysis.delay_activity.as_ref();
-        let wanted =
-            wanted.ok_or_else(|| misfit("no `analysis.delay_activity` in the experiment"))?;
-        let Some(recording) = &self.recording else {
+        let (Some(recording), Some(wanted)) = (&self.recording, wanted) else {
             return Err(misfit("no recording"));
         };
         let (network, plan, spec) = (&self.network, &self.plan, &self.spec);
@@ -208,10 +211,12 @@ impl Lab {
 
     /// Latencies of the recorded areas, ms.
     pub(super) fn latencies(&mut self, stop: &AtomicBool) -> Result<Vec<Option<f64>>, LabError> {
+        if self.spec.analysis.latencies.is_none() {
+            return Err(misfit("no `analysis.latencies` in the experiment"));
+        }
         self.recording(stop)?;
         let wanted = self.spec.analysis.latencies.as_ref();
-        let wanted = wanted.ok_or_else(|| misfit("no `analysis.latencies` in the experiment"))?;
-        let Some(recording) = &self.recording else {
+        let (Some(recording), Some(wanted)) = (&self.recording, wanted) else {
             return Err(misfit("no recording"));
         };
         let (network, plan, spec) = (&self.network, &self.plan, &self.spec);
@@ -506,6 +511,10 @@ impl Lab {
                 let compared = self.beside(recordings, stop)?;
                 compared.rows.iter().filter(|r| r.agrees).count() as f64
             }
+            M::AgreementChiSquaredP { recordings } => {
+                let p = self.beside(recordings, stop)?.chi_squared_p;
+                p.ok_or_else(|| misfit("all areas or none are persistent"))?
+            }
             M::Disagreement { recordings } => {
                 return Ok(Value::Names(self.beside(recordings, stop)?.disagree));
             }
@@ -530,31 +539,22 @@ impl Lab {
         compare_lab(&table, "", self, stop)
     }
 
-    /// Series of a recorded variable in some areas, mean over replicates, with the samples of a span.
-    fn series(
+    /// A recorded variable, [replicate, time, area], and the samples of a span.
+    fn span(
         &mut self,
         variable: &str,
-        areas: &[usize],
         (from, to): (Quantity, Quantity),
         stop: &AtomicBool,
-    ) -> Result<Vec<Vec<f64>>, LabError> {
+    ) -> Result<(&ndarray::Array3<f64>, Range<usize>), LabError> {
         let v = self.variable(variable)?;
         let at = self.plan.record.variables.iter().position(|&r| r == v);
         let at = at.ok_or_else(|| misfit(format!("{variable} is not recorded")))?;
-        let ms = |q: Quantity| q.expect(Dimension::TIME).map_err(|e| misfit(e.to_string()));
-        let span = ms(from)?..ms(to)?;
-        let recording = self.recording(stop)?;
-        let time = &recording.time_ms;
-        let samples: Vec<usize> = (0..time.len())
-            .filter(|&t| span.contains(&time[t]))
-            .collect();
+        let ms = |q: Quantity| (q.expect(Dimension::TIME)).map_err(|e| misfit(e.to_string()));
+        let samples = self.spec.run.samples_in(ms(from)?, ms(to)?);
         if samples.is_empty() {
             return Err(misfit(format!("no samples from {from} to {to}")));
         }
-        let values = &recording.variables[at];
-        let mean = |t: usize, a: usize| values.slice(ndarray::s![.., t, a]).mean();
-        let one = |&a: &usize| samples.iter().filter_map(|&t| mean(t, a)).collect();
-        Ok(areas.iter().map(one).collect())
+        Ok((&self.recording(stop)?.variables[at], samples))
     }
 
     /// Mean of a recorded variable over a span and over replicates, per area.
@@ -570,8 +570,12 @@ impl Lab {
             None => (0..self.plan.record.areas.len()).collect(),
             Some(names) => (names.iter().map(|n| self.recorded(n))).collect::<Result<_, _>>()?,
         };
-        let series = self.series(variable, &areas, (from, to), stop)?;
-        Ok((series.iter().map(|x| stats::mean(x))).collect::<Result<_, _>>()?)
+        let (values, samples) = self.span(variable, (from, to), stop)?;
+        let mean = |&a: &usize| {
+            let all = values.slice(ndarray::s![.., samples.clone(), a]);
+            stats::mean(&all.iter().copied().collect::<Vec<f64>>())
+        };
+        Ok(areas.iter().map(mean).collect::<Result<_, _>>()?)
     }
 
     fn largest(
@@ -583,12 +587,13 @@ impl Lab {
         stop: &AtomicBool,
     ) -> Result<f64, LabError> {
         let area = self.recorded(area)?;
-        let series = self.series(variable, &[area], (from, to), stop)?;
-        Ok(series
-            .iter()
-            .flatten()
-            .copied()
-            .fold(f64::NEG_INFINITY, f64::max))
+        let (values, samples) = self.span(variable, (from, to), stop)?;
+        let largest = |replicate: ndarray::ArrayView2<'_, f64>| {
+            let x = replicate.slice(ndarray::s![samples.clone(), area]);
+            x.iter().copied().fold(f64::NEG_INFINITY, f64::max)
+        };
+        let all: Vec<f64> = values.outer_iter().map(largest).collect();
+        Ok(stats::mean(&all)?)
     }
 
     fn baseline_values(&mut self, variable: &str) -> Result<Vec<f64>, LabError> {

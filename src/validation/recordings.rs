@@ -109,6 +109,8 @@ pub struct Comparison {
     pub disagree: Vec<String>,
     /// What a disagreement is.
     pub rule: String,
+    /// p of Pearson's chi-squared over areas that are persistent or not; none for times.
+    pub chi_squared_p: Option<f64>,
     /// Statistics over the rows, in words, with the number.
     pub statistics: Vec<(String, f64)>,
     /// What could not be compared, and why.
@@ -236,6 +238,7 @@ pub(super) fn compare_lab(
         rows: Vec::new(),
         disagree: Vec::new(),
         rule: String::new(),
+        chi_squared_p: None,
         statistics: Vec::new(),
         left_out: Vec::new(),
     };
@@ -264,17 +267,19 @@ fn delay_activity(
     let model = lab.delay_activity(stop)?;
     let unit = lab.delay_unit();
     let mut cells = [[0u64; 2]; 2];
-    let mut few = Vec::new();
+    let (mut few, mut none) = (Vec::new(), Vec::new());
     // In the order of the data set, which is that of a hierarchy where it has one.
     for (k, name) in lab.recorded_areas().into_iter().enumerate() {
         let Some(r) = reports.areas.get(name) else {
+            none.push(name.to_owned());
             continue;
         };
-        if r.found + r.not_found <= reports.well_studied_above {
+        let (found, not_found) = (u64::from(r.found), u64::from(r.not_found));
+        if found + not_found <= u64::from(reports.well_studied_above) {
             few.push(name.to_owned());
             continue;
         }
-        let recorded = r.found > r.not_found + reports.persistent_above;
+        let recorded = found > not_found + u64::from(reports.persistent_above);
         let m = model[k];
         cells[usize::from(recorded)][usize::from(m.persistent)] += 1;
         let word = |persistent| if persistent { "persistent" } else { "–" };
@@ -293,6 +298,9 @@ fn delay_activity(
             few.join(", "),
             reports.well_studied_above
         ));
+    }
+    if !none.is_empty() {
+        out.left_out.push(format!("{}: no report", none.join(", ")));
     }
     if out.rows.is_empty() {
         return Err(misfit(
@@ -320,11 +328,13 @@ fn delay_activity(
         ),
     ];
     if let Some(x) = chi_squared(cells) {
-        out.statistics
-            .push(("chi-squared, 1 degree of freedom".to_owned(), x));
-        // The chi-squared distribution with one degree of freedom is that of a squared normal number.
-        out.statistics
-            .push(("its p".to_owned(), libm::erfc((x / 2.0).sqrt())));
+        // With one degree of freedom the distribution is that of a squared normal number.
+        let p = libm::erfc((x / 2.0).sqrt());
+        out.chi_squared_p = Some(p);
+        let words = "chi-squared, 1 degree of freedom";
+        out.statistics.push((words.to_owned(), x));
+        let words = "its p, approximate where few areas are expected in a cell";
+        out.statistics.push((words.to_owned(), p));
     }
     Ok(())
 }
@@ -375,7 +385,7 @@ fn chi_squared(cells: [[u64; 2]; 2]) -> Option<f64> {
 struct Compared<'a> {
     region: &'a str,
     recorded_ms: f64,
-    /// How many recorded times that is the mean of.
+    /// How many laboratories that is the mean of.
     laboratories: usize,
     model_ms: f64,
     /// Whose mean the model's time is.
@@ -392,22 +402,41 @@ fn times<'a>(
     let mean = |x: &[f64]| x.iter().sum::<f64>() / x.len() as f64;
     let mut compared: Vec<Compared<'a>> = Vec::new();
     for (region, areas) in &regions.areas {
-        let recorded: Vec<f64> = (regions.values.iter())
-            .filter(|v| v.region == *region)
-            .map(|v| v.ms)
-            .collect();
-        if recorded.is_empty() {
+        // Of one laboratory first: several values of one do not count for more.
+        let mut laboratories: BTreeMap<&str, Vec<f64>> = BTreeMap::new();
+        for value in regions.values.iter().filter(|v| v.region == *region) {
+            laboratories
+                .entry(&value.laboratory)
+                .or_default()
+                .push(value.ms);
+        }
+        if laboratories.is_empty() {
             continue;
         }
-        let at: Vec<usize> = areas.iter().filter_map(|a| lab.recorded(a).ok()).collect();
-        let values: Vec<f64> = at.iter().filter_map(|&k| model[k]).collect();
+        let recorded: Vec<f64> = laboratories.values().map(|x| mean(x)).collect();
+        let (mut present, mut values) = (Vec::new(), Vec::new());
+        for area in areas {
+            match lab.recorded(area).ok() {
+                None => out.left_out.push(format!(
+                    "{region}: {area} is not among the recorded areas of {}",
+                    lab.data_set()
+                )),
+                Some(k) => match model[k] {
+                    None => out
+                        .left_out
+                        .push(format!("{region}: no value of {area} in the model")),
+                    Some(value) => {
+                        present.push(area.as_str());
+                        values.push(value);
+                    }
+                },
+            }
+        }
+        if areas.is_empty() {
+            out.left_out
+                .push(format!("{region}: no area stands for it"));
+        }
         if values.is_empty() {
-            let why = match (areas.is_empty(), at.is_empty()) {
-                (true, _) => "no area stands for it".to_owned(),
-                (_, true) => format!("not among the recorded areas of {}", lab.data_set()),
-                _ => "the model gives no value".to_owned(),
-            };
-            out.left_out.push(format!("{region}: {why}"));
             continue;
         }
         compared.push(Compared {
@@ -415,7 +444,7 @@ fn times<'a>(
             recorded_ms: mean(&recorded),
             laboratories: recorded.len(),
             model_ms: mean(&values),
-            areas: at.iter().map(|&k| lab.recorded_areas()[k]).collect(),
+            areas: present,
         });
     }
     // Fewer have no order worth a test: even a perfect one of three has p = 1/6.
@@ -434,7 +463,7 @@ fn times<'a>(
     {
         let several = match c.laboratories {
             1 => String::new(),
-            n => format!(", mean of {n}"),
+            n => format!(", {n} laboratories"),
         };
         let areas = c.areas.join(", ");
         out.rows.push(Row {
@@ -472,14 +501,15 @@ fn times<'a>(
             let (Some(x), Some(y)) = (value_of(&a.region), value_of(&b.region)) else {
                 continue;
             };
-            if a.laboratory != b.laboratory || a.region == b.region || a.ms == b.ms {
+            let together = a.laboratory == b.laboratory && !a.laboratory.is_empty();
+            if !together || a.region == b.region || a.ms == b.ms {
                 continue;
             }
             pairs += 1;
             alike += u32::from((a.ms < b.ms) == (x < y) && x != y);
         }
     }
-    if regions.values.iter().any(|v| !v.laboratory.is_empty()) && pairs > 0 {
+    if pairs > 0 {
         let words = "pairs of regions of one laboratory that the model orders alike";
         out.statistics.push((words.to_owned(), f64::from(alike)));
         out.statistics

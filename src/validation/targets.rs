@@ -276,7 +276,8 @@ pub enum Measure {
         /// First moment that no longer belongs to it.
         to: Quantity,
     },
-    /// Largest value of a recorded variable in an area over a span of time, mean over replicates.
+    /// Largest value of a recorded variable in an area over a span of time, of each replicate, and their
+    /// mean.
     Largest {
         /// Variable.
         variable: String,
@@ -305,6 +306,11 @@ pub enum Measure {
     PersistentCount,
     /// Number of areas in which the experiment agrees with bundled recordings.
     Agreement {
+        /// Name of the table.
+        recordings: String,
+    },
+    /// p of Pearson's chi-squared of the areas in which both say the same or not.
+    AgreementChiSquaredP {
         /// Name of the table.
         recordings: String,
     },
@@ -395,6 +401,7 @@ impl Measure {
             } => format!("{} with {variable} > {than}", some(areas)),
             PersistentCount => "persistent areas".to_owned(),
             Agreement { recordings } => format!("areas that agree with {recordings}"),
+            AgreementChiSquaredP { recordings } => format!("p of chi-squared, {recordings}"),
             Disagreement { recordings } => format!("areas that disagree with {recordings}"),
             GradientCorrelation { gradient, with } => format!("r of {gradient} with {with}"),
         }
