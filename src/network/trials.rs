@@ -18,17 +18,24 @@ pub(super) fn draw(
     let Some(task) = &spec.task else {
         return Ok(None);
     };
+    let events = task.conditions.iter().flat_map(|c| &c.events);
+    let shown: Vec<&String> = events.flat_map(|e| e.shows.possible()).collect();
     let mut stimuli = Named::new();
     for (name, s) in &task.stimuli {
         let path = format!("task.stimuli.{}", path_segment(name));
         let mut parts = Vec::new();
+        // What nothing shows may stand in areas that are lesioned.
+        let reached = match shown.contains(&name) {
+            true => areas(spec, connectome, &format!("{path}.areas"), &s.areas)?,
+            false => Vec::new(),
+        };
         for into in &s.into.0 {
             let at = input(spec, info, &format!("{path}.into"), into)?;
             let wanted = dimension(info.inputs[at].unit);
             parts.push(Stimulus {
                 name: name.clone(),
                 input: at,
-                areas: areas(spec, connectome, &format!("{path}.areas"), &s.areas)?,
+                areas: reached.clone(),
                 amplitude: in_unit(spec, &format!("{path}.amplitude"), s.amplitude, wanted)?,
                 onset_ms: 0.0,
                 offset_ms: 0.0,

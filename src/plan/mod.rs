@@ -16,6 +16,7 @@ use std::sync::Arc;
 use crate::circuit::CircuitKind;
 use crate::coupling::Delay;
 use crate::ids::{AreaId, Replicate};
+use crate::lanes::Isa;
 use crate::network::Network;
 use crate::noise::Target;
 use crate::rng::Site;
@@ -650,9 +651,15 @@ fn choose_lanes(
         .into_iter()
         .rev()
         .find(|&w| w <= available.max(1).min(most));
+    // Plain x86-64 has vectors of two numbers and no fused multiply–add: lanes side by side would be the
+    // most code of all, for rare machines, and no faster.
+    let scalar = cfg!(target_arch = "x86_64") && Isa::detect() == Isa::Base;
     Lanes {
         axis,
-        width: execution.width.or(widest).unwrap_or(1),
+        width: match scalar {
+            true => 1,
+            false => execution.width.or(widest).unwrap_or(1),
+        },
     }
 }
 

@@ -278,8 +278,11 @@ impl<'a> Simulation<'a> {
                     (8, Isa::Avx2) => self.make::<C, Pack<8, Avx2>>(),
                     #[cfg(target_arch = "x86_64")]
                     (4, Isa::Avx512 | Isa::Avx2) => self.make::<C, Pack<4, Avx2>>(),
+                    #[cfg(not(target_arch = "x86_64"))]
                     (16, _) => self.make::<C, Pack<16>>(),
+                    #[cfg(not(target_arch = "x86_64"))]
                     (8, _) => self.make::<C, Pack<8>>(),
+                    #[cfg(not(target_arch = "x86_64"))]
                     (4, _) => self.make::<C, Pack<4>>(),
                     _ => self.make::<C, f64>(),
                 }
@@ -370,7 +373,6 @@ mod tests {
                 (8, Isa::Avx512) => self.bits::<C, Pack<8, Avx512>>(),
                 #[cfg(target_arch = "x86_64")]
                 (8, Isa::Avx2) => self.bits::<C, Pack<8, Avx2>>(),
-                (8, _) => self.bits::<C, Pack<8>>(),
                 _ => self.bits::<C, f64>(),
             }
         }
