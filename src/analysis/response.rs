@@ -3,8 +3,8 @@
 use super::{AnalysisError, check_finite, stats};
 
 /// Time from `onset_ms` until `x` has covered `fraction` of the way from `baseline` to its largest
-/// departure at or after the onset [ms], linear between samples; none if `x` does not depart. A crossing
-/// before the onset does not count. Errors: lengths differ, not finite.
+/// departure at or after the onset, in ms, linear between samples; none if `x` does not depart. A
+/// crossing before the onset does not count. Errors: lengths differ, not finite.
 pub fn latency(
     x: &[f64],
     time_ms: &[f64],

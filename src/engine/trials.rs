@@ -279,7 +279,8 @@ fn resolve(network: &Network, spec: &ExperimentSpec, r: &ReadoutSpec) -> Result<
 /// Reads all trials.
 ///
 /// # Errors
-/// What [`check`] refuses.
+/// Readouts of what is not recorded, in another unit, or of windows beyond the trial: a run refuses them
+/// before its first step.
 pub fn trial_table(
     network: &Network,
     spec: &ExperimentSpec,
