@@ -65,7 +65,7 @@ pub struct FigureData {
     pub hierarchy_label: String,
     /// When something was given from outside.
     pub stimuli: Vec<Window>,
-    /// The number of each area that stands against the hierarchy, e.g. `timescale`.
+    /// The number of each area that stands against the hierarchy, e.g. `timescale`; empty for none.
     pub measure: String,
     /// Its unit, e.g. `ms`.
     pub measure_unit: String,
@@ -323,7 +323,7 @@ impl<'a> Layout<'a> {
             0 => Vec::new(),
             hidden => vec![format!("{hidden} further stimulus names are not shown.")],
         };
-        if !related {
+        if !related && !self.data.measure.is_empty() {
             left.push(match self.marks.first() {
                 Some(m) => format!(
                     "{} of {}: {} {}. {}",

@@ -286,11 +286,16 @@ fn measured(prepared: &Prepared, outcome: &Outcome) -> (String, String, String, 
         let values = rows.iter().map(|d| Some(d.delay)).collect();
         return ("delay activity".to_owned(), unit.to_owned(), note, values);
     }
-    let areas = prepared.plan.record.areas.len();
-    let timescales = measures.timescales.as_ref();
-    let values = timescales.map_or(vec![None; areas], |rows| {
-        rows.iter().map(|r| r.tau_ms).collect()
-    });
+    let Some(rows) = &measures.timescales else {
+        let areas = prepared.plan.record.areas.len();
+        return (
+            String::new(),
+            String::new(),
+            String::new(),
+            vec![None; areas],
+        );
+    };
+    let values = rows.iter().map(|r| r.tau_ms).collect();
     let note = "Timescale: exponential fit to each area's autocorrelation.";
     (
         "timescale".to_owned(),
