@@ -95,7 +95,7 @@ pub struct Row {
     /// 95 % interval of the difference, bootstrapped over replicates; none for one replicate.
     pub interval: Option<(f64, f64)>,
     /// Two-sided p of the difference by flipping signs of replicates, corrected over all lines of the
-    /// table; none for one replicate.
+    /// table; none for one replicate, and where a replicate gives no number.
     pub p: Option<f64>,
     /// What would refute the prediction.
     pub refuted_if: String,
@@ -276,8 +276,8 @@ pub fn predict(
         }
     }
     progress(total, total);
-    for (row, p) in rows.iter_mut().zip(max_t(&lines).unwrap_or_default()) {
-        row.p = Some(p);
+    for (row, p) in rows.iter_mut().zip(max_t(&lines)) {
+        row.p = p;
     }
     Ok(rows)
 }

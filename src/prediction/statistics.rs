@@ -33,16 +33,18 @@ pub fn interval(x: &[f64]) -> Option<(f64, f64)> {
 /// (single-step max-T, Westfall & Young 1993). Unlike a correction by the number of lines it can
 /// reach the smallest p that the number of replicates allows, 2 / 2^replicates.
 ///
-/// `lines` holds the values, `[line][replicate]`; all lines have the same replicates. None for fewer than two.
+/// `lines` holds the values, `[line][replicate]`; all lines have the same replicates. None for fewer than
+/// two, and for a line that holds something else than numbers, which then does not count for the others.
 #[must_use]
-pub fn max_t(lines: &[Vec<f64>]) -> Option<Vec<f64>> {
-    let n = lines.first()?.len();
-    if n < 2 || lines.iter().flatten().any(|v| !v.is_finite()) {
-        return None;
+pub fn max_t(lines: &[Vec<f64>]) -> Vec<Option<f64>> {
+    let n = lines.first().map_or(0, Vec::len);
+    let counts = |x: &&Vec<f64>| n >= 2 && x.iter().all(|v| v.is_finite());
+    let counted: Vec<&Vec<f64>> = lines.iter().filter(counts).collect();
+    if counted.is_empty() {
+        return vec![None; lines.len()];
     }
-    let observed: Vec<f64> = lines.iter().map(|x| t_of(x, |_| false)).collect();
     let largest = |minus: &dyn Fn(usize) -> bool| -> f64 {
-        lines.iter().map(|x| t_of(x, minus)).fold(0.0, f64::max)
+        counted.iter().map(|x| t_of(x, minus)).fold(0.0, f64::max)
     };
     let exact = n <= MOST_EXACT;
     let draws = if exact { 1 << n } else { DRAWS };
@@ -55,12 +57,13 @@ pub fn max_t(lines: &[Vec<f64>]) -> Option<Vec<f64>> {
         .collect();
     // Random flips do not hold the observed signs, which count (Phipson & Smyth 2010).
     let own = u32::from(!exact);
-    let p = |t: &f64| {
+    let p = |x: &Vec<f64>| {
+        let t = t_of(x, |_| false);
         // Sums in another order differ by round-off; equal ones must count as equal.
         let reached = flips.iter().filter(|f| **f >= t * (1.0 - 1e-9)).count() as u32;
         f64::from(reached + own) / f64::from(draws + own)
     };
-    Some(observed.iter().map(p).collect())
+    lines.iter().map(|x| counts(&x).then(|| p(x))).collect()
 }
 
 /// |t| of the mean with some signs flipped; 0 for values that are all zero.
@@ -86,13 +89,26 @@ mod tests {
     #[test]
     fn one_line_of_equal_values_is_a_coin() {
         // Only all plus and all minus reach the mean of eight equal values.
-        assert_eq!(max_t(&[vec![2.0; 8]]), Some(vec![2.0 / 256.0]));
-        assert_eq!(max_t(&[vec![1.0, -1.0, 1.0, -1.0]]), Some(vec![1.0]));
-        assert_eq!(max_t(&[vec![0.0; 5]]), Some(vec![1.0]));
-        assert_eq!(max_t(&[vec![1.0]]), None);
+        assert_eq!(max_t(&[vec![2.0; 8]]), [Some(2.0 / 256.0)]);
+        assert_eq!(max_t(&[vec![1.0, -1.0, 1.0, -1.0]]), [Some(1.0)]);
+        assert_eq!(max_t(&[vec![0.0; 5]]), [Some(1.0)]);
+        assert_eq!(max_t(&[vec![1.0]]), [None]);
+        assert_eq!(max_t(&[]), []);
         // Of 9,999 random flips of 14 values 1.2 have all signs alike; the observed one counts.
-        let p = max_t(&[vec![0.5; 14]]).unwrap()[0];
+        let p = all(&[vec![0.5; 14]])[0];
         assert!((1e-4..=8e-4).contains(&p), "{p}");
+    }
+
+    fn all(lines: &[Vec<f64>]) -> Vec<f64> {
+        max_t(lines).into_iter().map(Option::unwrap).collect()
+    }
+
+    #[test]
+    fn a_line_without_numbers_leaves_the_others_as_they_are() {
+        let lines = [noise(1), vec![f64::NAN; 10], noise(2)];
+        let without = [noise(1), noise(2)];
+        let (p, expected) = (max_t(&lines), max_t(&without));
+        assert_eq!(p, [expected[0], None, expected[1]]);
     }
 
     fn noise(line: u64) -> Vec<f64> {
@@ -104,9 +120,9 @@ mod tests {
     fn a_clear_line_stays_clear_among_many() {
         let mut lines: Vec<Vec<f64>> = (0..100).map(noise).collect();
         lines.push(noise(100).iter().map(|x| 5.0 + x).collect());
-        let p = max_t(&lines).unwrap();
+        let p = all(&lines);
         assert_eq!(p[100], 2.0 / 1024.0);
-        let alone = max_t(&lines[..1]).unwrap()[0];
+        let alone = all(&lines[..1])[0];
         assert!(p[0] >= alone, "{} among many, {alone} alone", p[0]);
     }
 
@@ -116,7 +132,7 @@ mod tests {
         let families = 200;
         let passes = |family: u64| {
             let lines: Vec<Vec<f64>> = (0..20).map(|k| noise(1000 + family * 20 + k)).collect();
-            max_t(&lines).unwrap().iter().any(|p| *p <= 0.05)
+            all(&lines).iter().any(|p| *p <= 0.05)
         };
         let passed = (0..families).filter(|f| passes(*f)).count();
         // Binomial: mean 10, standard deviation 3.1.

@@ -31,10 +31,11 @@ const STEPS: [(&str, Step); 9] = [
     ("clippy", Step::Clippy),
     ("test", Step::Test),
     ("doc", Step::Doc),
-    ("new-circuit", Step::NewCircuit),
     ("reproduce", Step::Reproduce),
     ("instructions", Step::Instructions),
     ("compare", Step::Compare),
+    // Last: it builds a changed copy into the same folder, after which everything is built anew.
+    ("new-circuit", Step::NewCircuit),
 ];
 
 /// What became of a step.
@@ -270,10 +271,10 @@ mod tests {
             "fmt",
             "tidy",
             "clippy",
-            "new-circuit",
             "reproduce",
             "instructions",
             "compare",
+            "new-circuit",
         ];
         assert_eq!(left, expected);
         assert!(names(&["--skip", "tests"]).unwrap_err().contains("tests"));

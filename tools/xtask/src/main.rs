@@ -17,7 +17,7 @@ cargo xtask run [ARGS…]      set up HDF5, build isocortex in release, run it w
                              without ARGS: run configs/experiments/chaudhuri2015_v1_pulse.yaml
 cargo xtask test [ARGS…]     set up HDF5, cargo test --release --workspace ARGS
 cargo xtask ci [--skip STEP] every check, each with its time (STEP: fmt, tidy, clippy, test, doc,
-                             new-circuit, reproduce, instructions, compare; may be given more
+                             reproduce, instructions, compare, new-circuit; may be given more
                              than once)
 cargo xtask tidy             check sizes, white space, notes to self, debris, module docs, paths,
                              links between documents
