@@ -252,6 +252,14 @@ impl Quantity {
         }
     }
 
+    /// The value in canonical units if the dimension is that of a unit, such as `Hz`.
+    ///
+    /// # Errors
+    /// [`UnitError::WrongDimension`] otherwise; a unit that is none.
+    pub fn in_unit_of(self, unit: &str) -> Result<f64, UnitError> {
+        self.expect(unit.parse::<Unit>()?.dimension)
+    }
+
     /// The value in canonical units if the dimension is the wanted one.
     ///
     /// # Errors

@@ -96,6 +96,12 @@ impl CircuitInfo {
         self.inputs.iter().position(|i| i.name == name)
     }
 
+    /// Unit of a variable; that of a pure number if there is no such variable.
+    #[must_use]
+    pub fn unit(&self, name: &str) -> &'static str {
+        self.variable(name).map_or("1", |v| self.variables[v].unit)
+    }
+
     /// Whether the published order differs from the synchronous one: one stage without algebraic
     /// variables is the same.
     #[must_use]
@@ -137,21 +143,24 @@ const fn same(a: &str, b: &str) -> bool {
 /// variable in its value.
 #[must_use]
 pub fn reads_inputs<C: LocalCircuit>() -> Vec<bool> {
+    let traced = updates::<C, Trace>(Trace(false), Trace(true));
+    traced.into_iter().map(|t| t.0).collect()
+}
+
+/// What each variable is updated by, a state by its derivative, where all parameters and variables have
+/// one value and all inputs another.
+fn updates<C: LocalCircuit, L: Lanes>(value: L, input: L) -> Vec<L> {
     let info = C::INFO;
-    let all = |count: usize, traced| vec![Trace(traced); count];
-    let p = C::Parameters::from_values(&all(info.parameters.len(), false));
-    let i = C::Inputs::read(&all(info.inputs.len(), true));
-    let mut x = C::Variables::read(&all(info.variables.len(), false));
+    let p = C::Parameters::from_values(&vec![value; info.parameters.len()]);
+    let i = C::Inputs::read(&vec![input; info.inputs.len()]);
+    let mut x = C::Variables::read(&vec![value; info.variables.len()]);
     let drift = C::drift(&p, &x, &i);
     C::algebraic(&p, &mut x, &i);
-    let of = |v| {
-        if v < info.states {
-            drift.get(v)
-        } else {
-            x.get(v)
-        }
-    };
-    (0..info.variables.len()).map(|v| of(v).0).collect()
+    let (states, variables) = (info.states, info.variables.len());
+    let derivatives = (0..states).map(|v| drift.get(v));
+    derivatives
+        .chain((states..variables).map(|v| x.get(v)))
+        .collect()
 }
 
 /// Numbers by their place in a circuit's table. A trait and not a closure, which compilers leave out
@@ -463,21 +472,8 @@ mod tests {
         type Output = (Vec<bool>, Vec<bool>);
 
         fn visit<C: LocalCircuit>(self) -> Self::Output {
-            let info = C::INFO;
-            let all = |count: usize, slope| vec![Dual::new(0.7, slope); count];
-            let p = C::Parameters::from_values(&all(info.parameters.len(), 0.0));
-            let i = C::Inputs::read(&all(info.inputs.len(), 1.0));
-            let mut x = C::Variables::read(&all(info.variables.len(), 0.0));
-            let drift = C::drift(&p, &x, &i);
-            C::algebraic(&p, &mut x, &i);
-            let of = |v| {
-                if v < info.states {
-                    drift.get(v)
-                } else {
-                    x.get(v)
-                }
-            };
-            let slopes = (0..info.variables.len()).map(|v| of(v).slope != 0.0);
+            let duals = updates::<C, Dual>(Dual::new(0.7, 0.0), Dual::new(0.7, 1.0));
+            let slopes = duals.into_iter().map(|d| d.slope != 0.0);
             (reads_inputs::<C>(), slopes.collect())
         }
     }

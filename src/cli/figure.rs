@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 use super::replace;
 use canvas::{AXIS, Anchor, Fonts, GREY, INK, PNG_SCALE, Picture, Point};
 use canvas::{RULE, Rgb, Shape, Text, WIDTH};
-use labels::{DOT, LABEL_SIZE, Rect, place_labels};
+use labels::{DOT, LABEL_SIZE, Label, Rect, place_labels};
 use scales::{LARGEST, RowScale, decimate, linear_ticks, log_ticks, quantity, rank_correlation};
 use scales::{simplify, straight_line};
 
@@ -756,21 +756,33 @@ impl<'a> Layout<'a> {
                 tip,
             });
         }
+        for (label, _, text) in self.names_beside(&points, frame) {
+            self.write_name(label, text);
+        }
+    }
+
+    /// Names of the marks at their points, each with its point and where it has room, if it has any.
+    fn names_beside(&self, points: &[Point], frame: Rect) -> Vec<(Option<Label>, Point, String)> {
+        // Names of very many areas are thinned evenly before they are placed.
         let every = points.len().div_ceil(MAX_LABELS);
-        let named: Vec<usize> = (0..points.len()).step_by(every).collect();
         let fonts = &self.picture.fonts;
-        let names: Vec<&str> = named.iter().map(|&i| name(&self.marks[i])).collect();
-        let widths: Vec<f64> = names
-            .iter()
-            .map(|n| fonts.width(n, LABEL_SIZE, false) + 2.0)
-            .collect();
-        let at: Vec<Point> = named.iter().map(|&i| points[i]).collect();
-        let labels = place_labels(&at, &widths, frame);
-        for (label, text) in labels.iter().zip(names) {
-            if let Some(Rect { x, y, h, .. }) = label.map(|l| l.space) {
-                let text = Text::new((x + 1.0, y + h - 3.0), LABEL_SIZE, INK, text);
-                self.picture.text(Text { halo: true, ..text });
-            }
+        let name = |m: &Mark| {
+            let area = &self.data.traces[m.index].area;
+            fonts.shorten(area, LABEL_SIZE, false, 140.0)
+        };
+        let names: Vec<String> = self.marks.iter().step_by(every).map(name).collect();
+        let at: Vec<Point> = points.iter().copied().step_by(every).collect();
+        let width = |n: &String| fonts.width(n, LABEL_SIZE, false) + 2.0;
+        let labels = place_labels(&at, &names.iter().map(width).collect::<Vec<f64>>(), frame);
+        let named = labels.into_iter().zip(at).zip(names);
+        named.map(|((label, at), name)| (label, at, name)).collect()
+    }
+
+    /// Writes a name where it has room.
+    fn write_name(&mut self, label: Option<Label>, text: String) {
+        if let Some(Rect { x, y, h, .. }) = label.map(|l| l.space) {
+            let text = Text::new((x + 1.0, y + h - 3.0), LABEL_SIZE, INK, text);
+            self.picture.text(Text { halo: true, ..text });
         }
     }
 
@@ -788,23 +800,10 @@ impl<'a> Layout<'a> {
             .iter()
             .map(|m| (to_x(m.hierarchy), to_y(m.measured)))
             .collect();
-        // Names of very many areas are thinned evenly before they are placed.
-        let every = points.len().div_ceil(MAX_LABELS);
-        let named: Vec<usize> = (0..points.len()).step_by(every).collect();
-        let fonts = &self.picture.fonts;
-        let names: Vec<String> = named
-            .iter()
-            .map(|&i| fonts.shorten(name(&self.marks[i]), LABEL_SIZE, false, 140.0))
-            .collect();
-        let widths: Vec<f64> = names
-            .iter()
-            .map(|n| fonts.width(n, LABEL_SIZE, false) + 2.0)
-            .collect();
-        let at: Vec<Point> = named.iter().map(|&i| points[i]).collect();
-        let labels = place_labels(&at, &widths, frame);
-        for (label, &from) in labels.iter().zip(&at) {
+        let labels = self.names_beside(&points, frame);
+        for (label, from, _) in &labels {
             if let Some(label) = label.filter(|l| l.away >= 9.0) {
-                self.picture.line(vec![from, label.end], AXIS, 0.8);
+                self.picture.line(vec![*from, label.end], AXIS, 0.8);
             }
         }
         for (mark, &at) in self.marks.iter().zip(&points) {
@@ -818,18 +817,15 @@ impl<'a> Layout<'a> {
                 tip,
             });
         }
-        for (label, text) in labels.iter().zip(names) {
-            if let Some(Rect { x, y, h, .. }) = label.map(|l| l.space) {
-                let text = Text::new((x + 1.0, y + h - 3.0), LABEL_SIZE, INK, text);
-                self.picture.text(Text { halo: true, ..text });
-            }
+        let placed = labels.iter().filter(|(label, ..)| label.is_some()).count();
+        for (label, _, text) in labels {
+            self.write_name(label, text);
         }
 
         let mut notes = Vec::new();
         if !data.measure_note.is_empty() {
             notes.push(data.measure_note.clone());
         }
-        let placed = labels.iter().flatten().count();
         if placed < points.len() {
             notes.push(format!("{placed} of {} points are named.", points.len()));
         }

@@ -255,8 +255,7 @@ fn delay_activity<'a>(
 ) -> (String, Option<&'a Vec<DelayActivity>>) {
     let info = prepared.plan.circuit.info();
     let wanted = prepared.spec.analysis.delay_activity.as_ref();
-    let variable = wanted.and_then(|w| info.variable(&w.variable));
-    let unit = variable.map_or("1", |v| info.variables[v].unit);
+    let unit = wanted.map_or("1", |w| info.unit(&w.variable));
     (
         format!("delay ({unit})"),
         outcome.measures.delay_activity.as_ref(),
@@ -276,9 +275,7 @@ fn measured(prepared: &Prepared, outcome: &Outcome) -> (String, String, String, 
         &prepared.spec.analysis.delay_activity,
         &measures.delay_activity,
     ) {
-        let info = prepared.plan.circuit.info();
-        let variable = info.variable(&wanted.variable);
-        let unit = variable.map_or("1", |v| info.variables[v].unit);
+        let unit = prepared.plan.circuit.info().unit(&wanted.variable);
         let note = format!(
             "Delay activity: mean of {} from {} to {} ms.",
             wanted.variable, wanted.delay.from_ms, wanted.delay.to_ms

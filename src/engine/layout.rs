@@ -158,12 +158,8 @@ fn measure_layout(spec: &ExperimentSpec, plan: &Plan, dims: &mut Vec<Dim>, vars:
                     of the estimator";
         vars.push(Var::new("timescale_uncertain", &["area"], "1", long));
     }
-    let unit_of = |name: &str| {
-        let info = plan.circuit.info();
-        info.variable(name).map_or("1", |v| info.variables[v].unit)
-    };
     if let Some(d) = &spec.analysis.delay_activity {
-        let unit = unit_of(&d.variable);
+        let unit = plan.circuit.info().unit(&d.variable);
         for (name, window) in [
             ("baseline_activity", d.baseline),
             ("delay_activity", d.delay),
@@ -363,7 +359,6 @@ fn readout_layout(
 ) {
     let Some(task) = &spec.task else { return };
     let info = network.info();
-    let unit = |name: &str| info.variable(name).map_or("1", |v| info.variables[v].unit);
     for r in &task.readouts {
         let name = &r.name;
         let mut push = |suffix: &str, unit: &str, long: &str| {
@@ -388,7 +383,7 @@ fn readout_layout(
                     .as_ref()
                     .map_or(String::new(), |m| format!(" minus {m}"));
                 let long = format!("{variable}{minus}: mean over areas and window");
-                push("", unit(variable), &long);
+                push("", info.unit(variable), &long);
             }
             ReadoutKind::Persistent { variable, .. } => {
                 push(

@@ -21,7 +21,6 @@ use crate::spec::{
 };
 use crate::stepper::linear::linearise;
 use crate::stimulus::{Trials, nearest_step};
-use crate::units::Unit;
 
 /// Spacing of the lags at which an exact autocorrelation is evaluated, ms. Part of the estimator:
 /// the fit weighs every lag alike.
@@ -203,11 +202,8 @@ fn threshold(
 ) -> Result<f64, SpecError> {
     let path = "analysis.delay_activity";
     let v = variable(network, spec, path, &wanted.variable, Method::Simulated)?;
-    let failed =
-        |message: String| (spec.config).error(&format!("{path}.persistent_above"), message);
-    let unit: Unit = (network.info().variables[v].unit.parse())
-        .map_err(|e: crate::units::UnitError| failed(e.to_string()))?;
-    (wanted.persistent_above.expect(unit.dimension)).map_err(|e| failed(e.to_string()))
+    let above = (wanted.persistent_above).in_unit_of(network.info().variables[v].unit);
+    above.map_err(|e| (spec.config).error(&format!("{path}.persistent_above"), e.to_string()))
 }
 
 /// Onset of the stimulus from which latencies count, ms.
@@ -655,23 +651,19 @@ pub fn measure_recording(
 ) -> Result<(), EngineError> {
     let analysis = &spec.analysis;
     out.peaks = peaks(plan, baseline, recording, example(network));
-    let recording = Some(recording);
     if let Some(wanted) = &analysis.timescales
         && wanted.method == Method::Simulated
     {
-        out.timescales = Some(timescales_of(
-            network, plan, spec, wanted, baseline, recording,
-        )?);
+        let all = Some(recording);
+        out.timescales = Some(timescales_of(network, plan, spec, wanted, baseline, all)?);
     }
     if let Some(wanted) = &analysis.functional_connectivity
         && wanted.method == Method::Simulated
     {
-        let fc = connectivity_of(network, plan, spec, wanted, baseline, recording)?;
+        let all = Some(recording);
+        let fc = connectivity_of(network, plan, spec, wanted, baseline, all)?;
         out.functional_connectivity = Some(fc);
     }
-    let Some(recording) = recording else {
-        return Ok(());
-    };
     out.trials = trials::trial_table(network, spec, recording)?;
     if let Some(wanted) = &analysis.delay_activity {
         let rows = delay_activity_of(network, plan, spec, wanted, recording)?;

@@ -31,7 +31,6 @@ pub use measure::{
     example, latencies_of, linear_network, measure_network, measure_recording, mode_table, modes,
     needs_recording, peaks, simulated_connectivity, simulated_timescales, timescales_of,
 };
-
 pub use trials::{Choice, ReadoutColumn, ReadoutValues, TrialTable, trial_table};
 
 /// Why a run did not finish.
@@ -239,8 +238,8 @@ impl Chunk {
 }
 
 /// Runs all members of a plan from one start, or each from the start of its condition
-/// (`[position][variable]`), and hands everything recorded to `sink`, which works in a thread of its own. Returns where runs left
-/// their bounds, and how many samples were finished.
+/// (`[position][variable]`), and hands everything recorded to `sink`, which works in a thread of its
+/// own. Returns where runs left their bounds, and how many samples were finished.
 ///
 /// # Errors
 /// What the sink returns; threads that cannot be started.

@@ -14,7 +14,7 @@ use crate::spec::{
     Areas, ExperimentSpec, Method, Named, ReadoutKind, ReadoutSpec, RunSpec, SpecError, TaskSpec,
 };
 use crate::stimulus::{Trial, Trials};
-use crate::units::{Quantity, Unit, UnitError};
+use crate::units::{Quantity, UnitError};
 
 /// The readouts of all trials.
 #[derive(Debug, Clone, PartialEq)]
@@ -162,8 +162,7 @@ fn resolve(network: &Network, spec: &ExperimentSpec, r: &ReadoutSpec) -> Result<
     };
     let level = |q: &Quantity, unit: &str| {
         let failed = |e: UnitError| spec.config.error(&format!("{path}.above"), e.to_string());
-        let unit: Unit = unit.parse().map_err(failed)?;
-        q.expect(unit.dimension).map_err(failed)
+        q.in_unit_of(unit).map_err(failed)
     };
     let same_unit = |key: &str, (k, found): (usize, &str), unit: &str| match found == unit {
         true => Ok(k),

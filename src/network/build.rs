@@ -185,7 +185,6 @@ fn area(
     })
 }
 
-/// Whether the experiment removes an area.
 fn area_list(
     spec: &ExperimentSpec,
     connectome: &Connectome,

@@ -1,5 +1,5 @@
-//! Draws the trials of a task. What trial t shows depends on the seed, on t and on the events that it
-//! has, not on how many trials there are, what is simulated, or in which order.
+//! Draws the trials of a task. What trial t shows depends on the seed, on its number t and on the events
+//! that it has, not on the trials after it, on what is simulated, or in which order.
 
 use super::build::{areas, dimension, in_unit, input};
 use crate::circuit::CircuitInfo;
@@ -82,8 +82,8 @@ impl Draw<'_> {
         below(self.seed, self.trial, site, bound)
     }
 
-    fn one_of<'n>(&self, what: &str, names: &[&'n String]) -> &'n String {
-        names[self.below(what, names.len() as u64) as usize]
+    fn one_of<'n>(&self, names: &[&'n String]) -> &'n String {
+        names[self.below("task stimulus", names.len() as u64) as usize]
     }
 
     fn happens(&self, chance: f64) -> bool {
@@ -158,7 +158,7 @@ fn choose<'e>(
     let (of, chance, sample) = match &event.shows {
         Shows::OneOf(names) => {
             let names: Vec<&String> = names.iter().collect();
-            return (draw.one_of("task stimulus", &names), None);
+            return (draw.one_of(&names), None);
         }
         Shows::Match {
             event: sample,
@@ -177,7 +177,7 @@ fn choose<'e>(
     };
     let Some(sample) = sample else {
         let names: Vec<&String> = of.iter().collect();
-        return (draw.one_of("task stimulus", &names), None);
+        return (draw.one_of(&names), None);
     };
     let same = of.iter().find(|name| **name == sample.stimulus);
     if let Some(same) = same
@@ -186,7 +186,7 @@ fn choose<'e>(
         return (same, Some(true));
     }
     let others: Vec<&String> = of.iter().filter(|name| **name != sample.stimulus).collect();
-    (draw.one_of("task stimulus", &others), Some(false))
+    (draw.one_of(&others), Some(false))
 }
 
 /// Refuses a trial that outlasts the run, and events that overlap where they must not.

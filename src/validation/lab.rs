@@ -188,40 +188,36 @@ impl Lab {
         &mut self,
         stop: &AtomicBool,
     ) -> Result<Vec<DelayActivity>, LabError> {
-        if self.spec.analysis.delay_activity.is_none() {
-            return Err(misfit("no `analysis.delay_activity` in the experiment"));
-        }
+        let wanted = self.spec.analysis.delay_activity.clone();
+        let wanted =
+            wanted.ok_or_else(|| misfit("no `analysis.delay_activity` in the experiment"))?;
         self.recording(stop)?;
-        let wanted = self.spec.analysis.delay_activity.as_ref();
-        let (Some(recording), Some(wanted)) = (&self.recording, wanted) else {
+        let Some(recording) = &self.recording else {
             return Err(misfit("no recording"));
         };
         let (network, plan, spec) = (&self.network, &self.plan, &self.spec);
         Ok(engine::delay_activity_of(
-            network, plan, spec, wanted, recording,
+            network, plan, spec, &wanted, recording,
         )?)
     }
 
     /// Unit of delay activity.
     pub(super) fn delay_unit(&self) -> &'static str {
         let wanted = self.spec.analysis.delay_activity.as_ref();
-        let variable = wanted.and_then(|w| self.variable(&w.variable).ok());
-        variable.map_or("1", |v| self.network.info().variables[v].unit)
+        wanted.map_or("1", |w| self.network.info().unit(&w.variable))
     }
 
     /// Latencies of the recorded areas, ms.
     pub(super) fn latencies(&mut self, stop: &AtomicBool) -> Result<Vec<Option<f64>>, LabError> {
-        if self.spec.analysis.latencies.is_none() {
-            return Err(misfit("no `analysis.latencies` in the experiment"));
-        }
+        let wanted = self.spec.analysis.latencies.clone();
+        let wanted = wanted.ok_or_else(|| misfit("no `analysis.latencies` in the experiment"))?;
         self.recording(stop)?;
-        let wanted = self.spec.analysis.latencies.as_ref();
-        let (Some(recording), Some(wanted)) = (&self.recording, wanted) else {
+        let Some(recording) = &self.recording else {
             return Err(misfit("no recording"));
         };
         let (network, plan, spec) = (&self.network, &self.plan, &self.spec);
         Ok(engine::latencies_of(
-            network, plan, spec, wanted, recording,
+            network, plan, spec, &wanted, recording,
         )?)
     }
 
