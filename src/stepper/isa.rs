@@ -27,39 +27,53 @@ pub(super) type Any = Dual;
 ///
 /// Each set gets a copy that is not inlined: coupling and noise know nothing of circuits, so one
 /// copy per lane type serves all of them, and a further circuit costs little to compile.
+///
+/// The copies are default methods of a trait of the type `$home`. The compiler works on several
+/// modules at a time and puts such a method into that of its type, where plain functions would all
+/// fall to this one: with circuits as homes, each is compiled beside the others.
 macro_rules! for_isa {
-    ($(#[$doc:meta])* $name:ident<$($g:ident: $bound:path),* $(; $(const $k:ident: $kt:ty),+)?>($($arg:ident: $ty:ty),* $(,)?) = $body:ident over $lanes:ident) => {
+    ($(#[$doc:meta])* $name:ident<$($g:ident: $bound:path),* $(; $(const $k:ident: $kt:ty),+)?>($($arg:ident: $ty:ty),* $(,)?) = $body:ident over $lanes:ident at $home:ident) => {
         $(#[$doc])*
         #[allow(clippy::too_many_arguments, reason = "the instruction set comes on top")]
         pub(super) fn $name<$($g: $bound,)* $($(const $k: $kt),+)?>(isa: $crate::lanes::Isa, $($arg: $ty),*) {
-            #[cfg(target_arch = "x86_64")]
-            {
+            #[allow(clippy::too_many_arguments, reason = "as many as the body has")]
+            trait Copies {
+                #[cfg(target_arch = "x86_64")]
                 #[target_feature(enable = "avx512f,avx512dq,avx512vl,avx512bw,avx2,fma")]
                 #[inline(never)]
-                fn avx512<$($g: $bound,)* $($(const $k: $kt),+)?>($($arg: $ty),*) {
+                unsafe fn avx512<$($g: $bound,)* $($(const $k: $kt),+)?>($($arg: $ty),*) {
                     $body::<$($g,)* $($($k),+)?>($($arg),*);
                 }
+                #[cfg(target_arch = "x86_64")]
                 #[target_feature(enable = "avx2,fma")]
                 #[inline(never)]
-                fn avx2<$($g: $bound,)* $($(const $k: $kt),+)?>($($arg: $ty),*) {
+                unsafe fn avx2<$($g: $bound,)* $($(const $k: $kt),+)?>($($arg: $ty),*) {
                     $body::<$($g,)* $($($k),+)?>($($arg),*);
                 }
-                use $crate::stepper::isa::runs_on;
+                #[inline(never)]
+                fn base<$($g: $bound,)* $($(const $k: $kt),+)?>($($arg: $ty),*) {
+                    $body::<$($g,)* $($($k),+)?>($($arg),*);
+                }
+            }
+            impl<Home> Copies for Home {}
+            use $crate::stepper::isa::runs_on;
+            #[cfg(target_arch = "x86_64")]
+            {
                 if const { runs_on::<$lanes>($crate::lanes::Isa::Avx512) }
                     && isa == $crate::lanes::Isa::Avx512
                 {
                     // SAFETY: `Isa::detect`, the only source of these values, found the features.
-                    return unsafe { avx512::<$($g,)* $($($k),+)?>($($arg),*) };
+                    return unsafe { <$home as Copies>::avx512::<$($g,)* $($($k),+)?>($($arg),*) };
                 }
                 if const { runs_on::<$lanes>($crate::lanes::Isa::Avx2) }
                     && isa != $crate::lanes::Isa::Base
                 {
                     // SAFETY: as above; what has the wider instructions has these as well.
-                    return unsafe { avx2::<$($g,)* $($($k),+)?>($($arg),*) };
+                    return unsafe { <$home as Copies>::avx2::<$($g,)* $($($k),+)?>($($arg),*) };
                 }
             }
-            if const { $crate::stepper::isa::runs_on::<$lanes>($crate::lanes::Isa::Base) } {
-                $body::<$($g,)* $($($k),+)?>($($arg),*);
+            if const { runs_on::<$lanes>($crate::lanes::Isa::Base) } {
+                <$home as Copies>::base::<$($g,)* $($($k),+)?>($($arg),*);
             } else {
                 unreachable!("lanes of {isa:?} are made only where it was found");
             }

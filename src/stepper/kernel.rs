@@ -220,7 +220,7 @@ for_isa! {
         first: usize,
         sums: &[L],
         inputs: &mut [L],
-    ) = arrived over L
+    ) = arrived over L at L
 }
 
 /// Inputs of the cells from `first` on, `[cell][input]`: held input and noise, then what `sums` say
@@ -263,7 +263,7 @@ for_isa! {
         x: &mut [L],
         work: &mut Work<L>,
         next: &mut [L],
-    ) = stage over L
+    ) = stage over L at C
 }
 
 /// One stage of the cells from `first` on, whose variables are `x`. `work.inputs` holds their inputs,
@@ -312,7 +312,7 @@ for_isa! {
         x: &mut [L],
         inputs: &[L],
         next: &mut [L],
-    ) = published over L
+    ) = published over L at C
 }
 
 /// Euler for the variables of stage `N` of the circuit's published order, with the arguments of
@@ -490,7 +490,7 @@ for_isa! {
         x: &mut [L],
         sums: &mut [L],
         sent: &mut [L],
-    ) = burst over L
+    ) = burst over L at C
 }
 
 /// Where noise enters in a burst.
@@ -629,7 +629,7 @@ for_isa! {
         replicates: &L::Words,
         even: &mut [L],
         odd: &mut [L],
-    ) = normals over L
+    ) = normals over L at L
 }
 
 /// Uniform numbers of all rows first, then normal ones: each loop is short enough that a processor
@@ -667,7 +667,7 @@ for_isa! {
         slots: &[Slot],
         inputs: &mut [L],
         slopes: &mut [L],
-    ) = scaled over L
+    ) = scaled over L at L
 }
 
 #[inline(always)]
@@ -699,7 +699,7 @@ for_isa! {
         sums: &mut [L],
         values: &mut [L],
         memory: &mut [L],
-    ) = moved_on over L
+    ) = moved_on over L at L
 }
 
 #[inline(always)]
@@ -744,7 +744,7 @@ for_isa! {
         seen: Seen<'_, L>,
         inputs: &mut [L],
         slopes: &mut [L],
-    ) = added over L
+    ) = added over L at L
 }
 
 #[inline(always)]

@@ -24,7 +24,7 @@ for_isa! {
         sent: &[L],
         first: usize,
         sums: &mut [L],
-    ) = now over L
+    ) = now over L at L
 }
 
 #[inline(always)]
@@ -327,12 +327,12 @@ pub(super) fn sum_delayed(
 
 for_isa! {
     /// Delays of whole entries.
-    delayed_whole<; const M: usize>(d: &Delayed, past: &[f64], at: usize, lanes: usize, first: usize, out: &mut Partial<'_>) = whole over Any
+    delayed_whole<; const M: usize>(d: &Delayed, past: &[f64], at: usize, lanes: usize, first: usize, out: &mut Partial<'_>) = whole over Any at Any
 }
 
 for_isa! {
     /// Delays between entries.
-    delayed_between<; const M: usize>(d: &Delayed, past: &[f64], at: usize, lanes: usize, first: usize, out: &mut Partial<'_>) = between over Any
+    delayed_between<; const M: usize>(d: &Delayed, past: &[f64], at: usize, lanes: usize, first: usize, out: &mut Partial<'_>) = between over Any at Any
 }
 
 #[inline(always)]
