@@ -50,6 +50,7 @@ pub mod rng;
 pub mod spec;
 pub mod stepper;
 pub mod stimulus;
+pub mod sweep;
 pub mod units;
 pub mod validation;
 

@@ -13,6 +13,21 @@ pub(super) fn check(spec: &ExperimentSpec, plan: &Plan) -> Result<(), Failure> {
     fits(spec, plan, installed())
 }
 
+/// Refuses what needs more memory than the machine has.
+pub(super) fn check_bytes(what: &str, needed: u128) -> Result<(), Failure> {
+    let most = installed();
+    if needed <= most {
+        return Ok(());
+    }
+    let gigabytes = |bytes: u128| bytes as f64 / 1e9;
+    Err(format!(
+        "not enough memory: the {what} needs {:.1} GB, expected at most the {:.1} GB of this machine",
+        gigabytes(needed),
+        gigabytes(most)
+    )
+    .into())
+}
+
 fn fits(spec: &ExperimentSpec, plan: &Plan, most: u128) -> Result<(), Failure> {
     let needed = needed(spec, plan);
     if needed <= most {

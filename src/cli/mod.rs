@@ -13,6 +13,7 @@ mod reproduce;
 mod results;
 mod run;
 mod show;
+mod sweep;
 mod trials;
 mod validate;
 
@@ -49,6 +50,8 @@ enum Command {
     Validate(validate::ValidateArgs),
     /// Run perturbations against the control with the same noise and print what changes
     Predict(predict::PredictArgs),
+    /// Run many conditions of an experiment: ranges and lists in `--set` or `sweep:`, resumable
+    Sweep(sweep::SweepArgs),
     /// Repeat a result file from the config inside it and compare bit for bit
     Rerun(run::RerunArgs),
     /// Check a config and its data without running it
@@ -160,6 +163,7 @@ pub fn main() -> ExitCode {
         Command::Reproduce(args) => reproduce::reproduce(&args),
         Command::Validate(args) => validate::validate(&args),
         Command::Predict(args) => predict::predict(&args),
+        Command::Sweep(args) => sweep::sweep(&args),
         Command::Rerun(args) => run::rerun(&args),
         Command::Check(args) => inspect::check(&args),
         Command::Plan(args) => inspect::plan(&args),

@@ -62,6 +62,37 @@ pub(super) struct Bar(ProgressBar);
 
 impl Bar {
     pub(super) fn new(quiet: bool, label: &str) -> Self {
+        let bar = Self::drawn(
+            quiet,
+            "{msg} [{bar:40}] {percent}% · {elapsed} · left {eta}",
+        );
+        bar.0.set_message(label.to_owned());
+        bar
+    }
+
+    /// A bar that counts conditions of a sweep.
+    pub(super) fn of_conditions(quiet: bool) -> Self {
+        Self::drawn(
+            quiet,
+            "[{bar:40}] {pos} of {len} conditions · {per_sec} · left {eta}{msg}",
+        )
+    }
+
+    /// `failed` of the `done` conditions have no result.
+    pub(super) fn conditions(&self, done: u64, failed: u64, total: u64) {
+        if self.0.length() != Some(total) {
+            // What was finished before says nothing of how long the rest takes.
+            self.0.set_length(total);
+            self.0.set_position(done);
+            self.0.reset_eta();
+        }
+        self.0.set_position(done);
+        if failed > 0 {
+            self.0.set_message(format!(" · {failed} failed"));
+        }
+    }
+
+    fn drawn(quiet: bool, template: &str) -> Self {
         let shown = !quiet && io::stderr().is_terminal();
         let target = if shown {
             ProgressDrawTarget::stderr()
@@ -69,11 +100,9 @@ impl Bar {
             ProgressDrawTarget::hidden()
         };
         let bar = ProgressBar::with_draw_target(Some(0), target);
-        let template = "{msg} [{bar:40}] {percent}% · {elapsed} · left {eta}";
         if let Ok(style) = ProgressStyle::with_template(template) {
             bar.set_style(style.progress_chars("=> "));
         }
-        bar.set_message(label.to_owned());
         Bar(bar)
     }
 

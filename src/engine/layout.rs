@@ -1,9 +1,9 @@
 //! What a run's result file looks like.
 
-use ndarray::{Array1, ArrayView1, ArrayView2, Axis};
+use ndarray::{Array1, ArrayView1, ArrayView2, ArrayViewD, Axis};
 
-use super::EngineError;
 use super::measure::{DelayActivity, Measures};
+use super::summary::{SUMMARIES, Summaries};
 use super::trials::{Choice, ReadoutValues, event_name};
 use crate::network::Network;
 use crate::plan::Plan;
@@ -11,6 +11,7 @@ use crate::record::{
     Attr, Aux, AuxValues, Compression, Dim, Dtype, Layout, RecordError, Var, Writer,
 };
 use crate::spec::{ExperimentSpec, Precision, ReadoutKind};
+use crate::stepper::Stop;
 use crate::stimulus::Shown;
 
 /// A dataset of the file and the recorded variables it holds.
@@ -82,20 +83,120 @@ pub(super) fn layout(
     datasets: &[Dataset],
     chunk: usize,
 ) -> Layout {
+    let (mut dims, mut vars) = activity_layout(plan, spec, datasets, chunk, true);
+    measure_layout(spec, plan, &mut dims, &mut vars);
+    readout_layout(network, spec, &mut dims, &mut vars);
+    Layout {
+        dims,
+        vars,
+        aux: area_coordinates(network, plan)
+            .into_iter()
+            .chain(trial_coordinates(network))
+            .collect(),
+        attrs: attributes(network, plan, spec),
+        compression: compression(spec),
+    }
+}
+
+/// The layout of one condition of a sweep: summaries of every recorded variable, measures, and the
+/// activity itself if it is kept.
+#[must_use]
+pub fn condition_layout(
+    network: &Network,
+    plan: &Plan,
+    spec: &ExperimentSpec,
+    keep_activity: bool,
+) -> Layout {
+    let datasets = datasets(plan);
+    let chunk = plan.record.samples as usize;
+    let (mut dims, mut vars) = activity_layout(plan, spec, &datasets, chunk, keep_activity);
+    let info = plan.circuit.info();
+    for variable in plan.record.variables.iter().map(|&v| &info.variables[v]) {
+        for (name, what) in SUMMARIES {
+            let long = format!("{}: {what}", variable.doc);
+            let name = format!("{}_{name}", variable.name);
+            vars.push(Var::new(
+                &name,
+                &["replicate", "area"],
+                variable.unit,
+                &long,
+            ));
+        }
+    }
+    let long = "time at which the run left its bounds and was stopped, NaN if it did not";
+    vars.push(Var::new(STOPPED_AT, &["replicate"], "ms", long));
+    measure_layout(spec, plan, &mut dims, &mut vars);
+    readout_layout(network, spec, &mut dims, &mut vars);
+    Layout {
+        dims,
+        vars,
+        aux: area_coordinates(network, plan),
+        attrs: attributes(network, plan, spec),
+        compression: compression(spec),
+    }
+}
+
+/// Variable of a sweep that says where runs were stopped.
+const STOPPED_AT: &str = "stopped_at";
+
+/// Writes the summaries of a condition whose runs begin with `first`, and where they were stopped.
+///
+/// # Errors
+/// As [`Put::put`].
+pub fn write_summaries(
+    writer: &mut impl Put,
+    plan: &Plan,
+    summaries: &Summaries,
+    first: u32,
+    stops: &[Option<Stop>],
+) -> Result<(), RecordError> {
+    let info = plan.circuit.info();
+    for (k, &v) in plan.record.variables.iter().enumerate() {
+        for (s, (name, _)) in SUMMARIES.iter().enumerate() {
+            let name = format!("{}_{name}", info.variables[v].name);
+            for r in 0..stops.len() {
+                let row = summaries.of(s, k, first + r as u32);
+                let row = ArrayView2::from_shape((1, row.len()), &row).expect("a row of areas");
+                writer.put(&name, &[r, 0], row.into_dyn())?;
+            }
+        }
+    }
+    let at = |stop: &Option<Stop>| stop.map_or(f64::NAN, |s| s.step as f64 * plan.dt_ms);
+    let at: Vec<f64> = stops.iter().map(at).collect();
+    writer.put(STOPPED_AT, &[0], ArrayView1::from(&at).into_dyn())
+}
+
+fn compression(spec: &ExperimentSpec) -> Compression {
+    match spec.run.compression {
+        0 => Compression::None,
+        level => Compression::Deflate(level),
+    }
+}
+
+/// Dimensions of a run, its activity if that is kept, and baselines.
+fn activity_layout(
+    plan: &Plan,
+    spec: &ExperimentSpec,
+    datasets: &[Dataset],
+    chunk: usize,
+    keep: bool,
+) -> (Vec<Dim>, Vec<Var>) {
     let record = &plan.record;
     let info = plan.circuit.info();
-    let time: Vec<f64> = (0..record.samples).map(|k| plan.sample_ms(k)).collect();
     let names = || record.areas.iter().map(|a| plan.areas[a.index()].clone());
-    let mut dims = vec![
-        Dim::int(
-            "replicate",
-            (0..i64::from(plan.replicates)).collect(),
-            "1",
-            "replicate: the same model under other noise",
-        ),
-        Dim::float("time", time, "ms", "time from the start of the run").in_blocks(chunk),
-        Dim::text("area", names()),
-    ];
+    let mut dims = vec![Dim::int(
+        "replicate",
+        (0..i64::from(plan.replicates)).collect(),
+        "1",
+        "replicate: the same model under other noise",
+    )];
+    if keep {
+        let time: Vec<f64> = (0..record.samples).map(|k| plan.sample_ms(k)).collect();
+        dims.push(
+            Dim::float("time", time, "ms", "time from the start of the run").in_blocks(chunk),
+        );
+    }
+    dims.push(Dim::text("area", names()));
     if datasets.iter().any(|d| d.by_population) {
         dims.push(Dim::text("population", populations(plan)));
     }
@@ -114,29 +215,17 @@ pub(super) fn layout(
         } else {
             (&["replicate", "time", "area"], variable.doc.to_owned())
         };
-        let mut var = Var::new(&dataset.name, shape, variable.unit, &long_name);
-        var.dtype = dtype;
-        vars.push(var);
+        if keep {
+            let mut var = Var::new(&dataset.name, shape, variable.unit, &long_name);
+            var.dtype = dtype;
+            vars.push(var);
+        }
         let shape = &shape[2..];
         let name = format!("{}_baseline", dataset.name);
         let long_name = format!("{long_name}: baseline, the state without stimuli or noise");
         vars.push(Var::new(&name, shape, variable.unit, &long_name));
     }
-    measure_layout(spec, plan, &mut dims, &mut vars);
-    readout_layout(network, spec, &mut dims, &mut vars);
-    Layout {
-        dims,
-        vars,
-        aux: area_coordinates(network, plan)
-            .into_iter()
-            .chain(trial_coordinates(network))
-            .collect(),
-        attrs: attributes(network, plan, spec),
-        compression: match spec.run.compression {
-            0 => Compression::None,
-            level => Compression::Deflate(level),
-        },
-    }
+    (dims, vars)
 }
 
 /// `excitatory firing rate` of one population is `firing rate` of all.
@@ -448,9 +537,37 @@ fn attributes(network: &Network, plan: &Plan, spec: &ExperimentSpec) -> Vec<(Str
     ]
 }
 
+/// Whoever takes blocks of variables by name: a result file, or one condition of a sweep.
+pub trait Put {
+    /// Takes a block of a variable, whose first element is at index `start`.
+    ///
+    /// # Errors
+    /// No such variable, no room for the block, a full disk.
+    fn put(
+        &mut self,
+        var: &str,
+        start: &[usize],
+        block: ArrayViewD<'_, f64>,
+    ) -> Result<(), RecordError>;
+}
+
+impl Put for Writer {
+    fn put(
+        &mut self,
+        var: &str,
+        start: &[usize],
+        block: ArrayViewD<'_, f64>,
+    ) -> Result<(), RecordError> {
+        self.write(var, start, block)
+    }
+}
+
 /// Writes a chunk of one recorded variable of one replicate.
-pub(super) fn write(
-    writer: &mut Writer,
+///
+/// # Errors
+/// As [`Put::put`].
+pub fn write(
+    writer: &mut impl Put,
     datasets: &[Dataset],
     variable: usize,
     replicate: u32,
@@ -464,13 +581,13 @@ pub(super) fn write(
         let block = values.insert_axis(Axis(0));
         if dataset.by_population {
             let block = block.insert_axis(Axis(3));
-            writer.write(
+            writer.put(
                 &dataset.name,
                 &[replicate as usize, first, 0, at],
                 block.into_dyn(),
             )?;
         } else {
-            writer.write(
+            writer.put(
                 &dataset.name,
                 &[replicate as usize, first, 0],
                 block.into_dyn(),
@@ -481,12 +598,15 @@ pub(super) fn write(
 }
 
 /// Writes the baseline and the measures.
-pub(super) fn write_measures(
-    writer: &mut Writer,
+///
+/// # Errors
+/// As [`Put::put`].
+pub fn write_measures(
+    writer: &mut impl Put,
     plan: &Plan,
     baseline: &[f64],
     measures: &Measures,
-) -> Result<(), EngineError> {
+) -> Result<(), RecordError> {
     let variables = plan.circuit.info().variables.len();
     let areas = &plan.record.areas;
     for dataset in datasets(plan) {
@@ -498,14 +618,14 @@ pub(super) fn write_measures(
             let column: Array1<f64> = areas.iter().map(of).collect();
             if dataset.by_population {
                 let column = column.insert_axis(Axis(1));
-                writer.write(&name, &[0, at], column.view().into_dyn())?;
+                writer.put(&name, &[0, at], column.view().into_dyn())?;
             } else {
-                writer.write(&name, &[0], column.view().into_dyn())?;
+                writer.put(&name, &[0], column.view().into_dyn())?;
             }
         }
     }
     let mut put =
-        |name: &str, values: &[f64]| writer.write(name, &[0], ArrayView1::from(values).into_dyn());
+        |name: &str, values: &[f64]| writer.put(name, &[0], ArrayView1::from(values).into_dyn());
     if let Some(rows) = &measures.timescales {
         let values: Vec<f64> = rows.iter().map(|r| r.tau_ms.unwrap_or(f64::NAN)).collect();
         put("timescale", &values)?;
@@ -565,7 +685,7 @@ pub(super) fn write_measures(
         put("inverse_participation_ratio", &modes.participation)?;
     }
     if let Some(fc) = &measures.functional_connectivity {
-        writer.write(
+        writer.put(
             "functional_connectivity",
             &[0, 0],
             fc.correlation.view().into_dyn(),

@@ -7,6 +7,7 @@
 
 mod layout;
 mod measure;
+mod summary;
 mod trials;
 
 use std::path::{Path, PathBuf};
@@ -24,13 +25,17 @@ use crate::spec::{ExperimentSpec, SpecError};
 use crate::stepper::linear::{NoFixedPoint, baseline_state, start_from, start_state};
 use crate::stepper::{Samples, Simulation, Stop, bounds};
 
-pub use layout::{Dataset, datasets};
+pub use layout::{
+    Dataset, Put, condition_layout, datasets, write as write_activity, write_measures,
+    write_summaries,
+};
 pub use measure::{
     Connectivity, DelayActivity, LinearNetwork, Measures, ModeTable, Peak, TimescaleRow,
     check as check_measures, connectivity_of, delay_activity_of, driving_noise, exact_covariance,
     example, latencies_of, linear_network, measure_network, measure_recording, mode_table, modes,
     needs_recording, peaks, simulated_connectivity, simulated_timescales, timescales_of,
 };
+pub use summary::{SUMMARIES, Summaries};
 pub use trials::{Choice, ReadoutColumn, ReadoutValues, TrialTable, trial_table};
 
 /// Why a run did not finish.
@@ -252,7 +257,11 @@ pub fn stream(
     drive(plan, starts, &pool(conditions.threads)?, conditions, sink)
 }
 
-fn drive(
+/// As [`stream`], on threads that are there already.
+///
+/// # Errors
+/// What the sink returns.
+pub fn drive(
     plan: &Plan,
     starts: &[&[f64]],
     pool: &rayon::ThreadPool,
@@ -357,7 +366,10 @@ fn drive(
 }
 
 /// Worker threads of a run and of its measures.
-fn pool(threads: usize) -> Result<rayon::ThreadPool, EngineError> {
+///
+/// # Errors
+/// [`EngineError::Threads`].
+pub fn pool(threads: usize) -> Result<rayon::ThreadPool, EngineError> {
     let pool = rayon::ThreadPoolBuilder::new().num_threads(threads.max(1));
     pool.build().map_err(|e| EngineError::Threads {
         threads,
@@ -366,7 +378,8 @@ fn pool(threads: usize) -> Result<rayon::ThreadPool, EngineError> {
 }
 
 /// The error of a run in which every replicate diverged.
-fn all_diverged(plan: &Plan, stops: &[Option<Stop>]) -> Option<EngineError> {
+#[must_use]
+pub fn all_diverged(plan: &Plan, stops: &[Option<Stop>]) -> Option<EngineError> {
     let all: Option<Vec<Stop>> = stops.iter().copied().collect();
     let (replicate, first) = all?
         .into_iter()
@@ -514,7 +527,7 @@ pub fn run(
         .install(|| measure_recording(network, plan, spec, &baseline, &recording, &mut measures));
     if let Err(error) = layout::write_measures(&mut writer, plan, &baseline, &measures) {
         writer.discard();
-        return Err(error);
+        return Err(error.into());
     }
     let path = writer.finish()?;
     if let Err(error) = measured {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use ndarray::Array2;
 use sprs::CsMat;
 
-use super::{Network, NetworkError};
+use super::{DataSets, Network, NetworkError};
 use crate::circuit::{
     CIRCUITS, CircuitInfo, CircuitKind, CircuitVisitor, Fields, LocalCircuit, ParameterFields,
 };
@@ -26,9 +26,9 @@ use crate::spec::{
 use crate::stimulus::Stimulus;
 use crate::units::{Dimension, Quantity, Unit};
 
-pub(super) fn build(spec: &ExperimentSpec) -> Result<Network, NetworkError> {
+pub(super) fn build(spec: &ExperimentSpec, sets: &DataSets) -> Result<Network, NetworkError> {
     let circuit = find_circuit(spec)?;
-    let intact = load_connectome(spec)?;
+    let intact = load_connectome(spec, sets)?;
     let lesions = match &spec.lesions {
         Some(lesions) => area_list(spec, &intact, "lesions.areas", &lesions.areas)?,
         None => Vec::new(),
@@ -50,11 +50,11 @@ pub(super) fn build(spec: &ExperimentSpec) -> Result<Network, NetworkError> {
             .into());
     }
     let lesioned = || {
-        Arc::new(if lesions.is_empty() {
-            intact.clone()
+        if lesions.is_empty() {
+            Arc::clone(&intact)
         } else {
-            intact.subset(&kept)
-        })
+            Arc::new(intact.subset(&kept))
+        }
     };
 
     if background == LesionBackground::Lesioned || lesions.is_empty() {
@@ -63,7 +63,7 @@ pub(super) fn build(spec: &ExperimentSpec) -> Result<Network, NetworkError> {
         return Ok(network);
     }
     // Background currents of the intact network, carried over to the areas that are left.
-    let mut whole = assemble(spec, circuit, Arc::new(intact.clone()), &intact)?;
+    let mut whole = assemble(spec, circuit, Arc::clone(&intact), &intact)?;
     solve_background(spec, &mut whole)?;
     let mut network = assemble(spec, circuit, lesioned(), &intact)?;
     for (row, area) in kept.iter().enumerate() {
@@ -88,7 +88,10 @@ fn find_circuit(spec: &ExperimentSpec) -> Result<CircuitKind, SpecError> {
     })
 }
 
-fn load_connectome(spec: &ExperimentSpec) -> Result<Connectome, NetworkError> {
+fn load_connectome(
+    spec: &ExperimentSpec,
+    sets: &DataSets,
+) -> Result<Arc<Connectome>, NetworkError> {
     let draft = &spec.connectome;
     let mut connectome = match (&draft.data, &draft.areas) {
         (Some(data), None) => {
@@ -100,7 +103,13 @@ fn load_connectome(spec: &ExperimentSpec) -> Result<Connectome, NetworkError> {
                 );
                 return Err(spec.config.error("connectome.links", message).into());
             }
-            connectome::load(&Source::parse_from(data, Path::new(""))?)?
+            let read = sets.get(data, || {
+                Ok(connectome::load(&Source::parse_from(data, Path::new(""))?)?)
+            })?;
+            if draft.replace.is_empty() {
+                return Ok(read);
+            }
+            Connectome::clone(&read)
         }
         (None, Some(areas)) => {
             let areas = areas
@@ -137,7 +146,7 @@ fn load_connectome(spec: &ExperimentSpec) -> Result<Connectome, NetworkError> {
             connectome.gradients[index].values[area.index()] = value;
         }
     }
-    Ok(connectome)
+    Ok(Arc::new(connectome))
 }
 
 /// A quantity given with the links of a network typed in place, [target, source], NaN where it is

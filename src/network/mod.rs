@@ -7,7 +7,8 @@ mod build;
 mod remarks;
 mod trials;
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use ndarray::Array2;
 
@@ -60,6 +61,28 @@ pub enum NetworkError {
     Connectome(#[from] ConnectomeError),
 }
 
+/// Data sets that were read, by name or folder, so that many networks read each of them once.
+#[derive(Debug, Default)]
+pub struct DataSets(Mutex<BTreeMap<String, Arc<Connectome>>>);
+
+impl DataSets {
+    /// A data set, read with `load` if it was not yet.
+    fn get(
+        &self,
+        name: &str,
+        load: impl FnOnce() -> Result<Connectome, NetworkError>,
+    ) -> Result<Arc<Connectome>, NetworkError> {
+        // A thread that panicked here left a map as whole as it was.
+        let mut read = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = read.get(name) {
+            return Ok(Arc::clone(known));
+        }
+        let loaded = Arc::new(load()?);
+        read.insert(name.to_owned(), Arc::clone(&loaded));
+        Ok(loaded)
+    }
+}
+
 impl Network {
     /// Resolves every name of an experiment.
     ///
@@ -67,7 +90,15 @@ impl Network {
     /// Unknown circuit, parameter, variable, input, area or gradient; wrong units; faulty data; a
     /// matrix that sends the wrong thing. Each names its place in the config.
     pub fn build(spec: &ExperimentSpec) -> Result<Network, NetworkError> {
-        build::build(spec)
+        build::build(spec, &DataSets::default())
+    }
+
+    /// The same, with data sets that were read for other networks.
+    ///
+    /// # Errors
+    /// As [`Network::build`].
+    pub fn build_from(spec: &ExperimentSpec, sets: &DataSets) -> Result<Network, NetworkError> {
+        build::build(spec, sets)
     }
 
     /// Noise sources beside the experiment's own, for the drives of exact analyses. `under` is the key path for messages.

@@ -404,6 +404,13 @@ impl Plan {
         Ok(self)
     }
 
+    /// Fills the lanes anew, as a plan of so many runs would have been compiled.
+    #[must_use]
+    pub fn with_lanes(mut self, execution: Execution) -> Plan {
+        self.lanes = choose_lanes(execution, self.n_areas(), self.replicates, &self.histories);
+        self
+    }
+
     /// What runs from `first` on are, `count` of them.
     #[must_use]
     pub fn members_of(&self, first: u32, count: u32) -> Vec<Member> {

@@ -101,6 +101,14 @@ pub enum RecordError {
         /// What was found and expected.
         problem: String,
     },
+    /// A journal that cannot be gone on with.
+    #[error("{path}: no journal of a sweep: {problem}")]
+    Journal {
+        /// The file concerned.
+        path: PathBuf,
+        /// What is wrong with it.
+        problem: String,
+    },
     /// An earlier failure already ended this file; nothing more can be written to it.
     #[error("{path}: writing stopped after an earlier failure: {first}")]
     Stopped {

@@ -11,6 +11,7 @@
 
 mod error;
 mod h5;
+mod journal;
 mod layout;
 mod reader;
 mod scales;
@@ -20,6 +21,7 @@ mod writer;
 mod tests;
 
 pub use error::RecordError;
+pub use journal::{Journal, journal_path};
 pub use layout::{Attr, Aux, AuxValues, Compression, Coord, Dim, Dtype, Layout, Var};
 pub use reader::{AuxInfo, DimInfo, Results, VarInfo};
 pub use writer::{Writer, append_vars, partial_path};

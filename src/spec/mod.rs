@@ -11,6 +11,7 @@ pub mod draft;
 mod experiment;
 pub mod node;
 pub mod suggest;
+pub mod sweep;
 mod task;
 
 use std::fmt;
@@ -23,6 +24,7 @@ use sha2::{Digest, Sha256};
 pub use experiment::*;
 use node::{Key, Location, Node, SourceText, Value};
 use suggest::did_you_mean;
+pub use sweep::SweepSpec;
 pub use task::*;
 
 /// What is wrong with a config, and where.
@@ -120,12 +122,7 @@ pub fn sha256_hex(bytes: &[u8]) -> String {
 /// Everything that is wrong with the text: syntax, unknown or missing keys, wrong units, with line
 /// and column.
 pub fn load(name: &str, sets: &[String]) -> Result<ExperimentSpec, SpecError> {
-    let origin = Origin::find(name)?;
-    let folder = match &origin {
-        Origin::File(path) => Some(path.parent().unwrap_or(Path::new("")).to_owned()),
-        Origin::Bundled(_) => None,
-    };
-    build(read_layers(origin, &[])?, sets, folder)
+    Layered::read(name)?.spec(sets)
 }
 
 /// Reads an experiment from a text, for example the canonical config of a result file.
@@ -133,25 +130,111 @@ pub fn load(name: &str, sets: &[String]) -> Result<ExperimentSpec, SpecError> {
 /// # Errors
 /// As [`load`].
 pub fn from_text(name: &str, text: &str, sets: &[String]) -> Result<ExperimentSpec, SpecError> {
-    let root = parse(name, text)?;
-    build(layers_of(root, None, &[])?, sets, None)
+    Layered::of_text(name, text)?.spec(sets)
 }
 
-fn build(
-    layers: Vec<Layer>,
-    sets: &[String],
+/// An experiment that was read but not typed: overrides can be laid on it again and again.
+#[derive(Debug, Clone)]
+pub struct Layered {
+    layers: Vec<Node>,
     folder: Option<PathBuf>,
-) -> Result<ExperimentSpec, SpecError> {
-    let mut layers: Vec<Node> = layers.into_iter().map(|layer| layer.tree).collect();
-    for (i, set) in sets.iter().enumerate() {
-        layers.push(set_layer(i + 1, set)?);
+}
+
+impl Layered {
+    /// Reads a path or a bundled name, with all configs that it builds on.
+    ///
+    /// # Errors
+    /// No such config; bad YAML.
+    pub fn read(name: &str) -> Result<Layered, SpecError> {
+        let origin = Origin::find(name)?;
+        let folder = match &origin {
+            Origin::File(path) => Some(path.parent().unwrap_or(Path::new("")).to_owned()),
+            Origin::Bundled(_) => None,
+        };
+        let layers = read_layers(origin, &[])?;
+        Ok(Layered {
+            layers: layers.into_iter().map(|layer| layer.tree).collect(),
+            folder,
+        })
     }
-    let mut tree = merge_layers(layers)?;
-    make_data_path_absolute(&mut tree, folder.as_deref());
-    let config = Config {
-        tree: Arc::new(tree),
-    };
-    experiment::resolve(config.deserialize()?, config)
+
+    /// Reads a text.
+    ///
+    /// # Errors
+    /// As [`Layered::read`].
+    pub fn of_text(name: &str, text: &str) -> Result<Layered, SpecError> {
+        let layers = layers_of(parse(name, text)?, None, &[])?;
+        Ok(Layered {
+            layers: layers.into_iter().map(|layer| layer.tree).collect(),
+            folder: None,
+        })
+    }
+
+    /// Lays `sets` (`path=value`) on top for good.
+    ///
+    /// # Errors
+    /// What is no override.
+    pub fn lay(&mut self, sets: &[String]) -> Result<(), SpecError> {
+        for (i, set) in sets.iter().enumerate() {
+            self.layers.push(set_layer(i + 1, set)?);
+        }
+        Ok(())
+    }
+
+    /// Takes out what a sweep varies, the section `sweep:` and what `sets` list, and lays the other
+    /// `sets` on top. Returns it with what `sets` fix.
+    ///
+    /// # Errors
+    /// Nothing varies, or not in a way that can be understood.
+    pub fn take_sweep(&mut self, sets: &[String]) -> Result<(SweepSpec, Vec<String>), SpecError> {
+        let (axes, fixed) = sweep::of_sets(sets)?;
+        let top = self.layers.last().map(|layer| layer.at.clone());
+        let at = top.expect("a config has at least one layer");
+        let mut section: Option<Node> = None;
+        for layer in &mut self.layers {
+            let Some(over) = layer.take("sweep") else {
+                continue;
+            };
+            match &mut section {
+                Some(below) => below.merge(over),
+                None => section = Some(over),
+            }
+        }
+        let mut spec = match section.filter(|node| node.value != Value::Null) {
+            Some(node) => sweep::of_section(&node, self.folder.as_deref())?,
+            None => SweepSpec::default(),
+        };
+        // What is typed last wins, as everywhere.
+        spec.axes.retain(|axis| {
+            let again = |path: &String| axes.iter().any(|new| new.paths.contains(path));
+            !axis.paths.iter().any(again)
+        });
+        spec.axes.extend(axes);
+        sweep::check(&spec, &at)?;
+        self.lay(&fixed)?;
+        Ok((spec, fixed))
+    }
+
+    /// The experiment with `sets` on top.
+    ///
+    /// # Errors
+    /// Everything that is wrong with the text: syntax, unknown or missing keys, wrong units, with line
+    /// and column; a config that describes a sweep.
+    pub fn spec(&self, sets: &[String]) -> Result<ExperimentSpec, SpecError> {
+        let mut all = self.clone();
+        all.lay(sets)?;
+        let mut tree = merge_layers(all.layers)?;
+        if let Some(sweep) = tree.get("sweep") {
+            let message = "a sweep: found `sweep:`, expected one experiment; `isocortex sweep` runs \
+                           this config, `--set sweep=null` makes one experiment of it";
+            return Err(SpecError::at(message.to_owned(), sweep.at.clone()));
+        }
+        make_data_path_absolute(&mut tree, self.folder.as_deref());
+        let config = Config {
+            tree: Arc::new(tree),
+        };
+        experiment::resolve(config.deserialize()?, config)
+    }
 }
 
 /// A data folder typed relative to the config is written out in full, so that the canonical text
@@ -353,17 +436,22 @@ fn origin_of(from: &Node, origin: Option<&Origin>) -> Result<Origin, SpecError> 
 /// No config is nested deeper; the YAML reader has the same limit.
 const DEEPEST_PATH: usize = 64;
 
-/// `path=value` as a layer of its own.
-fn set_layer(number: usize, set: &str) -> Result<Node, SpecError> {
-    let name = format!("--set {number}");
-    let place = |column: usize| Location {
+/// A place in the `number`-th override.
+fn place_in_set(number: usize, set: &str, column: usize) -> Location {
+    Location {
         source: Arc::new(SourceText {
-            name: name.clone(),
+            name: format!("--set {number}"),
             text: set.to_owned(),
         }),
         line: 1,
         column,
-    };
+    }
+}
+
+/// `path=value` as a layer of its own.
+fn set_layer(number: usize, set: &str) -> Result<Node, SpecError> {
+    let name = format!("--set {number}");
+    let place = |column: usize| place_in_set(number, set, column);
     let Some((path, value)) = set.split_once('=') else {
         let message = format!("not an override: found `{set}`, expected `path=value`");
         return Err(SpecError::at(message, place(1)));

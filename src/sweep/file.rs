@@ -1,0 +1,392 @@
+//! What the file of a sweep holds, and how it is made from the journal.
+
+use std::path::Path;
+
+use ndarray::{ArrayD, ArrayViewD, IxDyn};
+
+use super::batch::Finished;
+use super::{Design, SweepError};
+use crate::engine::{Put, condition_layout};
+use crate::network::Network;
+use crate::plan::Plan;
+use crate::record::{Attr, Aux, AuxValues, Dim, Journal, Layout, RecordError, Writer};
+use crate::spec::{ExperimentSpec, sha256_hex};
+use crate::units::Quantity;
+
+/// Values that are written at once, about.
+const BLOCK: usize = 1 << 20;
+const AREA: &str = "area";
+const CONDITION: &str = "condition";
+
+/// The variables of one condition, one after another.
+#[derive(Debug)]
+pub(super) struct Schema {
+    layout: Layout,
+    /// Shape of each variable, without the dimension `condition`.
+    shapes: Vec<Vec<usize>>,
+    /// Where each variable begins among the values of a condition, and their number at the end.
+    starts: Vec<usize>,
+    areas: Vec<String>,
+    variables: Vec<usize>,
+    replicates: u32,
+    keeps_activity: bool,
+    /// Lesions change which areas there are: coordinates of areas then come from no one condition.
+    widened: bool,
+}
+
+impl Schema {
+    pub(super) fn new(
+        design: &Design,
+        network: &Network,
+        plan: &Plan,
+        spec: &ExperimentSpec,
+        keeps_activity: bool,
+    ) -> Schema {
+        let mut layout = condition_layout(network, plan, spec, keeps_activity);
+        let text = |key: &str, value: String| (key.to_owned(), Attr::Text(value));
+        layout.attrs.push(text("sweep", design.canonical()));
+        layout.attrs.retain(|(key, _)| key != "plan");
+        Schema {
+            layout,
+            shapes: Vec::new(),
+            starts: Vec::new(),
+            areas: area_names(plan),
+            variables: plan.record.variables.clone(),
+            replicates: plan.replicates,
+            keeps_activity,
+            widened: false,
+        }
+    }
+
+    /// Makes room for the areas of another condition: a lesion takes some away.
+    pub(super) fn widen(&mut self, first: &Plan, other: &Plan) -> Result<(), SweepError> {
+        self.admit_but_areas(first, other)?;
+        let new: Vec<String> = (area_names(other).into_iter())
+            .filter(|name| !self.areas.contains(name))
+            .collect();
+        self.widened |= !new.is_empty();
+        self.areas.extend(new);
+        Ok(())
+    }
+
+    /// Fixes the shapes.
+    pub(super) fn close(&mut self) {
+        if self.widened {
+            self.layout.aux.retain(|aux| aux.dim != AREA);
+        }
+        for dim in &mut self.layout.dims {
+            if dim.name.starts_with(AREA) {
+                *dim = Dim::text(&dim.name, self.areas.iter().cloned());
+            }
+        }
+        let length = |name: &String| {
+            let dim = self.layout.dims.iter().find(|d| d.name == *name);
+            dim.map_or(0, |d| d.len)
+        };
+        self.shapes = (self.layout.vars.iter())
+            .map(|var| var.dims.iter().map(length).collect())
+            .collect();
+        let mut end = 0;
+        self.starts = vec![0];
+        for shape in &self.shapes {
+            end += shape.iter().product::<usize>();
+            self.starts.push(end);
+        }
+    }
+
+    /// Number of values of a condition.
+    pub(super) fn values(&self) -> usize {
+        self.starts.last().copied().unwrap_or(0)
+    }
+
+    pub(super) fn keeps_activity(&self) -> bool {
+        self.keeps_activity
+    }
+
+    pub(super) fn text_attr(&self, name: &str) -> &str {
+        let found = self.layout.attrs.iter().find(|(key, _)| key == name);
+        match found {
+            Some((_, Attr::Text(text))) => text,
+            _ => "",
+        }
+    }
+
+    /// What tells whether a journal holds the same variables in the same shapes.
+    pub(super) fn digest(&self) -> String {
+        let names: Vec<&str> = self.layout.vars.iter().map(|v| v.name.as_str()).collect();
+        sha256_hex(format!("{names:?} {:?} {:?}", self.shapes, self.areas).as_bytes())
+    }
+
+    /// Refuses a condition whose results have no place here.
+    pub(super) fn admit(&self, plan: &Plan) -> Result<(), SweepError> {
+        let names = area_names(plan);
+        let new: Vec<&str> = (names.iter())
+            .filter(|name| !self.areas.contains(name))
+            .map(String::as_str)
+            .collect();
+        differ(
+            "recorded areas",
+            new.is_empty(),
+            &new.join(", "),
+            "areas that a single value of an axis shows, too",
+        )?;
+        let runs = plan.replicates == self.replicates && plan.record.variables == self.variables;
+        differ(
+            "runs or recorded variables",
+            runs,
+            &plan.replicates.to_string(),
+            &self.replicates.to_string(),
+        )
+    }
+
+    fn admit_but_areas(&self, first: &Plan, other: &Plan) -> Result<(), SweepError> {
+        let name = |plan: &Plan| plan.circuit.info().name;
+        differ(
+            "circuits",
+            first.circuit == other.circuit,
+            name(other),
+            name(first),
+        )?;
+        let recorded = |plan: &Plan| {
+            let info = plan.circuit.info();
+            let names = plan
+                .record
+                .variables
+                .iter()
+                .map(|&v| info.variables[v].name);
+            names.collect::<Vec<_>>().join(", ")
+        };
+        let (a, b) = (recorded(first), recorded(other));
+        differ("recorded variables", a == b, &b, &a)?;
+        let (a, b) = (first.replicates, other.replicates);
+        differ("numbers of runs", a == b, &b.to_string(), &a.to_string())?;
+        let times = |plan: &Plan| match self.keeps_activity {
+            true => format!(
+                "{} from {} ms every {} ms",
+                plan.record.samples,
+                plan.sample_ms(0),
+                plan.sample_ms(1) - plan.sample_ms(0)
+            ),
+            false => String::new(),
+        };
+        let (a, b) = (times(first), times(other));
+        differ("samples, which are kept,", a == b, &b, &a)
+    }
+
+    /// Room for the values of a condition.
+    pub(super) fn slab(&self, plan: &Plan) -> Slab<'_> {
+        let names = area_names(plan);
+        let places = names
+            .iter()
+            .map(|name| self.areas.iter().position(|a| a == name));
+        let places: Option<Vec<usize>> = places.collect();
+        Slab {
+            schema: self,
+            values: vec![f64::NAN; self.values()],
+            areas: places.unwrap_or_default(),
+        }
+    }
+
+    /// Writes the result file: what the journal holds, in the order of the conditions, NaN elsewhere.
+    pub(super) fn write(
+        &self,
+        design: &Design,
+        journal: &mut Journal,
+        path: &Path,
+    ) -> Result<(), SweepError> {
+        let conditions = design.len();
+        let at_once = (BLOCK / self.values().max(1)).clamp(1, conditions);
+        let mut failures = vec![String::new(); conditions];
+        // Failures are coordinates, which a file is created with.
+        for condition in journal.keys().collect::<Vec<_>>() {
+            let bytes = journal.read(condition)?.unwrap_or_default();
+            let finished = Finished::read(&bytes, self.values());
+            if let Some(failure) = finished.and_then(|f| f.failure)
+                && let Some(place) = failures.get_mut(condition as usize)
+            {
+                // One line each: a picture of the place in the config is for the terminal.
+                *place = failure.lines().next().unwrap_or_default().to_owned();
+            }
+        }
+        let mut layout = self.layout.clone();
+        let index = (0..conditions as i64).collect();
+        let long = "condition: the same experiment with other values";
+        let dim = Dim::int(CONDITION, index, "1", long).in_blocks(at_once);
+        layout.dims.insert(0, dim);
+        for var in &mut layout.vars {
+            var.dims.insert(0, CONDITION.to_owned());
+        }
+        layout.aux.extend(coordinates(design, &layout));
+        if failures.iter().any(|f| !f.is_empty()) {
+            layout.aux.push(Aux {
+                name: "failure".to_owned(),
+                dim: CONDITION.to_owned(),
+                long_name: "why a condition has no result, or not all of it; empty if it has"
+                    .to_owned(),
+                values: AuxValues::Text(failures),
+            });
+        }
+        let mut writer = Writer::create(path, &layout)?;
+        let mut from = 0;
+        while from < conditions {
+            let count = at_once.min(conditions - from);
+            let written = self.write_block(journal, &mut writer, from, count);
+            if let Err(e) = written {
+                // All of it is in the journal.
+                writer.discard();
+                return Err(e);
+            }
+            from += count;
+        }
+        writer.finish()?;
+        Ok(())
+    }
+
+    fn write_block(
+        &self,
+        journal: &mut Journal,
+        writer: &mut Writer,
+        from: usize,
+        count: usize,
+    ) -> Result<(), SweepError> {
+        let mut all = Vec::with_capacity(count);
+        for condition in from..from + count {
+            let finished = match journal.read(condition as u64)? {
+                None => None,
+                Some(bytes) => Some(Finished::read(&bytes, self.values()).ok_or_else(|| {
+                    RecordError::Journal {
+                        path: journal.path().to_owned(),
+                        problem: format!(
+                            "condition {condition} holds other variables than expected"
+                        ),
+                    }
+                })?),
+            };
+            all.push(finished.map_or_else(Vec::new, |f| f.values));
+        }
+        for (k, var) in self.layout.vars.iter().enumerate() {
+            let mut shape = vec![count];
+            shape.extend(&self.shapes[k]);
+            let size = self.starts[k + 1] - self.starts[k];
+            let mut block = ArrayD::from_elem(IxDyn(&shape), f64::NAN);
+            let rows = block.as_slice_mut().expect("a new array is contiguous");
+            for (row, values) in rows.chunks_exact_mut(size.max(1)).zip(&all) {
+                if !values.is_empty() {
+                    row.copy_from_slice(&values[self.starts[k]..self.starts[k + 1]]);
+                }
+            }
+            let mut start = vec![0; shape.len()];
+            start[0] = from;
+            writer.write(&var.name, &start, block.view())?;
+        }
+        Ok(())
+    }
+}
+
+fn differ(what: &'static str, same: bool, found: &str, expected: &str) -> Result<(), SweepError> {
+    if same {
+        return Ok(());
+    }
+    Err(SweepError::Differs {
+        what,
+        found: found.to_owned(),
+        expected: expected.to_owned(),
+    })
+}
+
+fn area_names(plan: &Plan) -> Vec<String> {
+    let name = |a: &crate::ids::AreaId| plan.areas[a.index()].clone();
+    plan.record.areas.iter().map(name).collect()
+}
+
+/// The swept values, along `condition`: numbers with their unit where all are, texts elsewhere.
+fn coordinates(design: &Design, layout: &Layout) -> Vec<Aux> {
+    let mut taken: Vec<String> = (layout.dims.iter().map(|d| &d.name))
+        .chain(layout.vars.iter().map(|v| &v.name))
+        .chain(layout.aux.iter().map(|a| &a.name))
+        .cloned()
+        .collect();
+    let mut out = Vec::new();
+    for (a, axis) in design.axes.iter().enumerate() {
+        for (p, path) in axis.paths.iter().enumerate() {
+            // Slashes part folders in HDF5, spaces the names of coordinates.
+            let plain = |c: char| {
+                if c == '/' || c.is_whitespace() {
+                    '_'
+                } else {
+                    c
+                }
+            };
+            let mut name: String = path.chars().filter(|c| *c != '"').map(plain).collect();
+            while taken.contains(&name) {
+                name.push('_');
+            }
+            taken.push(name.clone());
+            let numbers: Option<Vec<Quantity>> =
+                design.column(a, p).map(|text| text.parse().ok()).collect();
+            let alike = numbers.filter(|all| all.iter().all(|q| q.dimension == all[0].dimension));
+            let values = match alike {
+                Some(all) => AuxValues::Float {
+                    units: all[0].dimension.canonical_unit(),
+                    values: all.iter().map(|q| q.value).collect(),
+                },
+                None => AuxValues::Text(design.column(a, p).map(str::to_owned).collect()),
+            };
+            out.push(Aux {
+                name,
+                dim: CONDITION.to_owned(),
+                long_name: format!("value of {path}"),
+                values,
+            });
+        }
+    }
+    out
+}
+
+/// The values of one condition while they are gathered.
+pub(super) struct Slab<'a> {
+    schema: &'a Schema,
+    pub(super) values: Vec<f64>,
+    /// Place of each area of the condition.
+    areas: Vec<usize>,
+}
+
+impl Slab<'_> {
+    pub(super) fn keeps_activity(&self) -> bool {
+        self.schema.keeps_activity
+    }
+}
+
+impl Put for Slab<'_> {
+    fn put(
+        &mut self,
+        var: &str,
+        start: &[usize],
+        block: ArrayViewD<'_, f64>,
+    ) -> Result<(), RecordError> {
+        let schema = self.schema;
+        let Some(k) = schema.layout.vars.iter().position(|v| v.name == var) else {
+            return Err(RecordError::Layout(format!("no variable `{var}`")));
+        };
+        let (dims, shape) = (&schema.layout.vars[k].dims, &schema.shapes[k]);
+        let own = &mut self.values[schema.starts[k]..schema.starts[k + 1]];
+        for (at, &value) in block.indexed_iter() {
+            let mut offset = 0;
+            for (axis, (dim, &length)) in dims.iter().zip(shape).enumerate() {
+                let place = start[axis] + at[axis];
+                let place = match dim.starts_with(AREA) {
+                    true => self.areas.get(place).copied(),
+                    false => Some(place),
+                };
+                let Some(place) = place.filter(|p| *p < length) else {
+                    return Err(RecordError::Layout(format!(
+                        "variable `{var}` is larger than in the other conditions along `{dim}`"
+                    )));
+                };
+                offset = offset * length + place;
+            }
+            own[offset] = value;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,487 @@
+//! Many conditions of one experiment: ensembles of parameters that survive the death of the process.
+//!
+//! A condition is the experiment with other values at some key paths. Conditions that differ in
+//! parameters, gains and stimuli alone are stepped side by side in the lanes; workers take batches of
+//! them, and every finished condition is appended to a journal. When all are there, the result file is
+//! made from the journal in the order of the conditions, so that it holds the same bits whatever the
+//! threads, the batches, and however often the sweep was killed and resumed.
+
+mod batch;
+mod design;
+mod file;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::mpsc::sync_channel;
+
+use crate::engine::{self, EngineError, Measures, check_measures, measure_network};
+use crate::network::{DataSets, Network, NetworkError};
+use crate::plan::{Execution, Plan};
+use crate::record::{Journal, RecordError, journal_path};
+use crate::spec::{ExperimentSpec, Layered, SpecError, SweepSpec, sha256_hex};
+use crate::stepper::linear::{baseline_state, start_from};
+
+pub use batch::Finished;
+pub use design::{Axis, Design};
+use file::Schema;
+
+/// Why a sweep could not be carried out.
+#[derive(Debug, thiserror::Error)]
+pub enum SweepError {
+    /// A config is faulty.
+    #[error(transparent)]
+    Spec(#[from] SpecError),
+    /// A network cannot be built.
+    #[error(transparent)]
+    Network(#[from] NetworkError),
+    /// A run failed.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    /// Journal or result file.
+    #[error(transparent)]
+    Record(#[from] RecordError),
+    /// Any of these in a condition.
+    #[error("condition {condition} ({values}): {source}")]
+    Condition {
+        /// Which one, from 0.
+        condition: usize,
+        /// What is special about it.
+        values: String,
+        /// What happened.
+        source: Box<SweepError>,
+    },
+    /// Conditions whose results do not fit one file.
+    #[error(
+        "{what} differ between conditions: found {found}, expected {expected} as in condition 0"
+    )]
+    Differs {
+        /// What.
+        what: &'static str,
+        /// In this condition.
+        found: String,
+        /// In the first one.
+        expected: String,
+    },
+    /// An unfinished sweep is there, and nobody said what to do with it.
+    #[error(
+        "{}: an unfinished sweep is there: `--resume` goes on with it, `--restart` begins anew and \
+         forgets it",
+        .path.display()
+    )]
+    Unfinished {
+        /// Its journal.
+        path: PathBuf,
+    },
+    /// The journal belongs to another sweep.
+    #[error("{}: another sweep: {what} differ from what is asked for now; `--restart` forgets it", .path.display())]
+    Other {
+        /// The journal.
+        path: PathBuf,
+        /// What differs.
+        what: String,
+    },
+    /// The person asked to stop, or the disk is full.
+    #[error(
+        "stopped after {done} of {total} conditions{}; they are kept in {}, `--resume` goes on",
+        .because.as_ref().map_or(String::new(), |e| format!(" because of this: {e}")),
+        .journal.display()
+    )]
+    Stopped {
+        /// Conditions that are kept.
+        done: usize,
+        /// All of them.
+        total: usize,
+        /// Where they are kept.
+        journal: PathBuf,
+        /// What went wrong; none if it was asked for.
+        because: Option<Box<SweepError>>,
+    },
+}
+
+impl SweepError {
+    /// Whether the person asked to stop.
+    #[must_use]
+    pub fn is_interrupted(&self) -> bool {
+        matches!(self, SweepError::Stopped { because: None, .. })
+    }
+}
+
+/// Told how a sweep goes on.
+pub trait Progress: Sync {
+    /// `done` of `total` conditions are finished, `failed` of them without a result.
+    fn conditions(&self, done: usize, failed: usize, total: usize);
+}
+
+/// What to do with what an earlier sweep left behind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Earlier {
+    /// Refuse to start.
+    Refuse,
+    /// Go on with it.
+    Resume,
+    /// Forget it.
+    Forget,
+}
+
+/// How a sweep is carried out; nothing here changes a result.
+pub struct Carry<'a> {
+    /// Worker threads, at least 1.
+    pub threads: usize,
+    /// Set to stop after the batches that are under way.
+    pub stop: &'a AtomicBool,
+    /// Told how it goes on.
+    pub progress: &'a dyn Progress,
+    /// What to do with an unfinished sweep of that name.
+    pub earlier: Earlier,
+}
+
+/// How a sweep ended.
+#[derive(Debug, Clone)]
+pub struct Summary {
+    /// The result file.
+    pub path: PathBuf,
+    /// Conditions that were run now; the others were in the journal.
+    pub run: usize,
+    /// Conditions without a result, and why.
+    pub failed: BTreeMap<usize, String>,
+    /// Whether a damaged or unfinished end of the journal was dropped, in bytes.
+    pub dropped: u64,
+}
+
+/// A sweep, checked and ready to run.
+#[derive(Debug)]
+pub struct Sweep {
+    layered: Layered,
+    design: Design,
+    data: DataSets,
+    schema: Schema,
+    /// The first condition.
+    first: ExperimentSpec,
+    /// Runs of a condition: replicates, or trials.
+    runs: usize,
+    memory: usize,
+}
+
+/// A condition ready to run.
+struct Case {
+    condition: usize,
+    spec: ExperimentSpec,
+    network: Network,
+    baseline: Vec<f64>,
+    start: Vec<f64>,
+    measures: Measures,
+}
+
+/// Conditions that are tried before anything runs, at most, beside every value of every axis.
+const TRIED_AT_ONCE: usize = 64;
+
+/// Runs that a batch steps side by side, at least: the widest lanes.
+const ABREAST: usize = 16;
+
+impl Sweep {
+    /// Resolves a sweep. Every value of every axis is tried once, beside the first values of the others,
+    /// and all conditions where there are few: what is wrong with one is said before anything runs.
+    ///
+    /// # Errors
+    /// Everything that [`crate::cli`]'s `check` would say of a condition; results that do not fit one file.
+    pub fn new(layered: Layered, spec: &SweepSpec) -> Result<Sweep, SweepError> {
+        let design = Design::new(spec);
+        let data = DataSets::default();
+        let (base, network, plan) =
+            prepare(&layered, &data, &design.sets(0)).map_err(|e| of_condition(&design, 0, e))?;
+        let mut schema = Schema::new(&design, &network, &plan, &base, spec.keep_activity);
+        let mut tried: Vec<usize> = design.one_by_one().collect();
+        if design.len() <= TRIED_AT_ONCE {
+            tried = (0..design.len()).collect();
+        }
+        for condition in tried {
+            let (_, _, other) = prepare(&layered, &data, &design.sets(condition))
+                .map_err(|e| of_condition(&design, condition, e))?;
+            let widened = schema.widen(&plan, &other);
+            widened.map_err(|e| of_condition(&design, condition, e))?;
+        }
+        schema.close();
+        let values = 8 * schema.values();
+        let kept = match engine::needs_recording(&base) || spec.keep_activity {
+            true => plan.record_bytes() as usize,
+            false => 0,
+        };
+        let memory = plan.block_bytes() + plan.link_bytes() + kept + 4 * values;
+        Ok(Sweep {
+            layered,
+            design,
+            data,
+            schema,
+            first: base,
+            runs: plan.replicates as usize,
+            memory,
+        })
+    }
+
+    /// What varies.
+    #[must_use]
+    pub fn design(&self) -> &Design {
+        &self.design
+    }
+
+    /// The experiment of the first condition.
+    #[must_use]
+    pub fn experiment(&self) -> &ExperimentSpec {
+        &self.first
+    }
+
+    /// Runs of a condition: replicates, or trials of a task.
+    #[must_use]
+    pub fn runs(&self) -> usize {
+        self.runs
+    }
+
+    /// Conditions that are stepped side by side.
+    #[must_use]
+    pub fn batch(&self) -> usize {
+        match self.first.task {
+            // Trials have conditions of their own.
+            Some(_) => 1,
+            None => (ABREAST / self.runs).max(1),
+        }
+    }
+
+    /// Bytes of the values of all conditions, before compression.
+    #[must_use]
+    pub fn disk_bytes(&self) -> u128 {
+        8 * self.schema.values() as u128 * self.design.len() as u128
+    }
+
+    /// Bytes that a worker needs, about.
+    #[must_use]
+    pub fn memory_bytes(&self) -> usize {
+        self.memory * self.batch()
+    }
+
+    /// Says what the journal of this sweep is about: whoever resumes it must ask for the same.
+    fn header(&self) -> BTreeMap<&'static str, String> {
+        let data = self.schema.text_attr("connectome_sha256").to_owned();
+        BTreeMap::from([
+            ("configs", self.first.config.digest()),
+            ("axes", sha256_hex(self.design.canonical().as_bytes())),
+            ("kept variables", self.schema.digest()),
+            ("data sets", data),
+            (
+                "versions of the program",
+                format!("{} {}", crate::VERSION, crate::COMMIT),
+            ),
+        ])
+    }
+
+    /// Runs what is not finished yet and writes the result file.
+    ///
+    /// # Errors
+    /// See [`SweepError`]. Whatever was finished is in the journal and stays there.
+    pub fn run(&self, output: &Path, carry: &Carry<'_>) -> Result<Summary, SweepError> {
+        let mut journal = self.open(&journal_path(output), carry.earlier)?;
+        let dropped = journal.dropped();
+        let before = journal.len();
+        let total = self.design.len();
+        let mut failed = BTreeMap::new();
+        for condition in journal.keys().collect::<Vec<_>>() {
+            let bytes = journal.read(condition)?.unwrap_or_default();
+            if let Some(why) = Finished::read(&bytes, self.schema.values()).and_then(|f| f.failure)
+            {
+                failed.insert(condition as usize, why);
+            }
+        }
+        carry.progress.conditions(before, failed.len(), total);
+        let pending: Vec<usize> = (0..total)
+            .filter(|&c| !journal.contains(c as u64))
+            .collect();
+        let ended = self.work(&pending, carry, |finished| {
+            journal.append(finished.condition as u64, &finished.bytes())?;
+            if let Some(why) = finished.failure {
+                failed.insert(finished.condition, why);
+            }
+            carry
+                .progress
+                .conditions(journal.len(), failed.len(), total);
+            Ok(())
+        });
+        let synced = journal.sync().map_err(SweepError::from);
+        let because = ended.and(synced).err().map(Box::new);
+        if because.is_some() || journal.len() < total {
+            return Err(SweepError::Stopped {
+                done: journal.len(),
+                total,
+                journal: journal.path().to_owned(),
+                because,
+            });
+        }
+        self.schema.write(&self.design, &mut journal, output)?;
+        let run = journal.len() - before;
+        journal.remove()?;
+        Ok(Summary {
+            path: output.to_owned(),
+            run,
+            failed,
+            dropped,
+        })
+    }
+
+    /// Writes what an unfinished sweep has finished so far, NaN elsewhere, and leaves its journal. Returns
+    /// how many conditions that is.
+    ///
+    /// # Errors
+    /// No unfinished sweep of that name, or another one.
+    pub fn collect(&self, output: &Path, to: &Path) -> Result<usize, SweepError> {
+        let mut journal = self.reopen(&journal_path(output))?;
+        self.schema.write(&self.design, &mut journal, to)?;
+        Ok(journal.len())
+    }
+
+    /// Runs the first batch and keeps nothing, to see how long it takes. Returns the number of its
+    /// conditions times the part of them that was done when `stop` was set.
+    ///
+    /// # Errors
+    /// As [`Sweep::run`].
+    pub fn try_out(&self, stop: &AtomicBool) -> Result<f64, SweepError> {
+        let pool = engine::pool(1)?;
+        let cases: Vec<Result<(Case, Plan), Finished>> = (0..self.batch().min(self.design.len()))
+            .map(|c| self.case(c))
+            .collect();
+        let count = cases.len() as f64;
+        let done = batch::run(&self.schema, cases, &pool, stop, |_| {})?;
+        Ok(count * done)
+    }
+
+    fn open(&self, path: &Path, earlier: Earlier) -> Result<Journal, SweepError> {
+        let header = serde_json::to_string(&self.header()).expect("a map of texts serialises");
+        match (Journal::exists(path), earlier) {
+            (true, Earlier::Refuse) => {
+                let path = path.to_owned();
+                Err(SweepError::Unfinished { path })
+            }
+            (true, Earlier::Resume) => self.reopen(path),
+            (true, Earlier::Forget) => {
+                Journal::discard(path)?;
+                Ok(Journal::create(path, header.as_bytes())?)
+            }
+            (false, _) => Ok(Journal::create(path, header.as_bytes())?),
+        }
+    }
+
+    fn reopen(&self, path: &Path) -> Result<Journal, SweepError> {
+        let (journal, found) = Journal::open(path)?;
+        let found: BTreeMap<String, String> = serde_json::from_slice(&found).unwrap_or_default();
+        let differs = |(key, value): &(&'static str, String)| found.get(*key) != Some(value);
+        let other: Vec<&str> = (self.header().into_iter())
+            .filter(differs)
+            .map(|(key, _)| key)
+            .collect();
+        match other.is_empty() {
+            true => Ok(journal),
+            false => Err(SweepError::Other {
+                path: path.to_owned(),
+                what: other.join(", "),
+            }),
+        }
+    }
+
+    /// Lets workers take batches of conditions until none is left, and hands on what they finish.
+    fn work(
+        &self,
+        pending: &[usize],
+        carry: &Carry<'_>,
+        mut hand_on: impl FnMut(Finished) -> Result<(), SweepError>,
+    ) -> Result<(), SweepError> {
+        let batches: Vec<&[usize]> = pending.chunks(self.batch()).collect();
+        let workers = carry.threads.min(batches.len()).max(1);
+        // Few batches with many runs each: their blocks are shared out instead.
+        let threads = (carry.threads / workers).max(1);
+        let next = AtomicUsize::new(0);
+        // Set when nobody takes results any longer.
+        let given_up = AtomicBool::new(false);
+        let (done, finished) = sync_channel::<Result<Finished, SweepError>>(4 * ABREAST);
+        std::thread::scope(|scope| {
+            for _ in 0..workers {
+                let (done, next, batches, given_up) = (done.clone(), &next, &batches, &given_up);
+                scope.spawn(move || {
+                    let pool = match engine::pool(threads) {
+                        Ok(pool) => pool,
+                        Err(e) => {
+                            let _ = done.send(Err(e.into()));
+                            return;
+                        }
+                    };
+                    while !(carry.stop.load(Ordering::Relaxed) || given_up.load(Ordering::Relaxed))
+                    {
+                        let Some(batch) = batches.get(next.fetch_add(1, Ordering::Relaxed)) else {
+                            return;
+                        };
+                        let cases = batch.iter().map(|&c| self.case(c)).collect();
+                        let ended = batch::run(&self.schema, cases, &pool, given_up, |finished| {
+                            // Nobody listens after an error, and then nothing more is run.
+                            let _ = done.send(Ok(finished));
+                        });
+                        if let Err(e) = ended {
+                            let _ = done.send(Err(e));
+                            return;
+                        }
+                    }
+                });
+            }
+            drop(done);
+            let mut outcome = Ok(());
+            for finished in finished {
+                if outcome.is_ok() {
+                    outcome = finished.and_then(&mut hand_on);
+                }
+                if outcome.is_err() {
+                    given_up.store(true, Ordering::Relaxed);
+                }
+            }
+            outcome
+        })
+    }
+
+    /// A condition ready to run; what is wrong with it, if anything is.
+    fn case(&self, condition: usize) -> Result<(Case, Plan), Finished> {
+        let failed = |e: SweepError| Finished::failed(condition, e.to_string());
+        let made = prepare(&self.layered, &self.data, &self.design.sets(condition));
+        let (spec, network, plan) = made.map_err(failed)?;
+        self.schema.admit(&plan).map_err(failed)?;
+        let begun = || -> Result<_, EngineError> {
+            let baseline = baseline_state(&plan)?;
+            let measures = measure_network(&network, &plan, &spec, &baseline)?;
+            Ok((baseline, measures))
+        };
+        let (baseline, measures) = begun().map_err(|e| failed(e.into()))?;
+        let case = Case {
+            condition,
+            start: start_from(&plan, &baseline),
+            spec,
+            network,
+            baseline,
+            measures,
+        };
+        Ok((case, plan))
+    }
+}
+
+fn prepare(
+    layered: &Layered,
+    data: &DataSets,
+    sets: &[String],
+) -> Result<(ExperimentSpec, Network, Plan), SweepError> {
+    let spec = layered.spec(sets)?;
+    let network = Network::build_from(&spec, data)?;
+    let plan = Plan::compile(&network, &spec, Execution::default())?;
+    check_measures(&network, &spec)?;
+    Ok((spec, network, plan))
+}
+
+fn of_condition(design: &Design, condition: usize, source: SweepError) -> SweepError {
+    SweepError::Condition {
+        condition,
+        values: design.sets(condition).join(", "),
+        source: Box::new(source),
+    }
+}
