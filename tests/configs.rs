@@ -87,7 +87,8 @@ fn every_design_of_the_folder_is_bundled_and_compiles() {
         let (config, design) = prediction::load(name, text).unwrap();
         // Everything is built before anything runs, and a raised flag stops the first run.
         let stop = AtomicBool::new(true);
-        let found = prediction::predict(&config, &design, &[], 1, &stop, |_, _| {});
+        let screen = prediction::prepare(&config, &design, &[]).unwrap_or_else(|e| panic!("{e}"));
+        let found = prediction::predict(&screen, 1, &stop, |_, _| {});
         assert!(found.unwrap_err().is_interrupted(), "{name}");
     }
 }

@@ -394,8 +394,19 @@ fn figure(prepared: &Prepared, outcome: &Outcome) -> Result<Vec<PathBuf>, Failur
         measure_unit,
         measure_note,
     };
-    let written = write(&data, &outcome.path.with_extension(""))?;
-    Ok(vec![written.svg, written.png])
+    let stem = outcome.path.with_extension("");
+    let written = write(&data, &stem)?;
+    let mut all = vec![written.svg, written.png];
+    if let (Some(task), Some(trials), Some(read)) =
+        (&spec.task, &network.trials, &outcome.measures.trials)
+        && trials.conditions.len() > 1
+    {
+        let data = trials::figure(&spec.title, task, trials, read);
+        let stem = outcome.path.with_extension("conditions");
+        let written = super::figure::conditions::write(&data, &stem)?;
+        all.extend(written.into_iter().flat_map(|w| [w.svg, w.png]));
+    }
+    Ok(all)
 }
 
 pub(super) fn rerun(args: &RerunArgs) -> Result<ExitCode, Failure> {

@@ -4,6 +4,7 @@
 //! from an [`ExperimentSpec`]; the reference simulator runs it as it stands, the plan compiles it.
 
 mod build;
+mod perturb;
 mod remarks;
 mod trials;
 
@@ -39,6 +40,9 @@ pub struct Network {
     pub stimuli: Vec<Stimulus>,
     /// Trials, each with more of them, if there is a task.
     pub trials: Option<Trials>,
+    /// Networks of the conditions of the task, in the order of [`Trials::conditions`]; none for a condition
+    /// that leaves the model alone.
+    pub conditions: Vec<Option<Network>>,
     /// Noise sources.
     pub noise: Vec<Noise>,
     /// The baseline, or the guess from which it is found, [area, variable].
@@ -150,6 +154,14 @@ impl Network {
             }
         }
         partial[0] + partial[1]
+    }
+
+    /// The network that a trial of the task runs in.
+    #[must_use]
+    pub fn of_trial(&self, trial: usize) -> &Network {
+        let condition = self.trials.as_ref().and_then(|t| t.trials.get(trial));
+        let own = condition.and_then(|t| self.conditions.get(t.condition)?.as_ref());
+        own.unwrap_or(self)
     }
 
     /// Whether any projection has delays.

@@ -1,7 +1,7 @@
 //! Draws the trials of a task. What trial t shows depends on the seed, on its number t and on the events
 //! that it has, not on the trials after it, on what is simulated, or in which order.
 
-use super::build::{areas, dimension, in_unit, input};
+use super::build::{dimension, in_unit, input, reached};
 use crate::circuit::CircuitInfo;
 use crate::connectome::Connectome;
 use crate::rng::{Site, below};
@@ -25,8 +25,8 @@ pub(super) fn draw(
         let path = format!("task.stimuli.{}", path_segment(name));
         let mut parts = Vec::new();
         // What nothing shows may stand in areas that are lesioned.
-        let reached = match shown.contains(&name) {
-            true => areas(spec, connectome, &format!("{path}.areas"), &s.areas)?,
+        let to = match shown.contains(&name) {
+            true => reached(spec, connectome, &format!("{path}.areas"), &s.areas)?,
             false => Vec::new(),
         };
         for into in &s.into.0 {
@@ -35,7 +35,7 @@ pub(super) fn draw(
             parts.push(Stimulus {
                 name: name.clone(),
                 input: at,
-                areas: reached.clone(),
+                areas: to.clone(),
                 amplitude: in_unit(spec, &format!("{path}.amplitude"), s.amplitude, wanted)?,
                 onset_ms: 0.0,
                 offset_ms: 0.0,

@@ -10,6 +10,7 @@ mod de;
 pub mod draft;
 mod experiment;
 pub mod node;
+mod perturbation;
 pub mod suggest;
 mod task;
 
@@ -22,6 +23,7 @@ use sha2::{Digest, Sha256};
 
 pub use experiment::*;
 use node::{Key, Location, Node, SourceText, Value};
+pub use perturbation::*;
 use suggest::did_you_mean;
 pub use task::*;
 
@@ -87,10 +89,52 @@ impl Config {
         })
     }
 
+    /// Takes perturbations out of the maps under `perturbations`: all keys but those of `keep`. Gives what is
+    /// left, and by name what was taken.
+    #[must_use]
+    pub fn without_perturbations(&self, keep: &[&str]) -> (Config, Named<Override>) {
+        let mut tree = (*self.tree).clone();
+        let mut taken = Named::new();
+        let Some(Value::Map(entries)) = tree.get_mut("perturbations").map(|n| &mut n.value) else {
+            return (self.clone(), taken);
+        };
+        for (name, node) in entries {
+            let Value::Map(keys) = &mut node.value else {
+                continue;
+            };
+            let (words, rest): (Vec<_>, Vec<_>) = std::mem::take(keys)
+                .into_iter()
+                .partition(|(k, _)| !keep.contains(&&*k.text));
+            *keys = rest;
+            if words.is_empty() {
+                continue;
+            }
+            let words = Node {
+                value: Value::Map(words),
+                at: node.at.clone(),
+            };
+            let name = name.clone();
+            taken.insert(name.text.clone(), Override::Perturbation { name, words });
+        }
+        let config = Config {
+            tree: Arc::new(tree),
+        };
+        (config, taken)
+    }
+
     /// An error at the key path, such as `stimuli.pulse.areas[0]`.
     #[must_use]
     pub fn error(&self, path: &str, message: String) -> SpecError {
         SpecError::at(message, self.tree.locate(path))
+    }
+
+    /// The keys of the map at a path, in the order typed; none where there is no map.
+    #[must_use]
+    pub fn keys(&self, path: &str) -> Vec<String> {
+        match self.tree.find(path).map(|node| &node.value) {
+            Some(Value::Map(entries)) => entries.iter().map(|(key, _)| key.text.clone()).collect(),
+            _ => Vec::new(),
+        }
     }
 
     /// The document as one YAML text without `from`, presets or comments: enough to run it again.
@@ -120,12 +164,175 @@ pub fn sha256_hex(bytes: &[u8]) -> String {
 /// Everything that is wrong with the text: syntax, unknown or missing keys, wrong units, with line
 /// and column.
 pub fn load(name: &str, sets: &[String]) -> Result<ExperimentSpec, SpecError> {
-    let origin = Origin::find(name)?;
-    let folder = match &origin {
-        Origin::File(path) => Some(path.parent().unwrap_or(Path::new("")).to_owned()),
-        Origin::Bundled(_) => None,
+    ConfigLayers::read(name)?.with(&overrides(sets))
+}
+
+/// A config that was read once, to lay several sets of overrides on it.
+#[derive(Debug, Clone)]
+pub struct ConfigLayers {
+    layers: Vec<Node>,
+    folder: Option<PathBuf>,
+}
+
+/// One override of a config.
+#[derive(Debug, Clone)]
+pub enum Override {
+    /// `path=value`, and what to call it in messages.
+    Set {
+        /// What to call it.
+        label: String,
+        /// The text.
+        text: String,
+    },
+    /// A perturbation and its name.
+    Perturbation {
+        /// The name.
+        name: Key,
+        /// The map with its words.
+        words: Node,
+    },
+}
+
+/// `--set` arguments as overrides.
+#[must_use]
+pub fn overrides(sets: &[String]) -> Vec<Override> {
+    let of = |(i, text): (usize, &String)| Override::Set {
+        label: format!("--set {}", i + 1),
+        text: text.clone(),
     };
-    build(read_layers(origin, &[])?, sets, folder)
+    sets.iter().enumerate().map(of).collect()
+}
+
+impl ConfigLayers {
+    /// Reads a config from a path or a bundled name.
+    ///
+    /// # Errors
+    /// No such config, or bad YAML in it or in what it is laid on.
+    pub fn read(name: &str) -> Result<ConfigLayers, SpecError> {
+        let origin = Origin::find(name)?;
+        let folder = match &origin {
+            Origin::File(path) => Some(path.parent().unwrap_or(Path::new("")).to_owned()),
+            Origin::Bundled(_) => None,
+        };
+        let layers = read_layers(origin, &[])?;
+        Ok(ConfigLayers {
+            layers: layers.into_iter().map(|layer| layer.tree).collect(),
+            folder,
+        })
+    }
+
+    /// The experiment with overrides on top, in their order.
+    ///
+    /// # Errors
+    /// As [`load`].
+    pub fn with(&self, overrides: &[Override]) -> Result<ExperimentSpec, SpecError> {
+        let mut layers = self.layers.clone();
+        for over in overrides {
+            layers.push(over.layer()?);
+        }
+        let mut tree = merge_layers(layers)?;
+        make_data_path_absolute(&mut tree, self.folder.as_deref());
+        let config = Config {
+            tree: Arc::new(tree),
+        };
+        let mut spec = experiment::resolve(config.deserialize()?, config)?;
+        add_models(&mut spec)?;
+        Ok(spec)
+    }
+}
+
+impl Override {
+    /// Whether a text occurs in a value.
+    #[must_use]
+    pub fn contains(&self, part: &str) -> bool {
+        match self {
+            Override::Set { text, .. } => text.contains(part),
+            Override::Perturbation { words, .. } => words.contains(part),
+        }
+    }
+
+    /// The same with a text put in the place of another in every value.
+    #[must_use]
+    pub fn replaced(&self, part: &str, by: &str) -> Override {
+        let mut out = self.clone();
+        match &mut out {
+            Override::Set { text, .. } => *text = text.replace(part, by),
+            Override::Perturbation { words, .. } => words.replace(part, by),
+        }
+        out
+    }
+
+    fn layer(&self) -> Result<Node, SpecError> {
+        match self {
+            Override::Set { label, text } => set_layer(label, text),
+            Override::Perturbation { name, words } => {
+                let mut all = Node::empty_map(name.at.clone());
+                all.put(name.clone(), words.clone());
+                Ok(all.under("perturbations"))
+            }
+        }
+    }
+}
+
+/// Keys that a condition of a task may change: those of the model.
+const OF_THE_MODEL: [&str; 12] = [
+    "connectome",
+    "circuit",
+    "gradients",
+    "modulators",
+    "projections",
+    "receptors",
+    "perturbations",
+    "baseline",
+    "initial",
+    "lesions",
+    "stimuli",
+    "noise",
+];
+
+/// Makes the model of every condition of a task that changes it.
+fn add_models(spec: &mut ExperimentSpec) -> Result<(), SpecError> {
+    let Some(task) = &mut spec.task else {
+        return Ok(());
+    };
+    for condition in &mut task.conditions {
+        let path = format!("task.conditions.{}", node::path_segment(&condition.name));
+        let perturbations = spec.config.tree.find(&format!("{path}.perturbations"));
+        if condition.set.is_empty() && perturbations.is_none() {
+            continue;
+        }
+        let mut tree = (*spec.config.tree).clone();
+        for (i, set) in condition.set.iter().enumerate() {
+            let layer = set_layer(&format!("{path}.set[{i}]"), set)?;
+            if let Value::Map(keys) = &layer.value
+                && let Some((key, _)) = keys.iter().find(|(k, _)| !OF_THE_MODEL.contains(&&*k.text))
+            {
+                let message = format!(
+                    "not a key of the model: found `{}`, expected one of {}",
+                    key.text,
+                    OF_THE_MODEL.join(", ")
+                );
+                return Err(SpecError::at(message, key.at.clone()));
+            }
+            tree.merge(layer);
+        }
+        if let Some(perturbations) = perturbations {
+            tree.merge(perturbations.clone().under("perturbations"));
+        }
+        // The trials are those of the experiment, and so is what is made of them.
+        tree.take("task");
+        tree.take("analysis");
+        let config = Config {
+            tree: Arc::new(tree),
+        };
+        let model = (config.deserialize()).and_then(|draft| experiment::resolve(draft, config));
+        let of = |e: SpecError| SpecError {
+            message: format!("condition `{}`: {}", condition.name, e.message),
+            ..e
+        };
+        condition.model = Some(Arc::new(model.map_err(of)?));
+    }
+    Ok(())
 }
 
 /// Reads an experiment from a text, for example the canonical config of a result file.
@@ -134,24 +341,12 @@ pub fn load(name: &str, sets: &[String]) -> Result<ExperimentSpec, SpecError> {
 /// As [`load`].
 pub fn from_text(name: &str, text: &str, sets: &[String]) -> Result<ExperimentSpec, SpecError> {
     let root = parse(name, text)?;
-    build(layers_of(root, None, &[])?, sets, None)
-}
-
-fn build(
-    layers: Vec<Layer>,
-    sets: &[String],
-    folder: Option<PathBuf>,
-) -> Result<ExperimentSpec, SpecError> {
-    let mut layers: Vec<Node> = layers.into_iter().map(|layer| layer.tree).collect();
-    for (i, set) in sets.iter().enumerate() {
-        layers.push(set_layer(i + 1, set)?);
-    }
-    let mut tree = merge_layers(layers)?;
-    make_data_path_absolute(&mut tree, folder.as_deref());
-    let config = Config {
-        tree: Arc::new(tree),
+    let layers = layers_of(root, None, &[])?;
+    let layers = ConfigLayers {
+        layers: layers.into_iter().map(|layer| layer.tree).collect(),
+        folder: None,
     };
-    experiment::resolve(config.deserialize()?, config)
+    layers.with(&overrides(sets))
 }
 
 /// A data folder typed relative to the config is written out in full, so that the canonical text
@@ -353,12 +548,11 @@ fn origin_of(from: &Node, origin: Option<&Origin>) -> Result<Origin, SpecError> 
 /// No config is nested deeper; the YAML reader has the same limit.
 const DEEPEST_PATH: usize = 64;
 
-/// `path=value` as a layer of its own.
-fn set_layer(number: usize, set: &str) -> Result<Node, SpecError> {
-    let name = format!("--set {number}");
+/// `path=value` as a layer of its own; `name` is what messages call it.
+fn set_layer(name: &str, set: &str) -> Result<Node, SpecError> {
     let place = |column: usize| Location {
         source: Arc::new(SourceText {
-            name: name.clone(),
+            name: name.to_owned(),
             text: set.to_owned(),
         }),
         line: 1,
@@ -381,7 +575,7 @@ fn set_layer(number: usize, set: &str) -> Result<Node, SpecError> {
         return Err(SpecError::at(message, place(1)));
     }
     let offset = path.chars().count() + 1;
-    let mut child = match Node::parse(&name, value) {
+    let mut child = match Node::parse(name, value) {
         Ok(node) => node,
         Err(e) => {
             let at = place(e.at.column + offset);

@@ -1,13 +1,15 @@
 //! Tasks as typed and as meant: what can be shown, when, in which conditions, and what is read out.
 
 use std::fmt;
+use std::sync::Arc;
 
 use serde::Deserialize;
 use serde::de::{Deserializer, SeqAccess, Visitor};
 
 use super::draft::{AreasDraft as Areas, Named};
 use super::node::path_segment;
-use super::{Config, SpecError};
+use super::perturbation::PerturbationDraft;
+use super::{Config, ExperimentSpec, SpecError};
 use crate::units::{Dimension, Quantity};
 
 /// A task as typed.
@@ -32,6 +34,9 @@ pub struct TaskDraft {
     /// Sensitivities.
     #[serde(default)]
     pub d_prime: Named<DPrime>,
+    /// What `at` of the conditions is, for figures.
+    #[serde(default)]
+    pub axis: String,
 }
 
 /// A stimulus that events can show.
@@ -144,6 +149,15 @@ pub struct ConditionDraft {
     /// Events that are other than in the task.
     #[serde(default)]
     pub events: Named<ChangeDraft>,
+    /// Place on the axis of figures.
+    #[serde(default)]
+    pub at: Option<f64>,
+    /// Overrides of the model, `path=value`.
+    #[serde(default)]
+    pub set: Vec<String>,
+    /// Perturbations beside those of the experiment.
+    #[serde(default)]
+    pub perturbations: Named<PerturbationDraft>,
 }
 
 /// What a condition changes in an event.
@@ -232,6 +246,8 @@ pub struct TaskSpec {
     pub d_prime: Named<DPrime>,
     /// Names of all events, sorted.
     pub events: Vec<String>,
+    /// What `at` of the conditions is, for figures.
+    pub axis: String,
 }
 
 /// A condition.
@@ -243,6 +259,13 @@ pub struct ConditionSpec {
     pub trials: u32,
     /// Its events, each after those that it refers to.
     pub events: Vec<EventSpec>,
+    /// Place on the axis of figures.
+    pub at: Option<f64>,
+    /// Overrides of the model, `path=value`.
+    pub set: Vec<String>,
+    /// The experiment with these overrides and its perturbations, without task and measures; none for a
+    /// condition that leaves the model alone.
+    pub model: Option<Arc<ExperimentSpec>>,
 }
 
 /// An event of a condition.
@@ -415,6 +438,7 @@ pub(super) fn resolve(
         d_prime: task.d_prime()?,
         events: draft.events.keys().cloned().collect(),
         stimuli: draft.stimuli.clone(),
+        axis: draft.axis.clone(),
     }))
 }
 
@@ -553,12 +577,24 @@ impl Resolve<'_> {
                 name: "all".to_owned(),
                 trials,
                 events: self.events("task", &[], &Named::new())?,
+                at: None,
+                set: Vec::new(),
+                model: None,
             }]);
         }
         if self.draft.trials.is_some() {
             let message = "key does not belong: found `trials` beside `conditions`, expected it in \
                            each condition";
             return self.error("task.trials", message.to_owned());
+        }
+        let unplaced = self.draft.conditions.iter().find(|(_, c)| c.at.is_none());
+        let placed = self.draft.conditions.values().any(|c| c.at.is_some());
+        if let Some((name, _)) = unplaced.filter(|_| placed) {
+            let path = format!("task.conditions.{}", path_segment(name));
+            let message = format!(
+                "no place on the axis: found none of `{name}`, expected `at` in every condition or in none"
+            );
+            return self.error(&path, message);
         }
         let mut out = Vec::new();
         let mut all = 0;
@@ -575,6 +611,9 @@ impl Resolve<'_> {
                 name: name.clone(),
                 trials: some(&format!("{path}.trials"), c.trials)?,
                 events: self.events(&path, &c.without, &c.events)?,
+                at: c.at,
+                set: c.set.clone(),
+                model: None,
             });
         }
         Ok(out)
