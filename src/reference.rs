@@ -27,11 +27,10 @@ pub fn simulate(
     replicate: Replicate,
     observe: impl FnMut(u64, ArrayView2<'_, f64>),
 ) {
-    let trials = network.trials.as_ref();
-    let trial = trials.and_then(|t| t.trials.get(replicate.0 as usize));
+    let trials = network.trials.iter().flat_map(|t| t.of_run(replicate.0));
     network.circuit.visit(Simulate {
-        network: network.of_trial(replicate.0 as usize),
-        shown: trial.into_iter().flat_map(Trial::stimuli).collect(),
+        network: network.of_run(replicate.0),
+        shown: trials.flat_map(Trial::stimuli).collect(),
         run,
         start,
         replicate,

@@ -328,3 +328,30 @@ proptest! {
         let _ = text.parse::<Unit>();
     }
 }
+
+/// A figure that is mistyped in a bundled table of recordings changes the sum of its column, which stands
+/// beside its source.
+#[test]
+fn mistyped_recordings_are_noticed() {
+    for (name, text) in isocortex::validation::bundled_recordings() {
+        let figures: Vec<usize> = text
+            .match_indices("found: ")
+            .chain(text.match_indices("ms: "))
+            .chain(text.match_indices("neurons: "))
+            .map(|(at, key)| at + key.len())
+            .filter(|at| text.as_bytes()[*at].is_ascii_digit())
+            .collect();
+        assert!(figures.len() > 15, "{name}");
+        for at in figures {
+            let digit = text.as_bytes()[at];
+            let other = if digit == b'9' { "8" } else { "9" };
+            let mut wrong = (*text).to_owned();
+            wrong.replace_range(at..=at, other);
+            let error = isocortex::validation::load_recordings(name, &wrong).unwrap_err();
+            assert!(
+                error.to_string().contains("mistyped"),
+                "{name} at {at}: {error}"
+            );
+        }
+    }
+}

@@ -399,7 +399,7 @@ fn faulty_changes_of_conditions_are_refused() {
             "not a key of the model",
         ),
         (
-            "task.conditions.plain.set=[lesions.areas=[V4]]",
+            "task.conditions.plain.set=['lesions.areas=[V4]']",
             "found other areas than in the rest",
         ),
         (
@@ -432,5 +432,127 @@ fn faulty_changes_of_conditions_are_refused() {
         let error = built.err().unwrap_or_default();
         assert!(error.contains(expected), "{set}: {error}");
         assert!(error.contains("-->"), "{set} has no place: {error}");
+    }
+}
+
+const SESSION: &str = "
+title: session
+from: chaudhuri2015
+task:
+  stimuli:
+    one: {into: drive_E, areas: [V1], amplitude: 30 Hz}
+  events:
+    cue: {shows: one, onset: 4 ms, jitter: 2 ms, duration: 6 ms}
+  conditions:
+    catch: {trials: 2, without: [cue]}
+    cue: {trials: 3}
+  readouts:
+    during: {mean: nu_E, areas: [V1], after: cue, from: 0 ms, to: 6 ms}
+    before: {mean: nu_E, areas: [V1], from: 0 ms, to: 1 ms}
+  session: {sessions: 2, interval: 10 ms, jitter: 5 ms}
+noise:
+  slow: {kind: ornstein_uhlenbeck, into: I_I, areas: all, sd: 5 pA, tau: 5 ms}
+simulation: {duration: 20 ms, dt: 0.2 ms, seed: 3}
+record: {every: 0.2 ms, variables: [nu_E]}
+";
+
+/// Trials of a session follow one another in one run, in a drawn order and with drawn intervals, and the run
+/// is that of the reference simulator; what a trial leaves is there when the next begins.
+#[test]
+fn trials_of_a_session_follow_one_another() {
+    let experiment = Experiment::new(SESSION, &NO_SETS);
+    let trials = experiment.network.trials.as_ref().unwrap();
+    let plan = experiment.plan();
+    assert_eq!((plan.replicates, trials.trials.len()), (2, 10));
+    // Five trials of 20 ms and four intervals of at most 15 ms.
+    assert_eq!(plan.steps, (5 * 20 + 4 * 15) * 5);
+    let of = |run| trials.of_run(run).collect::<Vec<_>>();
+    let order = |run| of(run).iter().map(|t| t.condition).collect::<Vec<_>>();
+    assert_ne!(order(0), order(1));
+    let mut intervals = Vec::new();
+    for run in 0..2 {
+        let mut counts = order(run);
+        counts.sort_unstable();
+        assert_eq!(counts, [0, 0, 1, 1, 1]);
+        assert_eq!(of(run)[0].start_ms, 0.0);
+        for pair in of(run).windows(2) {
+            intervals.push(pair[1].start_ms - pair[0].start_ms - 20.0);
+        }
+    }
+    assert!(
+        intervals
+            .iter()
+            .all(|ms| (5.0 - 1e-9..=15.0 + 1e-9).contains(ms)),
+        "{intervals:?}"
+    );
+    assert!(intervals.iter().any(|ms| (ms - intervals[0]).abs() > 1e-6));
+    let start = start_state(&plan).unwrap();
+    let conditions = Conditions {
+        threads: 1,
+        stop: &AtomicBool::new(false),
+        progress: &Quiet,
+    };
+    let recording = simulate(&plan, &conditions).unwrap();
+    for run in 0..2_u32 {
+        let reference = experiment.reference(&plan, &start, run);
+        let found = recording.variables[0].index_axis(ndarray::Axis(0), run as usize);
+        assert!(
+            reference.slice(ndarray::s![.., .., 0]) == found,
+            "session {run}"
+        );
+    }
+    let table = isocortex::engine::trial_table(&experiment.network, &experiment.spec, &recording);
+    let table = table.unwrap().unwrap();
+    let values = |name: &str| {
+        let column = table.readouts.iter().find(|r| r.name == name).unwrap();
+        match &column.values {
+            isocortex::engine::ReadoutValues::Number { values, .. } => values.clone(),
+            isocortex::engine::ReadoutValues::Choice { .. } => panic!("a number"),
+        }
+    };
+    // V1 rests at 10 Hz and is driven by 30 Hz: the window stands where the cue does.
+    for (trial, value) in trials.trials.iter().zip(values("during")) {
+        assert_eq!(value.is_some(), trial.condition == 1);
+        assert!(value.is_none_or(|v| v > 14.0), "{value:?}");
+    }
+    // State is carried over: after a cue V1 still has more than at the start of the session.
+    let before = values("before");
+    for run in 0..2 {
+        let own: Vec<usize> = (0..10).filter(|&t| trials.trials[t].run == run).collect();
+        let after_cue = own
+            .windows(2)
+            .filter(|w| trials.trials[w[0]].condition == 1);
+        for pair in after_cue {
+            assert!(before[pair[1]] > before[own[0]], "{before:?}");
+        }
+    }
+    let blocks = Experiment::new(SESSION, &["task.session.order=blocks"])
+        .network
+        .trials
+        .unwrap();
+    let order: Vec<usize> = blocks.of_run(1).map(|t| t.condition).collect();
+    assert_eq!(order, [0, 0, 1, 1, 1]);
+}
+
+#[test]
+fn faulty_sessions_are_refused() {
+    for (set, expected) in [
+        ("task.session.jitter=11 ms", "trials could overlap"),
+        ("task.session.interval=0.3 ms", "between two steps"),
+        ("task.session.sessions=0", "found 0 trials"),
+        (
+            "task.conditions.cue.set=[gradients.eta.strength=0]",
+            "share one model",
+        ),
+        ("task.events.cue.onset=16 ms", "outlasts the run"),
+        ("task.readouts.before.to=21 ms", "beyond it"),
+    ] {
+        let spec = spec::from_text("test", SESSION, &[set.to_owned()]).map_err(|e| e.to_string());
+        let built = spec.and_then(|spec| {
+            let network = Network::build(&spec).map_err(|e| e.to_string())?;
+            isocortex::engine::check_measures(&network, &spec).map_err(|e| e.to_string())
+        });
+        let error = built.err().unwrap_or_default();
+        assert!(error.contains(expected), "{set}: {error}");
     }
 }

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::Args;
 
 use super::show::{self, Bar, aligned, number, table};
-use super::{Failure, cores, memory, own_or_bundled, parse_threads, replace, stop_flag};
+use super::{Failure, beside, cores, memory, own_or_bundled, parse_threads, replace, stop_flag};
 use crate::engine::{EngineError, Progress};
 use crate::prediction::{self, Row};
 
@@ -30,7 +30,8 @@ pub(super) struct PredictArgs {
 
 pub(super) fn predict(args: &PredictArgs) -> Result<ExitCode, Failure> {
     let text = own_or_bundled(&args.design, prediction::bundled(), "design", "design")?;
-    let (config, design) = prediction::load(&args.design, &text)?;
+    let (config, mut design) = prediction::load(&args.design, &text)?;
+    design.experiment = beside(&args.design, &design.experiment);
     let screen = prediction::prepare(&config, &design, &args.sets)?;
     for (spec, plan) in screen.runs() {
         memory::check_recording(spec, plan)?;

@@ -233,7 +233,10 @@ fn summary(prepared: &Prepared, outcome: &Outcome) -> String {
     if let (Some(trials), Some(read)) = (&prepared.network.trials, &outcome.measures.trials) {
         let shown = trials.example();
         let condition = &trials.conditions[trials.trials[shown].condition];
-        text += &format!("of trial {shown}, condition {condition}\n\n");
+        text += &match trials.sessions {
+            true => format!("of session {}\n\n", trials.trials[shown].run),
+            false => format!("of trial {shown}, condition {condition}\n\n"),
+        };
         text += &trials::summary(trials, read);
     }
     if let (Some(wanted), Some(rows)) = (&prepared.spec.analysis.delay_activity, delay_activity) {
@@ -318,9 +321,10 @@ fn figure(prepared: &Prepared, outcome: &Outcome) -> Result<Vec<PathBuf>, Failur
     let (order, hierarchy) = hierarchical_order(prepared);
     let activity = &outcome.first.variables[0];
     // Under noise alone it is the fluctuation that matters, not where the mean input moved it.
-    let trial = network.trials.as_ref().map(|t| &t.trials[t.example()]);
-    let given: Vec<&Stimulus> = (network.stimuli.iter())
-        .chain(trial.into_iter().flat_map(Trial::stimuli))
+    let run = engine::example(network) as u32;
+    let trials = network.trials.iter().flat_map(|t| t.of_run(run));
+    let given: Vec<&Stimulus> = (network.of_run(run).stimuli.iter())
+        .chain(trials.flat_map(Trial::stimuli))
         .collect();
     let fluctuates = given.is_empty() && !network.noise.is_empty();
     let base = |k: usize| {

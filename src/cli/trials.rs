@@ -34,6 +34,21 @@ pub(super) fn summary(trials: &Trials, read: &TrialTable) -> String {
     text
 }
 
+/// How many trials there are, in which conditions, and how they are run.
+pub(super) fn counts(trials: &Trials) -> String {
+    let of = |(k, name): (usize, &String)| {
+        let n = trials.trials.iter().filter(|t| t.condition == k).count();
+        format!("{name} {n}")
+    };
+    let all: Vec<String> = trials.conditions.iter().enumerate().map(of).collect();
+    let runs = trials.trials.iter().map(|t| t.run + 1).max().unwrap_or(0);
+    let how = match trials.sessions {
+        true => format!("one after another in {runs} session(s)"),
+        false => "each a run of its own".to_owned(),
+    };
+    format!("{} trials, {how}: {}", trials.trials.len(), all.join(", "))
+}
+
 fn heads(column: &ReadoutColumn) -> Vec<String> {
     let name = &column.name;
     match &column.values {

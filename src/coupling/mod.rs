@@ -91,6 +91,9 @@ pub struct Shuffled {
     pub origin: Vec<(usize, usize)>,
 }
 
+/// Makes a null model of weights, with the names of the areas and a seed.
+pub type NullModel = fn(&CsMat<f64>, &[&str], u64) -> Shuffled;
+
 /// Target and source of a link.
 type Link = (usize, usize);
 
@@ -279,8 +282,6 @@ mod tests {
         (2, 1, 0.5),
     ];
     const NAMES: [&str; 4] = ["a", "b", "c", "d"];
-
-    type NullModel = fn(&CsMat<f64>, &[&str], u64) -> Shuffled;
 
     fn sums(m: &CsMat<f64>, by: impl Fn((usize, usize)) -> usize) -> Vec<f64> {
         let mut groups = vec![Vec::new(); 4];

@@ -14,7 +14,7 @@ use crate::circuit::{
 };
 use crate::connectome::{self, Connectome, Source};
 use crate::coupling::{
-    Projection, Received, Shuffled, exchange_areas, filter, rewire, shuffle_sources,
+    NullModel, Projection, Received, Shuffled, exchange_areas, filter, rewire, shuffle_sources,
     shuffle_strengths, shuffle_targets, shuffle_topology,
 };
 use crate::ids::AreaId;
@@ -745,8 +745,7 @@ fn projection(
 /// links that exist, a link keeps its layers.
 fn null_model(connectome: &Connectome, shuffle: &ShuffleSpec) -> Shuffled {
     let names: Vec<&str> = connectome.areas.iter().map(|a| a.name.as_str()).collect();
-    let (model, moves_links): (fn(&CsMat<f64>, &[&str], u64) -> Shuffled, bool) = match shuffle.what
-    {
+    let (model, moves_links): (NullModel, bool) = match shuffle.what {
         ShuffleKind::Strengths => (shuffle_strengths, false),
         ShuffleKind::Targets => (shuffle_targets, false),
         ShuffleKind::Sources => (shuffle_sources, false),

@@ -156,11 +156,11 @@ impl Network {
         partial[0] + partial[1]
     }
 
-    /// The network that a trial of the task runs in.
+    /// The network that a run of the task takes place in.
     #[must_use]
-    pub fn of_trial(&self, trial: usize) -> &Network {
-        let condition = self.trials.as_ref().and_then(|t| t.trials.get(trial));
-        let own = condition.and_then(|t| self.conditions.get(t.condition)?.as_ref());
+    pub fn of_run(&self, run: u32) -> &Network {
+        let trial = self.trials.as_ref().and_then(|t| t.of_run(run).next());
+        let own = trial.and_then(|t| self.conditions.get(t.condition)?.as_ref());
         own.unwrap_or(self)
     }
 

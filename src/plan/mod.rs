@@ -22,7 +22,7 @@ use crate::noise::Target;
 use crate::rng::Site;
 use crate::spec::node::path_segment;
 use crate::spec::{DelayGrid, ExperimentSpec, Order, RunSpec, SpecError, Stepper, is_on_grid};
-use crate::stimulus::{Stimulus, Trials, nearest_step};
+use crate::stimulus::{Stimulus, Trial, Trials, nearest_step};
 
 pub use history::{Delayed, History};
 pub use matrix::{Matrix, Sparse};
@@ -342,22 +342,33 @@ impl Plan {
         // What is shown when and in which network, by which alike trials are found.
         type Key = (Option<usize>, Vec<(usize, Vec<AreaId>, u64, u64, u64)>);
         let mut known: BTreeMap<Key, usize> = BTreeMap::new();
-        for (replicate, trial) in trials.trials.iter().enumerate() {
-            let stimuli: Vec<Stimulus> = trial.stimuli().cloned().collect();
+        let mut by_run: Vec<Vec<&Trial>> = vec![Vec::new(); self.replicates as usize];
+        for trial in &trials.trials {
+            by_run[trial.run as usize].push(trial);
+        }
+        for (run, of_run) in by_run.into_iter().enumerate() {
+            let stimuli: Vec<Stimulus> = of_run.iter().flat_map(|t| t.stimuli()).cloned().collect();
             let shown = (stimuli.iter())
                 .map(|s| {
                     let (on, off) = s.steps(self.dt_ms);
                     (s.input, s.areas.clone(), s.amplitude.to_bits(), on, off)
                 })
                 .collect();
-            let model = models[trial.condition];
+            let first = of_run.first();
+            let model = first.and_then(|t| models[t.condition]);
             let condition = *known.entry((model, shown)).or_insert_with(|| {
-                let own = network.of_trial(replicate);
+                let own = first.and_then(|t| network.conditions.get(t.condition)?.as_ref());
                 let plan = model.map(|m| &self.models[m]);
                 let condition = Condition {
                     parameters: plan.map(|p| p.parameters.clone()),
                     gains: plan.map(Plan::gains),
-                    epochs: epochs(own, &stimuli, &spec.run, &self.position, inputs),
+                    epochs: epochs(
+                        own.unwrap_or(network),
+                        &stimuli,
+                        &spec.run,
+                        &self.position,
+                        inputs,
+                    ),
                     model,
                 };
                 self.variants.push(condition);
@@ -365,7 +376,7 @@ impl Plan {
             });
             self.members.push(Member {
                 condition,
-                replicate: Replicate(replicate as u32),
+                replicate: Replicate(run as u32),
             });
         }
         Ok(self)

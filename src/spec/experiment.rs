@@ -80,6 +80,13 @@ impl ExperimentSpec {
         self.lesioned().any(|(_, area, _)| area == name)
     }
 
+    /// Length of a trial, ms; that of the run where there are none or each is a run of its own.
+    #[must_use]
+    pub fn trial_ms(&self) -> f64 {
+        let session = self.task.as_ref().and_then(|task| task.session);
+        session.map_or(self.run.duration_ms, |s| s.trial_ms)
+    }
+
     /// Stimuli that are shown to areas that are removed and that nothing is given to for this reason: name
     /// of the stimulus and of the area.
     #[must_use]
@@ -391,6 +398,13 @@ pub(super) fn resolve(draft: Draft, config: Config) -> Result<ExperimentSpec, Sp
         precision: record.precision,
         compression: record.compression,
     };
+    let task = super::task::resolve(&config, draft.task, duration_ms, dt_ms)?;
+    if let Some(task) = &task {
+        // A trial is a replicate of its own, or a session of many is.
+        run.replicates = task.runs();
+        run.duration_ms = task.run_ms(duration_ms);
+    }
+    let duration_ms = run.duration_ms;
     for (name, stimulus) in &stimuli {
         if stimulus.offset_ms > duration_ms {
             let path = format!("stimuli.{}.offset", super::node::path_segment(name));
@@ -406,12 +420,7 @@ pub(super) fn resolve(draft: Draft, config: Config) -> Result<ExperimentSpec, Sp
     }
     let analysis = resolve_analysis(&config, draft.analysis, &run)?;
     let perturbations =
-        super::perturbation::resolve(&config, &draft.perturbations, duration_ms, dt_ms)?;
-    let task = super::task::resolve(&config, draft.task, duration_ms, dt_ms)?;
-    if let Some(task) = &task {
-        // A trial is a replicate of its own.
-        run.replicates = task.trials();
-    }
+        super::perturbation::resolve(&config, &draft.perturbations, run.duration_ms, dt_ms)?;
     if task.is_some() && sim.replicates != 1 {
         let message = format!(
             "found {} replicates of a task, expected 1: its trials are counted in `task.trials` or its \

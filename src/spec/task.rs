@@ -37,6 +37,52 @@ pub struct TaskDraft {
     /// What `at` of the conditions is, for figures.
     #[serde(default)]
     pub axis: String,
+    /// Trials that follow one another; each is a run of its own if absent.
+    #[serde(default)]
+    pub session: Option<SessionDraft>,
+}
+
+/// Trials that follow one another, as typed.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SessionDraft {
+    /// Number of sessions, each with all trials.
+    #[serde(default = "once")]
+    pub sessions: u32,
+    /// Time from the end of a trial to the start of the next.
+    pub interval: Quantity,
+    /// Intervals are longer or shorter by up to this, drawn for each.
+    #[serde(default)]
+    pub jitter: Option<Quantity>,
+    /// Order of the trials.
+    #[serde(default)]
+    pub order: TrialOrder,
+}
+
+/// Order of the trials of a session.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TrialOrder {
+    /// Drawn for each session.
+    #[default]
+    Drawn,
+    /// Condition by condition, in the order of their names.
+    Blocks,
+}
+
+/// Trials that follow one another in one run.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct SessionSpec {
+    /// Number of sessions, each with all trials.
+    pub sessions: u32,
+    /// Length of a trial, ms.
+    pub trial_ms: f64,
+    /// Time from the end of a trial to the start of the next, ms.
+    pub interval_ms: f64,
+    /// Intervals are longer or shorter by up to this, ms.
+    pub jitter_ms: f64,
+    /// Order of the trials.
+    pub order: TrialOrder,
 }
 
 /// A stimulus that events can show.
@@ -248,6 +294,8 @@ pub struct TaskSpec {
     pub events: Vec<String>,
     /// What `at` of the conditions is, for figures.
     pub axis: String,
+    /// Trials that follow one another; none if each is a run of its own.
+    pub session: Option<SessionSpec>,
 }
 
 /// A condition.
@@ -396,10 +444,26 @@ impl ReadoutKind {
 }
 
 impl TaskSpec {
-    /// Number of trials of all conditions.
+    /// Number of trials of all conditions; each session has so many.
     #[must_use]
     pub fn trials(&self) -> u32 {
         self.conditions.iter().map(|c| c.trials).sum()
+    }
+
+    /// Number of runs: sessions, or trials.
+    #[must_use]
+    pub fn runs(&self) -> u32 {
+        self.session.map_or(self.trials(), |s| s.sessions)
+    }
+
+    /// Length of a run, ms, where a trial takes `trial_ms`: of a session with the longest intervals.
+    #[must_use]
+    pub fn run_ms(&self, trial_ms: f64) -> f64 {
+        let Some(session) = self.session else {
+            return trial_ms;
+        };
+        let trials = f64::from(self.trials());
+        trials * trial_ms + (trials - 1.0) * (session.interval_ms + session.jitter_ms)
     }
 }
 
@@ -432,8 +496,10 @@ pub(super) fn resolve(
     task.shown()?;
     task.names("events", draft.events.keys())?;
     task.names("readouts", draft.readouts.keys())?;
+    let conditions = task.conditions()?;
     Ok(Some(TaskSpec {
-        conditions: task.conditions()?,
+        session: task.session(&conditions)?,
+        conditions,
         readouts: task.readouts()?,
         d_prime: task.d_prime()?,
         events: draft.events.keys().cloned().collect(),
@@ -553,6 +619,46 @@ impl Resolve<'_> {
         };
         let message = format!("unknown {kind}: found `{name}`, expected one of {known}{hint}");
         self.error(path, message)
+    }
+
+    fn session(&self, conditions: &[ConditionSpec]) -> Result<Option<SessionSpec>, SpecError> {
+        let Some(session) = &self.draft.session else {
+            return Ok(None);
+        };
+        let interval_ms = self.steps("task.session.interval", session.interval)?;
+        let jitter_ms = match session.jitter {
+            None => 0.0,
+            Some(q) => self.steps("task.session.jitter", q)?,
+        };
+        if jitter_ms > interval_ms {
+            let message = format!(
+                "trials could overlap: found jitter {jitter_ms} ms, expected at most the interval, \
+                 {interval_ms} ms"
+            );
+            return self.error("task.session.jitter", message);
+        }
+        let trials: u64 = conditions.iter().map(|c| u64::from(c.trials)).sum();
+        let all = trials * u64::from(session.sessions);
+        if all == 0 || all > u64::from(MOST_TRIALS) {
+            let message = format!("found {all} trials, expected 1 to {MOST_TRIALS}");
+            return self.error("task.session.sessions", message);
+        }
+        let changed = self.draft.conditions.iter();
+        let changed = changed.filter(|(_, c)| !c.set.is_empty() || !c.perturbations.is_empty());
+        if let Some((name, _)) = changed.into_iter().next() {
+            let message = format!(
+                "conditions of a session share one model: found changes of the model in `{name}`, expected \
+                 none beside `session`"
+            );
+            return self.error(&format!("task.conditions.{}", path_segment(name)), message);
+        }
+        Ok(Some(SessionSpec {
+            sessions: session.sessions,
+            trial_ms: self.duration_ms,
+            interval_ms,
+            jitter_ms,
+            order: session.order,
+        }))
     }
 
     fn conditions(&self) -> Result<Vec<ConditionSpec>, SpecError> {
