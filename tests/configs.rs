@@ -355,3 +355,32 @@ fn mistyped_recordings_are_noticed() {
         }
     }
 }
+
+/// The reports give the twelve fronto-parietal areas with delay activity, and the seven well-studied areas
+/// without, that the authors of the 40-area model name.
+#[test]
+fn reports_give_the_areas_that_the_paper_names() {
+    let tables = isocortex::validation::bundled_recordings();
+    let (name, text) = tables
+        .iter()
+        .find(|(name, _)| *name == "leavitt2017")
+        .unwrap();
+    let table = isocortex::validation::load_recordings(name, text).unwrap();
+    let reports = table.delay_activity.unwrap();
+    let (mut with, mut without) = (BTreeSet::new(), BTreeSet::new());
+    for (area, r) in &reports.areas {
+        if r.found + r.not_found > reports.well_studied_above {
+            let persistent = r.found > r.not_found + reports.persistent_above;
+            let set = if persistent { &mut with } else { &mut without };
+            set.insert(area.as_str());
+        }
+    }
+    let twelve = [
+        "8m", "8l", "7A", "46d", "9/46v", "9/46d", "F5", "LIP", "45A", "F2", "F7", "24c",
+    ];
+    assert_eq!(with, BTreeSet::from(twelve));
+    assert_eq!(
+        without,
+        BTreeSet::from(["V1", "V4", "1", "3", "MT", "2", "TEpd"])
+    );
+}

@@ -556,3 +556,67 @@ fn faulty_sessions_are_refused() {
         assert!(error.contains(expected), "{set}: {error}");
     }
 }
+
+/// The examples of the page can be pasted: two experiments and a design.
+#[test]
+fn examples_of_the_page_are_complete() {
+    let page = include_str!("../docs/perturbations.md");
+    let blocks: Vec<&str> = (page.split("```yaml\n").skip(1))
+        .filter_map(|rest| rest.split("```").next())
+        .collect();
+    let [light, condition, screen] = blocks[..] else {
+        panic!("three examples, found {}", blocks.len());
+    };
+    for text in [light, condition] {
+        let experiment = Experiment::new(text, &NO_SETS);
+        assert!(experiment.plan().steps > 0);
+        isocortex::engine::check_measures(&experiment.network, &experiment.spec).unwrap();
+    }
+    let conditions = Experiment::new(condition, &NO_SETS).plan().models;
+    assert_eq!(conditions.len(), 3);
+    let (config, design) = isocortex::prediction::load("screen.yaml", screen).unwrap();
+    let prepared = isocortex::prediction::prepare(&config, &design, &[]);
+    let prepared = prepared.unwrap_or_else(|e| panic!("{e}"));
+    // The control, forty lesions, one cut, three blocks.
+    assert_eq!(prepared.runs().count(), 45);
+}
+
+/// A fault of a perturbation in a design stands where it was typed, and `{each}` reaches its words.
+#[test]
+fn faulty_perturbations_of_designs_are_refused() {
+    let design = "
+title: t
+experiment: froudist_walsh2021_target
+readouts: {r: {variable: r_E1, from: 1 s, to: 2 s}}
+perturbations:
+  p: {lesion: [\"{each}\"], each: [V4, LIP], refuted_if: nothing}
+";
+    let prepare = |from: &str, to: &str| {
+        assert!(design.contains(from), "{from}");
+        let text = design.replace(from, to);
+        let (config, design) =
+            isocortex::prediction::load("d.yaml", &text).map_err(|e| e.to_string())?;
+        let screen = isocortex::prediction::prepare(&config, &design, &[]);
+        screen.map(|s| s.runs().count()).map_err(|e| e.to_string())
+    };
+    assert_eq!(prepare("p:", "p:"), Ok(3));
+    for (from, to, expected) in [
+        ("V4, LIP", "V4, LIQ", "perturbation p LIQ"),
+        ("lesion:", "lesio:", "mean `lesion`"),
+        (
+            "lesion: [\"{each}\"], ",
+            "",
+            "no perturbation in words and no `set`",
+        ),
+        ("[\"{each}\"]", "[V4]", "levels that change nothing"),
+        (
+            "lesion: [\"{each}\"]",
+            "cut: all, from: [\"{each}\"], links: up",
+            "unknown choice",
+        ),
+    ] {
+        let error = prepare(from, to).unwrap_err();
+        assert!(error.contains(expected), "{to}: {error}");
+        assert!(error.contains("d.yaml:"), "{to} has no place: {error}");
+    }
+}

@@ -8,7 +8,7 @@ use ndarray::Array2;
 use sprs::CsMat;
 
 use super::perturb::Perturbed;
-use super::{Network, NetworkError};
+use super::{Data, Network, NetworkError};
 use crate::circuit::{
     CIRCUITS, CircuitInfo, CircuitKind, CircuitVisitor, Fields, LocalCircuit, ParameterFields,
 };
@@ -30,8 +30,8 @@ use crate::spec::{
 use crate::stimulus::Stimulus;
 use crate::units::{Dimension, Quantity, Unit};
 
-pub(super) fn build(spec: &ExperimentSpec) -> Result<Network, NetworkError> {
-    let mut network = one(spec)?;
+pub(super) fn build(spec: &ExperimentSpec, data: &mut Data) -> Result<Network, NetworkError> {
+    let mut network = one(spec, data)?;
     for condition in spec.task.iter().flat_map(|task| &task.conditions) {
         let of = |e: NetworkError| match e {
             NetworkError::Spec(e) => NetworkError::Spec(SpecError {
@@ -40,16 +40,16 @@ pub(super) fn build(spec: &ExperimentSpec) -> Result<Network, NetworkError> {
             }),
             e @ NetworkError::Connectome(_) => e,
         };
-        let own = (condition.model.as_ref()).map(|model| one(model).map_err(of));
+        let own = (condition.model.as_ref()).map(|model| one(model, data).map_err(of));
         network.conditions.push(own.transpose()?);
     }
     Ok(network)
 }
 
 /// The network of an experiment, or of one condition of its task.
-fn one(spec: &ExperimentSpec) -> Result<Network, NetworkError> {
+fn one(spec: &ExperimentSpec, data: &mut Data) -> Result<Network, NetworkError> {
     let circuit = find_circuit(spec)?;
-    let intact = load_connectome(spec)?;
+    let intact = load_connectome(spec, data)?;
     let mut lesions: Vec<AreaId> = Vec::new();
     for (path, name, _) in spec.lesioned() {
         let id = area(spec, &intact, &path, name)?;
@@ -113,7 +113,7 @@ fn find_circuit(spec: &ExperimentSpec) -> Result<CircuitKind, SpecError> {
     })
 }
 
-fn load_connectome(spec: &ExperimentSpec) -> Result<Connectome, NetworkError> {
+fn load_connectome(spec: &ExperimentSpec, loaded: &mut Data) -> Result<Connectome, NetworkError> {
     let draft = &spec.connectome;
     let mut connectome = match (&draft.data, &draft.areas) {
         (Some(data), None) => {
@@ -125,7 +125,11 @@ fn load_connectome(spec: &ExperimentSpec) -> Result<Connectome, NetworkError> {
                 );
                 return Err(spec.config.error("connectome.links", message).into());
             }
-            connectome::load(&Source::parse_from(data, Path::new(""))?)?
+            if !loaded.sets.contains_key(data) {
+                let set = connectome::load(&Source::parse_from(data, Path::new(""))?)?;
+                loaded.sets.insert(data.clone(), set);
+            }
+            loaded.sets[data].clone()
         }
         (None, Some(areas)) => {
             let areas = areas

@@ -8,6 +8,7 @@ mod perturb;
 mod remarks;
 mod trials;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use ndarray::Array2;
@@ -53,6 +54,12 @@ pub struct Network {
     pub initial: Vec<(AreaId, usize, f64)>,
 }
 
+/// Data sets that were loaded, by what the config calls them.
+#[derive(Debug, Default)]
+pub struct Data {
+    sets: BTreeMap<String, Connectome>,
+}
+
 /// Why an experiment cannot become a network.
 #[derive(Debug, thiserror::Error)]
 pub enum NetworkError {
@@ -71,7 +78,15 @@ impl Network {
     /// Unknown circuit, parameter, variable, input, area or gradient; wrong units; faulty data; a
     /// matrix that sends the wrong thing. Each names its place in the config.
     pub fn build(spec: &ExperimentSpec) -> Result<Network, NetworkError> {
-        build::build(spec)
+        Self::build_with(spec, &mut Data::default())
+    }
+
+    /// The same with data sets that were loaded for other networks, and are kept for further ones.
+    ///
+    /// # Errors
+    /// As [`Network::build`].
+    pub fn build_with(spec: &ExperimentSpec, data: &mut Data) -> Result<Network, NetworkError> {
+        build::build(spec, data)
     }
 
     /// Noise sources beside the experiment's own, for the drives of exact analyses. `under` is the key path for messages.

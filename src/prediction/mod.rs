@@ -15,7 +15,7 @@ use ndarray::s;
 use serde::Deserialize;
 
 use crate::engine::{self, Conditions, EngineError, Quiet, Recording};
-use crate::network::{Network, NetworkError};
+use crate::network::{Data, Network, NetworkError};
 use crate::plan::{Execution, Plan};
 use crate::spec::{
     Areas, Config, ConfigLayers, ExperimentSpec, Override, RunSpec, SpecError, overrides,
@@ -232,9 +232,13 @@ struct Case {
 }
 
 impl Case {
-    fn compile(base: &ConfigLayers, overrides: &[Override]) -> Result<Case, PredictionError> {
+    fn compile(
+        base: &ConfigLayers,
+        overrides: &[Override],
+        data: &mut Data,
+    ) -> Result<Case, PredictionError> {
         let spec = base.with(overrides)?;
-        let network = Network::build(&spec)?;
+        let network = Network::build_with(&spec, data)?;
         let plan = Plan::compile(&network, &spec, Execution::default())?;
         let lost = spec.dropped_stimuli().into_iter();
         let lost = lost.map(|(stimulus, area)| format!("{stimulus} into {area} is not given"));
@@ -268,7 +272,8 @@ pub fn prepare(
     let base = ConfigLayers::read(&design.experiment)?;
     let sets: Vec<String> = design.set.iter().chain(sets).cloned().collect();
     let common = overrides(&sets);
-    let control = Case::compile(&base, &common)?;
+    let mut data = Data::default();
+    let control = Case::compile(&base, &common, &mut data)?;
     let mut cases = Vec::new();
     for (name, p) in &design.perturbations {
         let levels: Vec<String> = match &p.each {
@@ -278,7 +283,7 @@ pub fn prepare(
         };
         for level in levels.into_iter().filter(|l| !p.except.contains(l)) {
             let all = [common.clone(), p.overrides(&level)].concat();
-            let case = Case::compile(&base, &all).map_err(|e| e.of(name, &level))?;
+            let case = Case::compile(&base, &all, &mut data).map_err(|e| e.of(name, &level))?;
             cases.push(Case {
                 name: name.clone(),
                 level,
