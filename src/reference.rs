@@ -13,6 +13,7 @@ use crate::network::Network;
 use crate::noise::{Noise, Target, start_site};
 use crate::rng::normal;
 use crate::spec::{DelayGrid, Order, RunSpec, Stepper};
+use crate::stimulus::{Stimulus, Trial};
 
 /// Every so many steps what is negligible becomes zero.
 const FLUSH_STEPS: u64 = 64;
@@ -26,8 +27,10 @@ pub fn simulate(
     replicate: Replicate,
     observe: impl FnMut(u64, ArrayView2<'_, f64>),
 ) {
+    let trials = network.trials.iter().flat_map(|t| t.of_run(replicate.0));
     network.circuit.visit(Simulate {
-        network,
+        network: network.of_run(replicate.0),
+        shown: trials.flat_map(Trial::stimuli).collect(),
         run,
         start,
         replicate,
@@ -37,6 +40,7 @@ pub fn simulate(
 
 struct Simulate<'a, O> {
     network: &'a Network,
+    shown: Vec<&'a Stimulus>,
     run: &'a RunSpec,
     start: &'a Array2<f64>,
     replicate: Replicate,
@@ -194,10 +198,7 @@ impl<O> Simulate<'_, O> {
     fn held_input(&self, step: u64) -> Array2<f64> {
         let network = self.network;
         let mut input = Array2::zeros((network.n_areas(), network.info().inputs.len()));
-        let trials = network.trials.as_ref();
-        let trial = trials.and_then(|t| t.trials.get(self.replicate.0 as usize));
-        let shown = trial.into_iter().flat_map(|t| t.stimuli());
-        for stimulus in network.stimuli.iter().chain(shown) {
+        for stimulus in network.stimuli.iter().chain(self.shown.iter().copied()) {
             let (on, off) = stimulus.steps(self.run.dt_ms);
             if (on..off).contains(&step) {
                 for area in &stimulus.areas {

@@ -87,7 +87,8 @@ fn every_design_of_the_folder_is_bundled_and_compiles() {
         let (config, design) = prediction::load(name, text).unwrap();
         // Everything is built before anything runs, and a raised flag stops the first run.
         let stop = AtomicBool::new(true);
-        let found = prediction::predict(&config, &design, &[], 1, &stop, |_, _| {});
+        let screen = prediction::prepare(&config, &design, &[]).unwrap_or_else(|e| panic!("{e}"));
+        let found = prediction::predict(&screen, 1, &stop, |_, _| {});
         assert!(found.unwrap_err().is_interrupted(), "{name}");
     }
 }
@@ -326,4 +327,60 @@ proptest! {
         }
         let _ = text.parse::<Unit>();
     }
+}
+
+/// A figure that is mistyped in a bundled table of recordings changes the sum of its column, which stands
+/// beside its source.
+#[test]
+fn mistyped_recordings_are_noticed() {
+    for (name, text) in isocortex::validation::bundled_recordings() {
+        let figures: Vec<usize> = text
+            .match_indices("found: ")
+            .chain(text.match_indices("ms: "))
+            .chain(text.match_indices("neurons: "))
+            .map(|(at, key)| at + key.len())
+            .filter(|at| text.as_bytes()[*at].is_ascii_digit())
+            .collect();
+        assert!(figures.len() > 15, "{name}");
+        for at in figures {
+            let digit = text.as_bytes()[at];
+            let other = if digit == b'9' { "8" } else { "9" };
+            let mut wrong = (*text).to_owned();
+            wrong.replace_range(at..=at, other);
+            let error = isocortex::validation::load_recordings(name, &wrong).unwrap_err();
+            assert!(
+                error.to_string().contains("mistyped"),
+                "{name} at {at}: {error}"
+            );
+        }
+    }
+}
+
+/// The reports give the twelve fronto-parietal areas with delay activity, and the seven well-studied areas
+/// without, that the authors of the 40-area model name.
+#[test]
+fn reports_give_the_areas_that_the_paper_names() {
+    let tables = isocortex::validation::bundled_recordings();
+    let (name, text) = tables
+        .iter()
+        .find(|(name, _)| *name == "leavitt2017")
+        .unwrap();
+    let table = isocortex::validation::load_recordings(name, text).unwrap();
+    let reports = table.delay_activity.unwrap();
+    let (mut with, mut without) = (BTreeSet::new(), BTreeSet::new());
+    for (area, r) in &reports.areas {
+        if r.found + r.not_found > reports.well_studied_above {
+            let persistent = r.found > r.not_found + reports.persistent_above;
+            let set = if persistent { &mut with } else { &mut without };
+            set.insert(area.as_str());
+        }
+    }
+    let twelve = [
+        "8m", "8l", "7A", "46d", "9/46v", "9/46d", "F5", "LIP", "45A", "F2", "F7", "24c",
+    ];
+    assert_eq!(with, BTreeSet::from(twelve));
+    assert_eq!(
+        without,
+        BTreeSet::from(["V1", "V4", "1", "3", "MT", "2", "TEpd"])
+    );
 }

@@ -21,6 +21,7 @@ use scales::{LARGEST, RowScale, decimate, linear_ticks, log_ticks, quantity, ran
 use scales::{simplify, straight_line};
 
 mod canvas;
+pub mod conditions;
 mod labels;
 mod scales;
 
@@ -174,7 +175,11 @@ pub enum FigureError {
 /// # Errors
 /// What [`svg`] refuses, a failed PNG encoding, or a file that cannot be written.
 pub fn write(data: &FigureData, stem: &Path) -> Result<Written, FigureError> {
-    let picture = Layout::new(data)?.draw();
+    write_picture(&Layout::new(data)?.draw(), stem)
+}
+
+/// Writes a picture as `stem.svg` and `stem.png`.
+fn write_picture(picture: &Picture, stem: &Path) -> Result<Written, FigureError> {
     let named = |extension: &str| {
         let mut name = stem.as_os_str().to_owned();
         name.push(extension);

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::Args;
 
 use super::show::{self, aligned, table};
-use super::{ConfigArgs, ExecutionArgs, Failure, memory};
+use super::{ConfigArgs, ExecutionArgs, Failure, memory, trials};
 use crate::circuit::{CIRCUITS, CircuitKind};
 use crate::engine;
 use crate::network::Network;
@@ -40,6 +40,9 @@ pub(super) fn check(args: &ConfigArgs) -> Result<ExitCode, Failure> {
         plan.steps,
         largest_derivative(&plan, &baseline)
     ))?;
+    if let Some(trials) = &network.trials {
+        show::print(&trials::counts(trials))?;
+    }
     Ok(ExitCode::SUCCESS)
 }
 
@@ -49,7 +52,11 @@ pub(super) fn plan(args: &PlanArgs) -> Result<ExitCode, Failure> {
     let plan = Plan::compile(&network, &spec, args.execution.execution())?;
     memory::check(&spec, &plan)?;
     engine::check_measures(&network, &spec)?;
-    show::print(&plan.explain())?;
+    let mut text = plan.explain();
+    if let Some(trials) = &network.trials {
+        let _ = writeln!(text, "{:<12} {}", "task", trials::counts(trials));
+    }
+    show::print(&text)?;
     Ok(ExitCode::SUCCESS)
 }
 

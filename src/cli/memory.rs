@@ -10,7 +10,7 @@ const ASSUMED: u128 = 1 << 40;
 
 /// Refuses a run that needs more memory than the machine has.
 pub(super) fn check(spec: &ExperimentSpec, plan: &Plan) -> Result<(), Failure> {
-    fits(spec, plan, installed())
+    fits(spec, plan, needs_recording(spec), installed())
 }
 
 /// Refuses what needs more memory than the machine has.
@@ -28,8 +28,13 @@ pub(super) fn check_bytes(what: &str, needed: u128) -> Result<(), Failure> {
     .into())
 }
 
-fn fits(spec: &ExperimentSpec, plan: &Plan, most: u128) -> Result<(), Failure> {
-    let needed = needed(spec, plan);
+/// The same for a run in memory, which keeps the recording of every replicate.
+pub(super) fn check_recording(spec: &ExperimentSpec, plan: &Plan) -> Result<(), Failure> {
+    fits(spec, plan, true, installed())
+}
+
+fn fits(spec: &ExperimentSpec, plan: &Plan, keeps_all: bool, most: u128) -> Result<(), Failure> {
+    let needed = needed(plan, keeps_all);
     if needed <= most {
         return Ok(());
     }
@@ -52,12 +57,12 @@ fn fits(spec: &ExperimentSpec, plan: &Plan, most: u128) -> Result<(), Failure> {
 }
 
 /// Bytes that a run keeps in memory: the state of all blocks, one chunk of samples, times, and the
-/// recording of the first replicate, or of all where a measure wants all.
-fn needed(spec: &ExperimentSpec, plan: &Plan) -> u128 {
+/// recording of the first replicate, or of all where they are wanted.
+fn needed(plan: &Plan, keeps_all: bool) -> u128 {
     let replicates = u128::from(plan.replicates);
     let samples = u128::from(plan.record.samples);
     let row = 8 * (plan.record.variables.len() * plan.record.areas.len()) as u128;
-    let kept = if needs_recording(spec) { replicates } else { 1 };
+    let kept = if keeps_all { replicates } else { 1 };
     let blocks = match plan.lanes.axis {
         Axis::Replicates => replicates.div_ceil(plan.lanes.width as u128),
         Axis::Areas => replicates,
@@ -89,7 +94,9 @@ mod tests {
         let spec = load("chaudhuri2015_v1_pulse", &sets).unwrap();
         let network = Network::build(&spec).unwrap();
         let plan = Plan::compile(&network, &spec, Execution::default()).unwrap();
-        fits(&spec, &plan, most).err().map(|e| e.to_string())
+        fits(&spec, &plan, needs_recording(&spec), most)
+            .err()
+            .map(|e| e.to_string())
     }
 
     #[test]

@@ -251,6 +251,20 @@ fn own_or_bundled(
     .into())
 }
 
+/// A config that a file of one's own names: one beside that file, else as it is written.
+fn beside(file: &str, config: &str) -> String {
+    let folder = Path::new(file)
+        .parent()
+        .filter(|_| Path::new(file).is_file());
+    match folder
+        .map(|folder| folder.join(config))
+        .filter(|path| path.is_file())
+    {
+        Some(path) => path.display().to_string(),
+        None => config.to_owned(),
+    }
+}
+
 /// Puts a whole file in place, or leaves what was there: a full disk gives no half of a file.
 fn replace(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     let mut name = path.as_os_str().to_owned();

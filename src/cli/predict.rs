@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::Args;
 
 use super::show::{self, Bar, aligned, number, table};
-use super::{Failure, cores, own_or_bundled, parse_threads, replace, stop_flag};
+use super::{Failure, beside, cores, memory, own_or_bundled, parse_threads, replace, stop_flag};
 use crate::engine::{EngineError, Progress};
 use crate::prediction::{self, Row};
 
@@ -30,20 +30,18 @@ pub(super) struct PredictArgs {
 
 pub(super) fn predict(args: &PredictArgs) -> Result<ExitCode, Failure> {
     let text = own_or_bundled(&args.design, prediction::bundled(), "design", "design")?;
-    let (config, design) = prediction::load(&args.design, &text)?;
+    let (config, mut design) = prediction::load(&args.design, &text)?;
+    design.experiment = beside(&args.design, &design.experiment);
+    let screen = prediction::prepare(&config, &design, &args.sets)?;
+    for (spec, plan) in screen.runs() {
+        memory::check_recording(spec, plan)?;
+    }
     let stop = stop_flag()?;
     let bar = Bar::new(args.json, &design.title);
     let threads = args.threads.unwrap_or_else(cores);
-    let rows = prediction::predict(
-        &config,
-        &design,
-        &args.sets,
-        threads,
-        &stop,
-        |done, total| {
-            bar.samples(done as u64, total as u64);
-        },
-    );
+    let rows = prediction::predict(&screen, threads, &stop, |done, total| {
+        bar.samples(done as u64, total as u64);
+    });
     bar.finish();
     let rows = rows.map_err(|e| match e.is_interrupted() {
         true => Failure::from(EngineError::Interrupted),
@@ -109,7 +107,11 @@ fn text_table(title: &str, rows: &[Row]) -> String {
             last = &r.perturbation;
         }
     }
-    text
+    let mut notes: Vec<String> = (rows.iter().filter(|r| !r.note.is_empty()))
+        .map(|r| format!("{} {}: {}\n", r.perturbation, r.level, r.note))
+        .collect();
+    notes.dedup();
+    text + &notes.concat()
 }
 
 /// A CSV that appears when it is complete.
@@ -127,6 +129,7 @@ fn write(rows: &[Row], path: &Path) -> Result<(), Failure> {
         "high",
         "p",
         "refuted_if",
+        "note",
     ])?;
     let optional = |x: Option<f64>| x.map_or(String::new(), |x| x.to_string());
     for r in rows {
@@ -142,6 +145,7 @@ fn write(rows: &[Row], path: &Path) -> Result<(), Failure> {
             optional(r.interval.map(|i| i.1)),
             optional(r.p),
             r.refuted_if.clone(),
+            r.note.clone(),
         ])?;
     }
     let bytes = csv.into_inner().map_err(|e| e.into_error())?;

@@ -233,7 +233,10 @@ fn summary(prepared: &Prepared, outcome: &Outcome) -> String {
     if let (Some(trials), Some(read)) = (&prepared.network.trials, &outcome.measures.trials) {
         let shown = trials.example();
         let condition = &trials.conditions[trials.trials[shown].condition];
-        text += &format!("of trial {shown}, condition {condition}\n\n");
+        text += &match trials.sessions {
+            true => format!("of session {}\n\n", trials.trials[shown].run),
+            false => format!("of trial {shown}, condition {condition}\n\n"),
+        };
         text += &trials::summary(trials, read);
     }
     if let (Some(wanted), Some(rows)) = (&prepared.spec.analysis.delay_activity, delay_activity) {
@@ -318,9 +321,10 @@ fn figure(prepared: &Prepared, outcome: &Outcome) -> Result<Vec<PathBuf>, Failur
     let (order, hierarchy) = hierarchical_order(prepared);
     let activity = &outcome.first.variables[0];
     // Under noise alone it is the fluctuation that matters, not where the mean input moved it.
-    let trial = network.trials.as_ref().map(|t| &t.trials[t.example()]);
-    let given: Vec<&Stimulus> = (network.stimuli.iter())
-        .chain(trial.into_iter().flat_map(Trial::stimuli))
+    let run = engine::example(network) as u32;
+    let trials = network.trials.iter().flat_map(|t| t.of_run(run));
+    let given: Vec<&Stimulus> = (network.of_run(run).stimuli.iter())
+        .chain(trials.flat_map(Trial::stimuli))
         .collect();
     let fluctuates = given.is_empty() && !network.noise.is_empty();
     let base = |k: usize| {
@@ -394,8 +398,19 @@ fn figure(prepared: &Prepared, outcome: &Outcome) -> Result<Vec<PathBuf>, Failur
         measure_unit,
         measure_note,
     };
-    let written = write(&data, &outcome.path.with_extension(""))?;
-    Ok(vec![written.svg, written.png])
+    let stem = outcome.path.with_extension("");
+    let written = write(&data, &stem)?;
+    let mut all = vec![written.svg, written.png];
+    if let (Some(task), Some(trials), Some(read)) =
+        (&spec.task, &network.trials, &outcome.measures.trials)
+        && trials.conditions.len() > 1
+    {
+        let data = trials::figure(&spec.title, task, trials, read);
+        let stem = outcome.path.with_extension("conditions");
+        let written = super::figure::conditions::write(&data, &stem)?;
+        all.extend(written.into_iter().flat_map(|w| [w.svg, w.png]));
+    }
+    Ok(all)
 }
 
 pub(super) fn rerun(args: &RerunArgs) -> Result<ExitCode, Failure> {

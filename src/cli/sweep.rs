@@ -10,7 +10,7 @@ use clap::Args;
 
 use super::show::{self, Bar, aligned, table};
 use super::{ConfigArgs, Failure, cores, default_output, memory, parse_threads, stop_flag};
-use crate::spec::Layered;
+use crate::spec::ConfigLayers;
 use crate::sweep::{Carry, Earlier, Progress, Summary, Sweep};
 
 #[derive(Debug, Args)]
@@ -47,8 +47,8 @@ pub(super) struct SweepArgs {
 }
 
 pub(super) fn sweep(args: &SweepArgs) -> Result<ExitCode, Failure> {
-    let mut layered = Layered::read(&args.config.config)?;
-    let (mut spec, _) = layered.take_sweep(&args.config.sets)?;
+    let mut layered = ConfigLayers::read(&args.config.config)?;
+    let mut spec = layered.take_sweep(&args.config.sets)?;
     spec.keep_activity |= args.activity;
     let sweep = Sweep::new(layered, &spec)?;
     let threads = args.threads.unwrap_or_else(cores);

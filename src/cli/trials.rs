@@ -3,6 +3,8 @@
 use super::show::{aligned, number, table};
 use crate::analysis::stats;
 use crate::engine::{Choice, ReadoutColumn, ReadoutValues, TrialTable};
+#[cfg(feature = "plot")]
+use crate::spec::TaskSpec;
 use crate::stimulus::Trials;
 
 /// One line per condition with mean and spread of numbers, and shares and times of choices.
@@ -30,6 +32,21 @@ pub(super) fn summary(trials: &Trials, read: &TrialTable) -> String {
         text += "mean ± standard deviation over trials; times of trials with a choice\n";
     }
     text
+}
+
+/// How many trials there are, in which conditions, and how they are run.
+pub(super) fn counts(trials: &Trials) -> String {
+    let of = |(k, name): (usize, &String)| {
+        let n = trials.trials.iter().filter(|t| t.condition == k).count();
+        format!("{name} {n}")
+    };
+    let all: Vec<String> = trials.conditions.iter().enumerate().map(of).collect();
+    let runs = trials.trials.iter().map(|t| t.run + 1).max().unwrap_or(0);
+    let how = match trials.sessions {
+        true => format!("one after another in {runs} session(s)"),
+        false => "each a run of its own".to_owned(),
+    };
+    format!("{} trials, {how}: {}", trials.trials.len(), all.join(", "))
 }
 
 fn heads(column: &ReadoutColumn) -> Vec<String> {
@@ -92,5 +109,64 @@ fn spread(x: Vec<f64>) -> String {
         (Ok(mean), Ok(sd)) => format!("{} ± {}", number(mean), number(sd)),
         (Ok(mean), Err(_)) => number(mean),
         _ => "–".to_owned(),
+    }
+}
+
+/// What the figure of the conditions shows: numbers in a panel for each unit, means of several variables
+/// together, and shares of right choices.
+#[cfg(feature = "plot")]
+pub(super) fn figure(
+    title: &str,
+    task: &TaskSpec,
+    trials: &Trials,
+    read: &TrialTable,
+) -> super::figure::conditions::ConditionFigure {
+    use super::figure::conditions::{ConditionFigure, Panel, Series};
+
+    let of = |value: &dyn Fn(usize) -> Option<f64>| -> Vec<Vec<f64>> {
+        let all = |k| (0..trials.trials.len()).filter(move |&t| trials.trials[t].condition == k);
+        let conditions = 0..trials.conditions.len();
+        conditions
+            .map(|k| all(k).filter_map(value).collect())
+            .collect()
+    };
+    let mut panels: Vec<Panel> = Vec::new();
+    for column in &read.readouts {
+        let name = column.name.clone();
+        let (label, values, dots) = match &column.values {
+            ReadoutValues::Number { unit, values } => {
+                let label = match unit.as_str() {
+                    "1" => "number of areas".to_owned(),
+                    unit => format!("mean over areas and window ({unit})"),
+                };
+                (label, of(&|t| values[t]), true)
+            }
+            ReadoutValues::Choice { choices, .. } => {
+                let right = |t: usize| choices[t]?.correct.map(|right| f64::from(u8::from(right)));
+                (
+                    "share of trials with the right choice".to_owned(),
+                    of(&right),
+                    false,
+                )
+            }
+        };
+        if values.iter().all(Vec::is_empty) {
+            continue;
+        }
+        let series = Series { name, values, dots };
+        match panels.iter_mut().find(|p| p.label == label) {
+            Some(panel) => panel.series.push(series),
+            None => panels.push(Panel {
+                label,
+                series: vec![series],
+            }),
+        }
+    }
+    let conditions = task.conditions.iter().map(|c| (c.name.clone(), c.at));
+    ConditionFigure {
+        title: title.to_owned(),
+        axis: task.axis.clone(),
+        conditions: conditions.collect(),
+        panels,
     }
 }

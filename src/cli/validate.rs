@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::Args;
 
 use super::show::{self, aligned, number, table};
-use super::{Failure, cores, own_or_bundled, parse_threads, stop_flag};
+use super::{Failure, beside, cores, own_or_bundled, parse_threads, stop_flag};
 use crate::engine::EngineError;
 use crate::validation::{self, Comparison};
 
@@ -40,7 +40,8 @@ pub(super) fn validate(args: &ValidateArgs) -> Result<ExitCode, Failure> {
     for name in names {
         let known = validation::bundled_recordings();
         let text = own_or_bundled(name, known, "recordings", "table")?;
-        let recordings = validation::load_recordings(name, &text)?;
+        let mut recordings = validation::load_recordings(name, &text)?;
+        recordings.experiment = recordings.experiment.map(|own| beside(name, &own));
         let experiment = args.experiment.as_deref();
         let compared = validation::compare(&recordings, experiment, &args.sets, threads, &stop);
         let compared = compared.map_err(|e| match e.is_interrupted() {

@@ -5,6 +5,8 @@
 //! j. W is dimensionless; the gain carries the unit and the gradient of the target area. Before the
 //! start of a run every variable has always been what it is at the start.
 
+use std::collections::BTreeSet;
+
 use sprs::{CsMat, TriMat};
 
 use crate::rng::{Site, below};
@@ -79,46 +81,179 @@ pub fn filter(weights: &CsMat<f64>, keep: impl Fn(usize, usize) -> bool) -> CsMa
     out.to_csr()
 }
 
+/// A null model of a matrix.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Shuffled {
+    /// Weights, [target, source].
+    pub weights: CsMat<f64>,
+    /// The link (target, source) of the original matrix that each stored entry of `weights` comes from,
+    /// in its order.
+    pub origin: Vec<(usize, usize)>,
+}
+
+/// Makes a null model of weights, with the names of the areas and a seed.
+pub type NullModel = fn(&CsMat<f64>, &[&str], u64) -> Shuffled;
+
+/// Target and source of a link.
+type Link = (usize, usize);
+
 /// Permutes the weights over the existing links: topology kept (Chaudhuri et al. 2015, Fig. 5).
 ///
 /// Links are ordered by the names of their areas, so that the permutation belongs to the network
 /// and not to the order in which a file lists it.
 #[must_use]
-pub fn shuffle_strengths(weights: &CsMat<f64>, names: &[&str], seed: u64) -> CsMat<f64> {
-    let mut links: Vec<(usize, usize)> = weights.iter().map(|(_, at)| at).collect();
-    links.sort_by_key(|&(i, j)| (names[i], names[j]));
+pub fn shuffle_strengths(weights: &CsMat<f64>, names: &[&str], seed: u64) -> Shuffled {
+    let links = links_by_name(weights, names);
     permute(weights, &links, seed)
 }
 
 /// Permutes all off-diagonal entries, zeros included: topology and strengths scrambled.
 #[must_use]
-pub fn shuffle_topology(weights: &CsMat<f64>, names: &[&str], seed: u64) -> CsMat<f64> {
+pub fn shuffle_topology(weights: &CsMat<f64>, names: &[&str], seed: u64) -> Shuffled {
     let n = weights.rows();
-    let mut pairs: Vec<(usize, usize)> = (0..n)
+    let mut pairs: Vec<Link> = (0..n)
         .flat_map(|i| (0..n).filter(move |&j| j != i).map(move |j| (i, j)))
         .collect();
     pairs.sort_by_key(|&(i, j)| (names[i], names[j]));
     permute(weights, &pairs, seed)
 }
 
-/// Fisher–Yates over the entries at `places`, with numbers addressed by (seed, draw).
-fn permute(weights: &CsMat<f64>, places: &[(usize, usize)], seed: u64) -> CsMat<f64> {
-    let site = Site::new("shuffle", "", "");
-    let mut values: Vec<f64> = places
-        .iter()
-        .map(|&(i, j)| weights.get(i, j).copied().unwrap_or(0.0))
-        .collect();
-    for last in (1..values.len()).rev() {
-        let draw = u32::try_from(last).expect("fewer than 2^32 links are shuffled");
-        values.swap(last, below(seed, draw, site, last as u64 + 1) as usize);
+/// Permutes the weights over the links of each target, so that sums of rows stay.
+#[must_use]
+pub fn shuffle_targets(weights: &CsMat<f64>, names: &[&str], seed: u64) -> Shuffled {
+    permute_groups(weights, names, seed, "shuffle target", |(i, _)| i)
+}
+
+/// Permutes the weights over the links of each source, so that sums of columns stay.
+#[must_use]
+pub fn shuffle_sources(weights: &CsMat<f64>, names: &[&str], seed: u64) -> Shuffled {
+    permute_groups(weights, names, seed, "shuffle source", |(_, j)| j)
+}
+
+/// Lets areas exchange their places in the matrix.
+#[must_use]
+pub fn exchange_areas(weights: &CsMat<f64>, names: &[&str], seed: u64) -> Shuffled {
+    let taken = exchange(names, seed);
+    let mut place = vec![0; taken.len()];
+    for (new, &old) in taken.iter().enumerate() {
+        place[old] = new;
     }
-    let mut out = TriMat::new(weights.shape());
-    for (&(i, j), &w) in places.iter().zip(&values) {
-        if w != 0.0 {
-            out.add_triplet(i, j, w);
+    let moved = weights
+        .iter()
+        .map(|(&w, (i, j))| ((place[i], place[j]), w, (i, j)));
+    collect(weights.shape(), moved.collect())
+}
+
+/// For each area the one whose value or place it takes: a permutation that belongs to the names.
+#[must_use]
+pub fn exchange(names: &[&str], seed: u64) -> Vec<usize> {
+    let mut sorted: Vec<usize> = (0..names.len()).collect();
+    sorted.sort_by_key(|&i| names[i]);
+    let order = permutation(names.len(), seed, Site::new("shuffle areas", "", ""));
+    let mut taken = vec![0; names.len()];
+    for (k, from) in order.into_iter().enumerate() {
+        taken[sorted[k]] = sorted[from];
+    }
+    taken
+}
+
+/// Exchanges the sources of pairs of links, drawn at random, unless that made a link twice or one from an
+/// area to itself (Maslov & Sneppen 2002, Science 296:910). A weight stays with its target, so that
+/// numbers of links of targets and sources stay, and sums of rows.
+#[must_use]
+pub fn rewire(weights: &CsMat<f64>, names: &[&str], seed: u64) -> Shuffled {
+    /// Attempts per link, with which exchanges forget where they began (Milo et al. 2003,
+    /// arXiv:cond-mat/0312028).
+    const ATTEMPTS: u64 = 100;
+    let links = links_by_name(weights, names);
+    let mut moved = links.clone();
+    let mut there: BTreeSet<Link> = links.iter().copied().collect();
+    let (site, count) = (Site::new("rewire", "", ""), links.len() as u64);
+    let mut draws = 0;
+    let mut draw = || {
+        draws += 1;
+        below(seed, draws, site, count) as usize
+    };
+    for _ in 0..ATTEMPTS * count {
+        let (a, b) = (draw(), draw());
+        let ((i, j), (k, l)) = (moved[a], moved[b]);
+        let (one, other) = ((i, l), (k, j));
+        if i == l || k == j || there.contains(&one) || there.contains(&other) {
+            continue;
+        }
+        there.remove(&moved[a]);
+        there.remove(&moved[b]);
+        there.extend([one, other]);
+        (moved[a], moved[b]) = (one, other);
+    }
+    let weight = |&(i, j): &Link| weights.get(i, j).copied().unwrap_or(0.0);
+    let entries = moved.into_iter().zip(&links);
+    let entries = entries.map(|(place, from)| (place, weight(from), *from));
+    collect(weights.shape(), entries.collect())
+}
+
+fn links_by_name(weights: &CsMat<f64>, names: &[&str]) -> Vec<Link> {
+    let mut links: Vec<Link> = weights.iter().map(|(_, at)| at).collect();
+    links.sort_by_key(|&(i, j)| (names[i], names[j]));
+    links
+}
+
+/// Fisher–Yates: index of what comes to each place, with numbers addressed by (seed, draw).
+fn permutation(len: usize, seed: u64, site: Site) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..len).collect();
+    for last in (1..len).rev() {
+        let draw = u32::try_from(last).expect("fewer than 2^32 links are shuffled");
+        order.swap(last, below(seed, draw, site, last as u64 + 1) as usize);
+    }
+    order
+}
+
+fn permute(weights: &CsMat<f64>, places: &[Link], seed: u64) -> Shuffled {
+    let order = permutation(places.len(), seed, Site::new("shuffle", "", ""));
+    let entries = places.iter().zip(order).filter_map(|(&place, from)| {
+        let (i, j) = places[from];
+        weights.get(i, j).map(|&w| (place, w, (i, j)))
+    });
+    collect(weights.shape(), entries.collect())
+}
+
+/// Permutes the weights within groups of links: those of one target, or of one source.
+fn permute_groups(
+    weights: &CsMat<f64>,
+    names: &[&str],
+    seed: u64,
+    what: &str,
+    group: impl Fn(Link) -> usize,
+) -> Shuffled {
+    let links = links_by_name(weights, names);
+    let mut entries = Vec::new();
+    for (area, name) in names.iter().enumerate() {
+        let own: Vec<Link> = links
+            .iter()
+            .copied()
+            .filter(|l| group(*l) == area)
+            .collect();
+        let order = permutation(own.len(), seed, Site::new(what, name, ""));
+        for (&place, from) in own.iter().zip(order) {
+            let (i, j) = own[from];
+            entries.push((place, weights.get(i, j).copied().unwrap_or(0.0), (i, j)));
         }
     }
-    out.to_csr()
+    collect(weights.shape(), entries)
+}
+
+/// A matrix of (place, weight, where it comes from); a link of no weight is no link.
+fn collect(shape: (usize, usize), mut entries: Vec<(Link, f64, Link)>) -> Shuffled {
+    entries.retain(|(_, w, _)| *w != 0.0);
+    entries.sort_by_key(|(place, _, _)| *place);
+    let mut out = TriMat::new(shape);
+    for ((i, j), w, _) in &entries {
+        out.add_triplet(*i, *j, *w);
+    }
+    Shuffled {
+        weights: out.to_csr(),
+        origin: entries.into_iter().map(|(_, _, from)| from).collect(),
+    }
 }
 
 #[cfg(test)]
@@ -148,22 +283,71 @@ mod tests {
     ];
     const NAMES: [&str; 4] = ["a", "b", "c", "d"];
 
-    #[test]
-    fn strengths_move_over_the_same_links() {
-        let m = matrix(&LINKS);
-        let s = shuffle_strengths(&m, &NAMES, 7);
-        assert_eq!((s.indptr(), s.indices()), (m.indptr(), m.indices()));
-        assert_eq!(sorted(&s), sorted(&m));
-        assert!((0..20).any(|seed| shuffle_strengths(&m, &NAMES, seed) != m));
+    fn sums(m: &CsMat<f64>, by: impl Fn((usize, usize)) -> usize) -> Vec<f64> {
+        let mut groups = vec![Vec::new(); 4];
+        for (&w, at) in m {
+            groups[by(at)].push(w);
+        }
+        let total = |mut group: Vec<f64>| {
+            group.sort_by(f64::total_cmp);
+            group.iter().sum()
+        };
+        groups.into_iter().map(total).collect()
     }
 
+    fn degrees(m: &CsMat<f64>) -> [Vec<usize>; 2] {
+        let count = |by: fn((usize, usize)) -> usize| {
+            let of = |area| m.iter().filter(|(_, at)| by(*at) == area).count();
+            (0..4).map(of).collect()
+        };
+        [count(|at| at.0), count(|at| at.1)]
+    }
+
+    /// What every null model keeps, and that it is not always the matrix itself.
     #[test]
-    fn topology_moves_links_but_never_onto_the_diagonal() {
+    fn null_models_keep_what_they_say() {
         let m = matrix(&LINKS);
-        for seed in 0..50 {
-            let s = shuffle_topology(&m, &NAMES, seed);
-            assert_eq!(sorted(&s), sorted(&m));
-            assert!(s.iter().all(|(_, (i, j))| i != j));
+        let models: [(NullModel, [bool; 4]); 6] = [
+            // links, sums of rows, sums of columns, numbers of links
+            (shuffle_strengths, [true, false, false, true]),
+            (shuffle_targets, [true, true, false, true]),
+            (shuffle_sources, [true, false, true, true]),
+            (shuffle_topology, [false, false, false, false]),
+            (rewire, [false, true, false, true]),
+            (exchange_areas, [false, false, false, false]),
+        ];
+        for (k, (model, expected)) in models.into_iter().enumerate() {
+            let mut kept = [true; 4];
+            let mut moved = false;
+            for seed in 0..200 {
+                let s = model(&m, &NAMES, seed);
+                assert_eq!(sorted(&s.weights), sorted(&m), "model {k}");
+                assert!(s.weights.iter().all(|(_, (i, j))| i != j), "model {k}");
+                for ((w, _), (i, j)) in s.weights.iter().zip(&s.origin) {
+                    assert_eq!(m.get(*i, *j), Some(w), "model {k}");
+                }
+                moved |= s.weights != m;
+                kept[0] &= (s.weights.indptr(), s.weights.indices()) == (m.indptr(), m.indices());
+                kept[1] &= sums(&s.weights, |at| at.0) == sums(&m, |at| at.0);
+                kept[2] &= sums(&s.weights, |at| at.1) == sums(&m, |at| at.1);
+                kept[3] &= degrees(&s.weights) == degrees(&m);
+            }
+            assert!(moved, "model {k}");
+            assert_eq!(kept, expected, "model {k}");
+        }
+    }
+
+    /// Areas take whole rows and columns with them.
+    #[test]
+    fn exchanged_areas_leave_the_matrix_as_it_is() {
+        let m = matrix(&LINKS);
+        let taken = exchange(&NAMES, 5);
+        assert_ne!(taken, [0, 1, 2, 3]);
+        let s = exchange_areas(&m, &NAMES, 5).weights;
+        for i in 0..4 {
+            for j in 0..4 {
+                assert_eq!(s.get(i, j), m.get(taken[i], taken[j]));
+            }
         }
     }
 
@@ -177,9 +361,19 @@ mod tests {
             .map(|&(i, j, w)| (position(i), position(j), w))
             .collect();
         let names: Vec<&str> = order.iter().map(|&o| NAMES[o]).collect();
-        let moved = shuffle_strengths(&matrix(&entries), &names, 3);
-        for (w, (i, j)) in &shuffle_strengths(&m, &NAMES, 3) {
-            assert_eq!(moved.get(position(i), position(j)), Some(w));
+        let models: [NullModel; 6] = [
+            shuffle_strengths,
+            shuffle_targets,
+            shuffle_sources,
+            shuffle_topology,
+            rewire,
+            exchange_areas,
+        ];
+        for model in models {
+            let moved = model(&matrix(&entries), &names, 3).weights;
+            for (w, (i, j)) in &model(&m, &NAMES, 3).weights {
+                assert_eq!(moved.get(position(i), position(j)), Some(w));
+            }
         }
     }
 

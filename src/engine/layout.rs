@@ -382,16 +382,25 @@ fn area_coordinates(network: &Network, plan: &Plan) -> Vec<Aux> {
     out
 }
 
-/// The trial table: condition and events of every trial, as coordinates along `replicate`.
+/// What trials are counted along: `replicate` where each is a run of its own.
+fn trial_dimension(network: &Network) -> &'static str {
+    match network.trials.as_ref().is_some_and(|t| t.sessions) {
+        true => "trial",
+        false => "replicate",
+    }
+}
+
+/// The trial table: condition and events of every trial, as coordinates along trials.
 fn trial_coordinates(network: &Network) -> Vec<Aux> {
     let Some(trials) = &network.trials else {
         return Vec::new();
     };
     let mut out = Vec::new();
+    let along = trial_dimension(network);
     let mut push = |name: String, long_name: String, values: AuxValues| {
         out.push(Aux {
             name,
-            dim: "replicate".to_owned(),
+            dim: along.to_owned(),
             long_name,
             values,
         });
@@ -403,6 +412,19 @@ fn trial_coordinates(network: &Network) -> Vec<Aux> {
         long,
         AuxValues::Text(conditions.collect()),
     );
+    if trials.sessions {
+        let all = || trials.trials.iter();
+        let number = |values: Vec<f64>, units: &str| AuxValues::Float {
+            values,
+            units: units.to_owned(),
+        };
+        let runs = all().map(|t| f64::from(t.run)).collect();
+        let long = "session of the trial: index along `replicate`".to_owned();
+        push("session".to_owned(), long, number(runs, ""));
+        let starts = all().map(|t| t.start_ms).collect();
+        let long = "start of the trial from that of its session".to_owned();
+        push("trial_start".to_owned(), long, number(starts, "ms"));
+    }
     for (e, (event, &repeats)) in trials.events.iter().zip(&trials.repeats).enumerate() {
         for repeat in 0..repeats {
             let name = event_name(event, repeats, repeat);
@@ -423,9 +445,11 @@ fn trial_coordinates(network: &Network) -> Vec<Aux> {
                 AuxValues::Text(stimuli.collect()),
             );
             let onset = number(&|s| s.onset_ms, "ms");
-            push(format!("{name}_onset"), format!("{what}: start"), onset);
+            let long = format!("{what}: start from that of the trial");
+            push(format!("{name}_onset"), long, onset);
             let offset = number(&|s| s.offset_ms, "ms");
-            push(format!("{name}_offset"), format!("{what}: end"), offset);
+            let long = format!("{what}: end from the start of the trial");
+            push(format!("{name}_offset"), long, offset);
             let strength = number(&|s| s.strength, "");
             let long = format!("{what}: factor on the amplitude of the stimulus");
             push(format!("{name}_strength"), long, strength);
@@ -439,7 +463,7 @@ fn trial_coordinates(network: &Network) -> Vec<Aux> {
     out
 }
 
-/// Readouts of the trials, along `replicate`.
+/// Readouts of the trials, along trials.
 fn readout_layout(
     network: &Network,
     spec: &ExperimentSpec,
@@ -448,15 +472,16 @@ fn readout_layout(
 ) {
     let Some(task) = &spec.task else { return };
     let info = network.info();
+    let along = trial_dimension(network);
+    if let Some(trials) = network.trials.as_ref().filter(|t| t.sessions) {
+        let numbers = (0..trials.trials.len() as i64).collect();
+        let long = "trial, in the order of sessions and of trials in each";
+        dims.push(Dim::int("trial", numbers, "1", long));
+    }
     for r in &task.readouts {
         let name = &r.name;
         let mut push = |suffix: &str, unit: &str, long: &str| {
-            let mut var = Var::new(
-                &format!("readout_{name}{suffix}"),
-                &["replicate"],
-                unit,
-                long,
-            );
+            let mut var = Var::new(&format!("readout_{name}{suffix}"), &[along], unit, long);
             if let (ReadoutKind::Winner { of, .. } | ReadoutKind::Threshold { of, .. }, "") =
                 (&r.what, suffix)
             {

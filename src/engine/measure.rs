@@ -20,7 +20,7 @@ use crate::spec::{
     Window,
 };
 use crate::stepper::linear::linearise;
-use crate::stimulus::{Trials, nearest_step};
+use crate::stimulus::nearest_step;
 
 /// Spacing of the lags at which an exact autocorrelation is evaluated, ms. Part of the estimator:
 /// the fit weighs every lag alike.
@@ -759,10 +759,11 @@ pub fn latencies_of(
     })
 }
 
-/// The replicate that tables and figures show: the first, of a task a trial with all that happens.
+/// The run that tables and figures show: the first, of a task a trial with all that happens or its session.
 #[must_use]
 pub fn example(network: &Network) -> usize {
-    network.trials.as_ref().map_or(0, Trials::example)
+    let trials = network.trials.as_ref();
+    trials.map_or(0, |t| t.trials[t.example()].run as usize)
 }
 
 /// Largest departure from baseline of the first recorded variable, per recorded area, in one replicate.

@@ -19,7 +19,7 @@ use rayon::prelude::*;
 
 use crate::analysis::AnalysisError;
 use crate::network::Network;
-use crate::plan::Plan;
+use crate::plan::{Condition, Plan};
 use crate::record::{RecordError, Writer};
 use crate::spec::{ExperimentSpec, SpecError};
 use crate::stepper::linear::{NoFixedPoint, baseline_state, start_from, start_state};
@@ -397,19 +397,38 @@ pub fn all_diverged(plan: &Plan, stops: &[Option<Stop>]) -> Option<EngineError> 
     })
 }
 
+/// Where the runs of each condition start: all from `own`, but those of a condition with a network of its
+/// own from there.
+///
+/// # Errors
+/// A network of a condition has no fixed point.
+pub fn starts(plan: &Plan, own: Vec<f64>) -> Result<Vec<Vec<f64>>, EngineError> {
+    if plan.models.is_empty() {
+        return Ok(vec![own]);
+    }
+    let models: Vec<Vec<f64>> = (plan.models.iter())
+        .map(start_state)
+        .collect::<Result<_, _>>()?;
+    let of = |condition: &Condition| condition.model.map_or(&own, |m| &models[m]).clone();
+    Ok(std::iter::once(own.clone())
+        .chain(plan.variants.iter().map(of))
+        .collect())
+}
+
 /// Runs an experiment in memory.
 ///
 /// # Errors
 /// No fixed point; divergence of every replicate.
 pub fn simulate(plan: &Plan, conditions: &Conditions<'_>) -> Result<Recording, EngineError> {
-    let start = start_state(plan)?;
+    let starts = starts(plan, start_state(plan)?)?;
+    let starts: Vec<&[f64]> = starts.iter().map(Vec::as_slice).collect();
     let shape = (
         plan.replicates as usize,
         plan.record.samples as usize,
         plan.record.areas.len(),
     );
     let mut variables = vec![Array3::zeros(shape); plan.record.variables.len()];
-    let (stops, done) = stream(plan, &[&start], conditions, |piece| {
+    let (stops, done) = stream(plan, &starts, conditions, |piece| {
         if let Piece::Values {
             variable,
             run,
@@ -453,7 +472,8 @@ pub fn run(
 ) -> Result<Outcome, EngineError> {
     check_measures(network, spec)?;
     let baseline = baseline_state(plan)?;
-    let start = start_from(plan, &baseline);
+    let starts = starts(plan, start_from(plan, &baseline))?;
+    let starts: Vec<&[f64]> = starts.iter().map(Vec::as_slice).collect();
     let pool = pool(conditions.threads)?;
     let mut measures = pool.install(|| measure_network(network, plan, spec, &baseline))?;
     let datasets = datasets(plan);
@@ -470,7 +490,7 @@ pub fn run(
     let mut memory = vec![Array3::zeros(shape); record.variables.len()];
     let outcome = {
         let (writer, memory, datasets) = (&mut writer, &mut memory, &datasets);
-        drive(plan, &[&start], &pool, conditions, move |piece| {
+        drive(plan, &starts, &pool, conditions, move |piece| {
             match piece {
                 Piece::Values {
                     variable,

@@ -81,7 +81,7 @@ pub(super) fn check(network: &Network, spec: &ExperimentSpec) -> Result<(), Spec
 fn names_apart(network: &Network, spec: &ExperimentSpec, task: &TaskSpec) -> Result<(), SpecError> {
     let gradients = network.connectome.gradients.iter();
     let mut taken: BTreeSet<String> = gradients.map(|g| g.name.clone()).collect();
-    taken.insert("condition".to_owned());
+    taken.extend(["condition", "session", "trial_start"].map(str::to_owned));
     let mut claim = |path: String, name: String| match taken.insert(name.clone()) {
         true => Ok(()),
         false => {
@@ -251,20 +251,21 @@ fn resolve(network: &Network, spec: &ExperimentSpec, r: &ReadoutSpec) -> Result<
         window_ms: (r.from_ms, r.to_ms),
         run: spec.run.clone(),
     };
-    if let Reading::Persistent { baseline_ms, .. } = reader.what
-        && spec.run.samples_in(baseline_ms.0, baseline_ms.1).is_empty()
-    {
-        let message = "window without samples of the trial".to_owned();
-        return Err(spec.config.error(&format!("{path}.baseline"), message));
-    }
     let trials = network.trials.as_ref();
+    if let Reading::Persistent { baseline_ms, .. } = reader.what {
+        let mut all = trials.iter().flat_map(|t| &t.trials);
+        if all.any(|trial| reader.in_run(trial, baseline_ms).is_empty()) {
+            let message = "window without samples of the trial".to_owned();
+            return Err(spec.config.error(&format!("{path}.baseline"), message));
+        }
+    }
     for (t, trial) in trials.iter().flat_map(|t| t.trials.iter().enumerate()) {
         let Some((from_ms, to_ms)) = trials.and_then(|all| reader.window(all, trial)) else {
             continue;
         };
-        let end_ms = spec.run.duration_ms;
+        let end_ms = spec.trial_ms();
         let inside = from_ms >= 0.0 && to_ms <= end_ms * (1.0 + 1e-9);
-        if !inside || spec.run.samples_in(from_ms, to_ms).is_empty() {
+        if !inside || reader.in_run(trial, (from_ms, to_ms)).is_empty() {
             let message = format!(
                 "window without samples of the trial, or beyond it: found {from_ms} to {to_ms} ms in trial \
                  {t}, expected a part of 0 to {end_ms} ms with recorded samples"
@@ -291,18 +292,18 @@ pub fn trial_table(
     let mut readouts = Vec::new();
     for r in &task.readouts {
         let reader = resolve(network, spec, r)?;
-        let each = trials.trials.iter().enumerate();
+        let each = trials.trials.iter();
         let values = match &reader.what {
             Reading::Mean { .. } | Reading::Persistent { .. } => ReadoutValues::Number {
                 unit: reader.unit().to_owned(),
                 values: each
-                    .map(|(t, trial)| reader.number(trials, trial, t, recording))
+                    .map(|trial| reader.number(trials, trial, recording))
                     .collect(),
             },
             Reading::Choice { of, .. } => ReadoutValues::Choice {
                 names: of.iter().map(|(name, _)| name.clone()).collect(),
                 choices: each
-                    .map(|(t, trial)| reader.choice(trials, trial, t, recording))
+                    .map(|trial| reader.choice(trials, trial, recording))
                     .collect(),
             },
         };
@@ -325,7 +326,13 @@ impl Reader {
         }
     }
 
-    /// The window of a trial, ms; none if the event that it follows is not shown.
+    /// Samples of a window that counts from the start of a trial, ms.
+    fn in_run(&self, trial: &Trial, (from_ms, to_ms): (f64, f64)) -> Range<usize> {
+        let start = trial.start_ms;
+        self.run.samples_in(start + from_ms, start + to_ms)
+    }
+
+    /// The window of a trial, ms from its start; none if the event that it follows is not shown.
     fn window(&self, trials: &Trials, trial: &Trial) -> Option<(f64, f64)> {
         let from = match &self.after {
             None => 0.0,
@@ -334,16 +341,16 @@ impl Reader {
         Some((from + self.window_ms.0, from + self.window_ms.1))
     }
 
-    /// Activity of a variable in a trial, mean over the areas, in a span of samples; none if it left its
+    /// Activity of a variable in a run, mean over the areas, in a span of samples; none if it left its
     /// bounds there.
     fn series(
         &self,
         variable: usize,
-        trial: usize,
+        run: u32,
         samples: &Range<usize>,
         recording: &Recording,
     ) -> Option<Vec<f64>> {
-        let all = recording.variables[variable].slice(s![trial, samples.clone(), ..]);
+        let all = recording.variables[variable].slice(s![run as usize, samples.clone(), ..]);
         let mean = |row: ArrayView1<'_, f64>| {
             self.areas.iter().map(|&a| row[a]).sum::<f64>() / self.areas.len() as f64
         };
@@ -352,19 +359,12 @@ impl Reader {
     }
 
     fn samples(&self, trials: &Trials, trial: &Trial) -> Option<Range<usize>> {
-        let (from_ms, to_ms) = self.window(trials, trial)?;
-        Some(self.run.samples_in(from_ms, to_ms))
+        Some(self.in_run(trial, self.window(trials, trial)?))
     }
 
-    fn number(
-        &self,
-        trials: &Trials,
-        trial: &Trial,
-        t: usize,
-        recording: &Recording,
-    ) -> Option<f64> {
+    fn number(&self, trials: &Trials, trial: &Trial, recording: &Recording) -> Option<f64> {
         let samples = self.samples(trials, trial)?;
-        let mean = |v: usize| stats::mean(&self.series(v, t, &samples, recording)?).ok();
+        let mean = |v: usize| stats::mean(&self.series(v, trial.run, &samples, recording)?).ok();
         match self.what {
             Reading::Mean {
                 variable, minus, ..
@@ -377,8 +377,8 @@ impl Reader {
                 baseline_ms,
                 above,
             } => {
-                let before = self.run.samples_in(baseline_ms.0, baseline_ms.1);
-                let all = recording.variables[variable].index_axis(Axis(0), t);
+                let before = self.in_run(trial, baseline_ms);
+                let all = recording.variables[variable].index_axis(Axis(0), trial.run as usize);
                 let mean = |a: usize, samples: &Range<usize>| {
                     stats::mean(&all.slice(s![samples.clone(), a]).to_vec()).ok()
                 };
@@ -392,19 +392,13 @@ impl Reader {
         }
     }
 
-    fn choice(
-        &self,
-        trials: &Trials,
-        trial: &Trial,
-        t: usize,
-        recording: &Recording,
-    ) -> Option<Choice> {
+    fn choice(&self, trials: &Trials, trial: &Trial, recording: &Recording) -> Option<Choice> {
         let Reading::Choice { of, above, correct } = &self.what else {
             return None;
         };
         let samples = self.samples(trials, trial)?;
         let series: Vec<Vec<f64>> = (of.iter())
-            .map(|(_, v)| self.series(*v, t, &samples, recording))
+            .map(|(_, v)| self.series(*v, trial.run, &samples, recording))
             .collect::<Option<_>>()?;
         let (chosen, at) = match above {
             None => {
@@ -432,7 +426,7 @@ impl Reader {
                 (None, _) => above.map(|_| chosen.is_none()),
             }
         });
-        let from_ms = self.window(trials, trial)?.0;
+        let from_ms = trial.start_ms + self.window(trials, trial)?.0;
         Some(Choice {
             chosen,
             correct,

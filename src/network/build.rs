@@ -7,12 +7,16 @@ use std::sync::Arc;
 use ndarray::Array2;
 use sprs::CsMat;
 
+use super::perturb::Perturbed;
 use super::{DataSets, Network, NetworkError};
 use crate::circuit::{
     CIRCUITS, CircuitInfo, CircuitKind, CircuitVisitor, Fields, LocalCircuit, ParameterFields,
 };
 use crate::connectome::{self, Connectome, Source};
-use crate::coupling::{Projection, Received, filter, shuffle_strengths, shuffle_topology};
+use crate::coupling::{
+    NullModel, Projection, Received, Shuffled, exchange_areas, filter, rewire, shuffle_sources,
+    shuffle_strengths, shuffle_targets, shuffle_topology,
+};
 use crate::ids::AreaId;
 use crate::noise::{Memory, Noise, Target};
 use crate::rng::Site;
@@ -20,19 +24,40 @@ use crate::spec::node::path_segment;
 use crate::spec::suggest::did_you_mean;
 use crate::spec::{
     Areas, CurveSpec, DelayKind, DelaySpec, ExperimentSpec, Keep, Layers, LesionBackground,
-    LinkSpec, Named, NoiseMemory, NoiseSpec, Normalise, ProjectionSpec, Rows, ShuffleKind, Solve,
-    SpecError,
+    LinkSpec, LostStimuli, Named, NoiseMemory, NoiseSpec, Normalise, ProjectionSpec, Rows,
+    ShuffleKind, ShuffleSpec, Solve, SpecError,
 };
 use crate::stimulus::Stimulus;
 use crate::units::{Dimension, Quantity, Unit};
 
-pub(super) fn build(spec: &ExperimentSpec, sets: &DataSets) -> Result<Network, NetworkError> {
+pub(super) fn build(spec: &ExperimentSpec, data: &DataSets) -> Result<Network, NetworkError> {
+    let mut network = one(spec, data)?;
+    for condition in spec.task.iter().flat_map(|task| &task.conditions) {
+        let of = |e: NetworkError| match e {
+            NetworkError::Spec(e) => NetworkError::Spec(SpecError {
+                message: format!("condition `{}`: {}", condition.name, e.message),
+                ..e
+            }),
+            e @ NetworkError::Connectome(_) => e,
+        };
+        let own = (condition.model.as_ref()).map(|model| one(model, data).map_err(of));
+        network.conditions.push(own.transpose()?);
+    }
+    Ok(network)
+}
+
+/// The network of an experiment, or of one condition of its task.
+fn one(spec: &ExperimentSpec, data: &DataSets) -> Result<Network, NetworkError> {
     let circuit = find_circuit(spec)?;
-    let intact = load_connectome(spec, sets)?;
-    let lesions = match &spec.lesions {
-        Some(lesions) => area_list(spec, &intact, "lesions.areas", &lesions.areas)?,
-        None => Vec::new(),
-    };
+    let intact = load_connectome(spec, data)?;
+    let mut lesions: Vec<AreaId> = Vec::new();
+    for (path, name, _) in spec.lesioned() {
+        let id = area(spec, &intact, &path, name)?;
+        if lesions.contains(&id) {
+            return Err(area_twice(spec, &path, name).into());
+        }
+        lesions.push(id);
+    }
     let background = spec
         .lesions
         .as_ref()
@@ -90,7 +115,7 @@ fn find_circuit(spec: &ExperimentSpec) -> Result<CircuitKind, SpecError> {
 
 fn load_connectome(
     spec: &ExperimentSpec,
-    sets: &DataSets,
+    loaded: &DataSets,
 ) -> Result<Arc<Connectome>, NetworkError> {
     let draft = &spec.connectome;
     let mut connectome = match (&draft.data, &draft.areas) {
@@ -103,7 +128,7 @@ fn load_connectome(
                 );
                 return Err(spec.config.error("connectome.links", message).into());
             }
-            let read = sets.get(data, || {
+            let read = loaded.get(data, || {
                 Ok(connectome::load(&Source::parse_from(data, Path::new(""))?)?)
             })?;
             if draft.replace.is_empty() {
@@ -178,16 +203,17 @@ fn of_links(
     Ok(Some(out))
 }
 
-fn area(
+pub(super) fn area(
     spec: &ExperimentSpec,
     c: &Connectome,
     path: &str,
     name: &str,
 ) -> Result<AreaId, SpecError> {
     c.area_id(name).map_err(|e| {
-        if spec.is_lesioned(name) && !path.starts_with("lesions.areas") {
-            let message =
-                format!("area is lesioned: found `{name}`, which `lesions.areas` removes");
+        let removed = spec.lesioned().find(|(_, area, _)| *area == name);
+        if let Some((by, _, _)) = removed.filter(|(by, _, _)| by != path) {
+            let by = by.split('[').next().unwrap_or_default();
+            let message = format!("area is lesioned: found `{name}`, which `{by}` removes");
             return spec.config.error(path, message);
         }
         spec.config.error(path, e.to_string())
@@ -205,12 +231,36 @@ fn area_list(
         let path = format!("{path}[{i}]");
         let id = area(spec, connectome, &path, name)?;
         if out.contains(&id) {
-            let message = format!("area twice: found `{name}` again, expected every area once");
-            return Err(spec.config.error(&path, message));
+            return Err(area_twice(spec, &path, name));
         }
         out.push(id);
     }
     Ok(out)
+}
+
+fn area_twice(spec: &ExperimentSpec, path: &str, name: &str) -> SpecError {
+    let message = format!("area twice: found `{name}` again, expected every area once");
+    spec.config.error(path, message)
+}
+
+/// The areas of a stimulus, without those that are lesioned where what they would receive is dropped.
+pub(super) fn reached(
+    spec: &ExperimentSpec,
+    connectome: &Connectome,
+    path: &str,
+    wanted: &Areas,
+) -> Result<Vec<AreaId>, SpecError> {
+    let dropped = |name: &String| {
+        let mut lost = spec.lesioned().filter(|(_, area, _)| area == name);
+        lost.any(|(_, _, stimuli)| stimuli == LostStimuli::Dropped)
+    };
+    match wanted.names() {
+        Some(names) if names.iter().any(dropped) => {
+            let left = names.iter().filter(|name| !dropped(name)).cloned();
+            area_list(spec, connectome, path, &left.collect::<Vec<_>>())
+        }
+        _ => areas(spec, connectome, path, wanted),
+    }
 }
 
 /// The areas of a stimulus, a noise source or a recording.
@@ -230,7 +280,7 @@ pub(super) fn areas(
     }
 }
 
-fn gradient_index(
+pub(super) fn gradient_index(
     spec: &ExperimentSpec,
     connectome: &Connectome,
     path: &str,
@@ -258,7 +308,7 @@ fn gradient_index(
         })
 }
 
-fn unknown<'a>(
+pub(super) fn unknown<'a>(
     spec: &ExperimentSpec,
     path: &str,
     what: &str,
@@ -295,14 +345,16 @@ fn assemble(
 ) -> Result<Network, SpecError> {
     let info = circuit.info();
     let n = connectome.areas.len();
-    let effects = effects(spec, info, &connectome, intact)?;
-    let parameters = parameters(spec, info, &connectome, &effects)?;
+    let perturbed = Perturbed::resolve(spec, info, &connectome, intact)?;
+    let effects = effects(spec, info, &connectome, intact, &perturbed)?;
+    let mut parameters = parameters(spec, info, &connectome, &effects)?;
+    perturbed.scale_parameters(info, &mut parameters);
     let projections = spec
         .projections
         .keys()
         .map(|name| {
             let scale = effects.scales.get(name.as_str());
-            projection(spec, info, &connectome, intact, name, scale)
+            projection(spec, info, &connectome, intact, name, scale, &perturbed)
         })
         .collect::<Result<_, _>>()?;
     let mut stimuli = Vec::new();
@@ -313,12 +365,13 @@ fn assemble(
         stimuli.push(Stimulus {
             name: name.clone(),
             input,
-            areas: areas(spec, &connectome, &format!("{path}.areas"), &s.areas)?,
+            areas: reached(spec, &connectome, &format!("{path}.areas"), &s.areas)?,
             amplitude: in_unit(spec, &format!("{path}.amplitude"), s.amplitude, wanted)?,
             onset_ms: s.onset_ms,
             offset_ms: s.offset_ms,
         });
     }
+    stimuli.extend(perturbed.currents());
     let trials = super::trials::draw(spec, info, &connectome)?;
     let noise = noise(spec, info, &connectome, "noise", &spec.noise)?;
 
@@ -354,6 +407,7 @@ fn assemble(
         projections,
         stimuli,
         trials,
+        conditions: Vec::new(),
         noise,
         baseline,
         find_fixed_point: spec.solve == Solve::FixedPoint,
@@ -392,7 +446,7 @@ struct Effects<'a> {
     adds: BTreeMap<&'a str, Vec<f64>>,
 }
 
-fn finite(spec: &ExperimentSpec, path: &str, value: f64) -> Result<f64, SpecError> {
+pub(super) fn finite(spec: &ExperimentSpec, path: &str, value: f64) -> Result<f64, SpecError> {
     if value.is_finite() {
         return Ok(value);
     }
@@ -423,12 +477,14 @@ fn effects<'a>(
     info: &'static CircuitInfo,
     connectome: &Connectome,
     intact: &Connectome,
+    perturbed: &Perturbed<'_>,
 ) -> Result<Effects<'a>, SpecError> {
     let n = connectome.areas.len();
     let mut levels = BTreeMap::new();
     for (name, m) in &spec.modulators {
         let path = format!("modulators.{}", path_segment(name));
         let level = finite(spec, &format!("{path}.level"), m.level)?;
+        let level = perturbed.level(name).unwrap_or(level);
         let effect = curve(spec, &format!("{path}.curve"), m.curve)?;
         levels.insert(name.as_str(), effect(level));
     }
@@ -464,10 +520,10 @@ fn effects<'a>(
             }
         };
         let through = curve(spec, &format!("{path}.curve"), g.curve)?;
-        let values: Vec<f64> = map
-            .iter()
-            .map(|x| through((x - least) / range * level))
-            .collect();
+        let normalised = |map: &[f64]| map.iter().map(|x| (x - least) / range).collect();
+        let own: Vec<f64> = normalised(map);
+        let own = perturbed.map(name, own, &normalised(whole));
+        let values: Vec<f64> = own.into_iter().map(|x| through(x * level)).collect();
         if g.scales.is_empty() && g.adds.is_empty() {
             let message = "gradient without effect: expected `scales` or `adds`";
             return Err(spec.config.error(&path, message.to_owned()));
@@ -585,6 +641,7 @@ fn projection(
     intact: &Connectome,
     name: &str,
     scale: Option<&Vec<f64>>,
+    perturbed: &Perturbed<'_>,
 ) -> Result<Projection, SpecError> {
     let draft = &spec.projections[name];
     let path = format!("projections.{}", path_segment(name));
@@ -606,17 +663,9 @@ fn projection(
         }
         None => None,
     };
-    let mut weights = match &draft.shuffle {
-        None => connectome.fln.clone(),
-        Some(shuffle) => {
-            let names: Vec<&str> = connectome.areas.iter().map(|a| a.name.as_str()).collect();
-            match shuffle.what {
-                ShuffleKind::Strengths => shuffle_strengths(&connectome.fln, &names, shuffle.seed),
-                ShuffleKind::Topology => shuffle_topology(&connectome.fln, &names, shuffle.seed),
-            }
-        }
-    };
-    weights = weigh(spec, &path, draft, weights, connectome, intact)?;
+    let shuffled = (perturbed.shuffle(name).or(draft.shuffle.as_ref()))
+        .map(|shuffle| null_model(connectome, shuffle));
+    let mut weights = weigh(spec, &path, draft, shuffled, connectome, intact)?;
     weights = match (draft.keep, hierarchy) {
         (Keep::All, _) => weights,
         (Keep::None, _) => CsMat::zero(weights.shape()),
@@ -627,6 +676,16 @@ fn projection(
             return Err(spec.config.error(&path, message.to_owned()));
         }
     };
+    let links = perturbed.links(name);
+    if let Some(path) = links.needs_hierarchy()
+        && hierarchy.is_none()
+    {
+        let message = format!(
+            "which way is up: expected `hierarchy`, a gradient, in the projection `{name}`"
+        );
+        return Err(spec.config.error(path, message));
+    }
+    links.weaken(&mut weights, hierarchy.map(Vec::as_slice));
     if draft.to.is_empty() {
         let message = "no input is reached: found an empty map, expected at least one input";
         return Err(spec.config.error(&format!("{path}.to"), message.to_owned()));
@@ -665,6 +724,7 @@ fn projection(
         if let Some(factors) = scale {
             gain.iter_mut().zip(factors).for_each(|(x, f)| *x *= f);
         }
+        links.scale(&mut gain);
         received.push(Received { input, gain });
     }
     // A link of no weight is no link: neither its delay nor its place may matter.
@@ -690,6 +750,25 @@ fn projection(
     })
 }
 
+/// A null model of the weights. Where links move, their layers go with them; where weights move over the
+/// links that exist, a link keeps its layers.
+fn null_model(connectome: &Connectome, shuffle: &ShuffleSpec) -> Shuffled {
+    let names: Vec<&str> = connectome.areas.iter().map(|a| a.name.as_str()).collect();
+    let (model, moves_links): (NullModel, bool) = match shuffle.what {
+        ShuffleKind::Strengths => (shuffle_strengths, false),
+        ShuffleKind::Targets => (shuffle_targets, false),
+        ShuffleKind::Sources => (shuffle_sources, false),
+        ShuffleKind::Topology => (shuffle_topology, true),
+        ShuffleKind::Rewired => (rewire, true),
+        ShuffleKind::Areas => (exchange_areas, true),
+    };
+    let mut out = model(&connectome.fln, &names, shuffle.seed);
+    if !moves_links {
+        out.origin = out.weights.iter().map(|(_, at)| at).collect();
+    }
+    out
+}
+
 /// Weights after power, rows and layers, in this order.
 ///
 /// Rows are summed over the intact data set, so that a lesion does not strengthen the links that stay;
@@ -698,10 +777,15 @@ fn weigh(
     spec: &ExperimentSpec,
     path: &str,
     draft: &ProjectionSpec,
-    mut weights: CsMat<f64>,
+    shuffled: Option<Shuffled>,
     connectome: &Connectome,
     intact: &Connectome,
 ) -> Result<CsMat<f64>, SpecError> {
+    let is_shuffled = shuffled.is_some();
+    let (mut weights, origin) = match shuffled {
+        Some(shuffled) => (shuffled.weights, Some(shuffled.origin)),
+        None => (connectome.fln.clone(), None),
+    };
     if !(draft.power.is_finite() && draft.power > 0.0) {
         let message = format!("out of range: found {}, expected above 0", draft.power);
         return Err(spec.config.error(&format!("{path}.power"), message));
@@ -717,7 +801,7 @@ fn weigh(
     let places: Vec<(usize, usize)> = weights.iter().map(|(_, at)| at).collect();
     if draft.rows == Rows::SumToOne {
         let mut sums = vec![0.0; connectome.areas.len()];
-        if draft.shuffle.is_some() {
+        if is_shuffled {
             for (&w, (i, _)) in &weights {
                 sums[i] += w;
             }
@@ -737,6 +821,7 @@ fn weigh(
         }
     }
     if draft.layers != Layers::All {
+        let layers_of = origin.as_ref().unwrap_or(&places);
         let path = format!("{path}.layers");
         let Some(sln) = &connectome.sln else {
             let message = format!(
@@ -745,7 +830,7 @@ fn weigh(
             );
             return Err(spec.config.error(&path, message));
         };
-        for (w, &(i, j)) in weights.data_mut().iter_mut().zip(&places) {
+        for (w, &(i, j)) in weights.data_mut().iter_mut().zip(layers_of) {
             let Some(&above) = sln.get(i, j) else {
                 let (to, from) = (&connectome.areas[i].name, &connectome.areas[j].name);
                 let message = format!(

@@ -4,6 +4,7 @@
 //! from an [`ExperimentSpec`]; the reference simulator runs it as it stands, the plan compiles it.
 
 mod build;
+mod perturb;
 mod remarks;
 mod trials;
 
@@ -40,6 +41,9 @@ pub struct Network {
     pub stimuli: Vec<Stimulus>,
     /// Trials, each with more of them, if there is a task.
     pub trials: Option<Trials>,
+    /// Networks of the conditions of the task, in the order of [`Trials::conditions`]; none for a condition
+    /// that leaves the model alone.
+    pub conditions: Vec<Option<Network>>,
     /// Noise sources.
     pub noise: Vec<Noise>,
     /// The baseline, or the guess from which it is found, [area, variable].
@@ -181,6 +185,14 @@ impl Network {
             }
         }
         partial[0] + partial[1]
+    }
+
+    /// The network that a run of the task takes place in.
+    #[must_use]
+    pub fn of_run(&self, run: u32) -> &Network {
+        let trial = self.trials.as_ref().and_then(|t| t.of_run(run).next());
+        let own = trial.and_then(|t| self.conditions.get(t.condition)?.as_ref());
+        own.unwrap_or(self)
     }
 
     /// Whether any projection has delays.

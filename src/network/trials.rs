@@ -1,12 +1,14 @@
 //! Draws the trials of a task. What trial t shows depends on the seed, on its number t and on the events
 //! that it has, not on the trials after it, on what is simulated, or in which order.
 
-use super::build::{areas, dimension, in_unit, input};
+use super::build::{dimension, in_unit, input, reached};
 use crate::circuit::CircuitInfo;
 use crate::connectome::Connectome;
 use crate::rng::{Site, below};
 use crate::spec::node::path_segment;
-use crate::spec::{ConditionSpec, EventSpec, ExperimentSpec, Named, Shows, SpecError};
+use crate::spec::{
+    ConditionSpec, EventSpec, ExperimentSpec, Named, Shows, SpecError, TaskSpec, TrialOrder,
+};
 use crate::stimulus::{Shown, Stimulus, Trial, Trials, nearest_step};
 
 /// The trials of an experiment; none if it has no task.
@@ -25,8 +27,8 @@ pub(super) fn draw(
         let path = format!("task.stimuli.{}", path_segment(name));
         let mut parts = Vec::new();
         // What nothing shows may stand in areas that are lesioned.
-        let reached = match shown.contains(&name) {
-            true => areas(spec, connectome, &format!("{path}.areas"), &s.areas)?,
+        let to = match shown.contains(&name) {
+            true => reached(spec, connectome, &format!("{path}.areas"), &s.areas)?,
             false => Vec::new(),
         };
         for into in &s.into.0 {
@@ -35,7 +37,7 @@ pub(super) fn draw(
             parts.push(Stimulus {
                 name: name.clone(),
                 input: at,
-                areas: reached.clone(),
+                areas: to.clone(),
                 amplitude: in_unit(spec, &format!("{path}.amplitude"), s.amplitude, wanted)?,
                 onset_ms: 0.0,
                 offset_ms: 0.0,
@@ -48,24 +50,86 @@ pub(super) fn draw(
         repeats: vec![1; task.events.len()],
         conditions: task.conditions.iter().map(|c| c.name.clone()).collect(),
         trials: Vec::new(),
+        sessions: task.session.is_some(),
     };
-    for (k, condition) in task.conditions.iter().enumerate() {
+    for condition in &task.conditions {
         for event in &condition.events {
             let at = out.event_index(&event.name);
             out.repeats[at] = out.repeats[at].max(event.repeat);
         }
-        for _ in 0..condition.trials {
-            let number = out.trials.len() as u32;
-            let shown = one(spec, condition, &out, &stimuli, number);
-            let trial = Trial {
-                condition: k,
-                shown,
-            };
-            check(spec, condition, &out, &trial, number)?;
-            out.trials.push(trial);
-        }
+    }
+    for place in places(spec, task) {
+        let number = out.trials.len() as u32;
+        let condition = &task.conditions[place.condition];
+        let trial = Trial {
+            shown: one(spec, condition, &out, &stimuli, number, place.start),
+            condition: place.condition,
+            run: place.run,
+            start_ms: place.start as f64 * spec.run.dt_ms,
+        };
+        check(spec, condition, &out, &trial, number)?;
+        out.trials.push(trial);
     }
     Ok(Some(out))
+}
+
+/// Where a trial stands.
+struct Place {
+    condition: usize,
+    run: u32,
+    /// First step, from the start of the run.
+    start: u64,
+}
+
+/// All trials in the order in which they are run. Order and intervals of a session depend on the seed, on the
+/// session and on the place in it.
+fn places(spec: &ExperimentSpec, task: &TaskSpec) -> Vec<Place> {
+    let conditions: Vec<usize> = (task.conditions.iter().enumerate())
+        .flat_map(|(k, c)| std::iter::repeat_n(k, c.trials as usize))
+        .collect();
+    let Some(session) = task.session else {
+        let of = |(run, &condition): (usize, &usize)| Place {
+            condition,
+            run: run as u32,
+            start: 0,
+        };
+        return conditions.iter().enumerate().map(of).collect();
+    };
+    let steps = |ms: f64| nearest_step(ms, spec.run.dt_ms);
+    let (trial, interval) = (steps(session.trial_ms), steps(session.interval_ms));
+    let jitter = steps(session.jitter_ms);
+    let mut out = Vec::new();
+    for run in 0..session.sessions {
+        let site = |what: &str| Site::new(what, &run.to_string(), "");
+        let mut order = conditions.clone();
+        if session.order == TrialOrder::Drawn {
+            for last in (1..order.len()).rev() {
+                let draw = below(
+                    spec.run.seed,
+                    last as u32,
+                    site("task order"),
+                    last as u64 + 1,
+                );
+                order.swap(last, draw as usize);
+            }
+        }
+        let mut start = 0;
+        for (k, condition) in order.into_iter().enumerate() {
+            out.push(Place {
+                condition,
+                run,
+                start,
+            });
+            let moved = below(
+                spec.run.seed,
+                k as u32,
+                site("task interval"),
+                2 * jitter + 1,
+            );
+            start += trial + interval + moved - jitter;
+        }
+    }
+    out
 }
 
 /// What is drawn for one repeat of an event.
@@ -98,6 +162,7 @@ fn one(
     trials: &Trials,
     stimuli: &Named<Vec<Stimulus>>,
     number: u32,
+    start: u64,
 ) -> Vec<Shown> {
     let dt = spec.run.dt_ms;
     let mut shown: Vec<Shown> = Vec::new();
@@ -128,8 +193,8 @@ fn one(
             let part = |s: &Stimulus| Stimulus {
                 name: event.name.clone(),
                 amplitude: s.amplitude * event.strength,
-                onset_ms,
-                offset_ms,
+                onset_ms: (start + onset) as f64 * dt,
+                offset_ms: (start + offset) as f64 * dt,
                 ..s.clone()
             };
             shown.push(Shown {
@@ -207,12 +272,13 @@ fn check(
             .find(|e| e.name == trials.events[event]);
         of.is_some_and(|e| e.may_overlap)
     };
+    let trial_ms = spec.trial_ms();
     for (k, a) in trial.shown.iter().enumerate() {
-        if steps(a.offset_ms) > steps(spec.run.duration_ms) {
+        if steps(a.offset_ms) > steps(trial_ms) {
             let message = format!(
                 "event `{}` outlasts the run: found its end at {} ms ({place}), expected at most \
-                 simulation.duration = {} ms",
-                trials.events[a.event], a.offset_ms, spec.run.duration_ms
+                 simulation.duration = {trial_ms} ms",
+                trials.events[a.event], a.offset_ms
             );
             return Err(spec.config.error(&path(a.event), message));
         }

@@ -22,7 +22,7 @@ use crate::noise::Target;
 use crate::rng::Site;
 use crate::spec::node::path_segment;
 use crate::spec::{DelayGrid, ExperimentSpec, Order, RunSpec, SpecError, Stepper, is_on_grid};
-use crate::stimulus::{Stimulus, Trials, nearest_step};
+use crate::stimulus::{Stimulus, Trial, Trials, nearest_step};
 
 pub use history::{Delayed, History};
 pub use matrix::{Matrix, Sparse};
@@ -129,6 +129,8 @@ pub struct Condition {
     pub gains: Option<Vec<Vec<Vec<f64>>>>,
     /// Held inputs, in order of time; the last one never ends.
     pub epochs: Vec<Epoch>,
+    /// Index in [`Plan::models`] of the network that it belongs to; none for that of the plan.
+    pub model: Option<usize>,
 }
 
 /// What is sampled and when.
@@ -210,6 +212,8 @@ pub struct Plan {
     pub members: Vec<Member>,
     /// Conditions beside the one that the plan itself describes, which is number 0.
     pub variants: Vec<Condition>,
+    /// Networks of conditions of a task that change the model: where their runs start.
+    pub models: Vec<Plan>,
     /// Recording schedule.
     pub record: RecordPlan,
 }
@@ -261,8 +265,6 @@ impl Plan {
             .iter()
             .map(|&(a, v, x)| (position[a.index()], v, x))
             .collect();
-        let epochs_with =
-            |more: &[Stimulus]| epochs(network, more, run, &position, info.inputs.len());
         let plan = Plan {
             title: network.title.clone(),
             circuit: network.circuit,
@@ -275,7 +277,7 @@ impl Plan {
             parameters: by_position(&network.parameters),
             projections,
             histories,
-            epochs: epochs_with(&[]),
+            epochs: epochs(network, &[], run, &position, info.inputs.len()),
             channels: channels(network, run, &position),
             baseline: by_position(&network.baseline),
             find_fixed_point: network.find_fixed_point,
@@ -290,47 +292,132 @@ impl Plan {
             replicates: run.replicates,
             members: Vec::new(),
             variants: Vec::new(),
+            models: Vec::new(),
             record: record_plan(network, spec, steps)?,
             order,
-            position: position.clone(),
+            position,
         };
-        Ok(match &network.trials {
-            None => plan,
-            Some(trials) => plan.with_trials(trials, epochs_with),
-        })
+        match &network.trials {
+            None => Ok(plan),
+            Some(trials) => plan.with_trials(network, spec, trials, execution),
+        }
     }
 
-    /// Makes a run of every trial. Trials that show the same at the same times share a condition.
+    /// Makes a run of every trial. Trials of one network that show the same at the same times share a
+    /// condition.
     fn with_trials(
         mut self,
+        network: &Network,
+        spec: &ExperimentSpec,
         trials: &Trials,
-        epochs_with: impl Fn(&[Stimulus]) -> Vec<Epoch>,
-    ) -> Plan {
-        // What is shown when, by which alike trials are found.
-        type Key = Vec<(usize, Vec<AreaId>, u64, u64, u64)>;
+        execution: Execution,
+    ) -> Result<Plan, SpecError> {
+        // Index of the network of each condition of the task, if it has one of its own.
+        let mut models = vec![None; trials.conditions.len()];
+        let conditions = spec.task.iter().flat_map(|task| &task.conditions);
+        for ((k, own), condition) in network.conditions.iter().enumerate().zip(conditions) {
+            let (Some(own), Some(model)) = (own, &condition.model) else {
+                continue;
+            };
+            let path = format!("task.conditions.{}", path_segment(&condition.name));
+            let of = |message: String| SpecError {
+                message: format!("condition `{}`: {message}", condition.name),
+                ..spec.config.error(&path, String::new())
+            };
+            let plan = Plan::compile(own, model, execution).map_err(|e| SpecError {
+                message: format!("condition `{}`: {}", condition.name, e.message),
+                ..e
+            })?;
+            if let Some(what) = self.differs_in(&plan) {
+                return Err(of(format!(
+                    "found other {what} than in the rest of the task, expected a condition that changes \
+                     parameters, gains, levels and stimuli alone; for other changes make each an \
+                     experiment, or a perturbation of `predict`"
+                )));
+            }
+            models[k] = Some(self.models.len());
+            self.models.push(plan);
+        }
+        let inputs = self.circuit.info().inputs.len();
+        // What is shown when and in which network, by which alike trials are found.
+        type Key = (Option<usize>, Vec<(usize, Vec<AreaId>, u64, u64, u64)>);
         let mut known: BTreeMap<Key, usize> = BTreeMap::new();
-        for (replicate, trial) in trials.trials.iter().enumerate() {
-            let stimuli: Vec<Stimulus> = trial.stimuli().cloned().collect();
-            let key = (stimuli.iter())
+        let mut by_run: Vec<Vec<&Trial>> = vec![Vec::new(); self.replicates as usize];
+        for trial in &trials.trials {
+            by_run[trial.run as usize].push(trial);
+        }
+        for (run, of_run) in by_run.into_iter().enumerate() {
+            let stimuli: Vec<Stimulus> = of_run.iter().flat_map(|t| t.stimuli()).cloned().collect();
+            let shown = (stimuli.iter())
                 .map(|s| {
                     let (on, off) = s.steps(self.dt_ms);
                     (s.input, s.areas.clone(), s.amplitude.to_bits(), on, off)
                 })
                 .collect();
-            let condition = *known.entry(key).or_insert_with(|| {
-                self.variants.push(Condition {
-                    parameters: None,
-                    gains: None,
-                    epochs: epochs_with(&stimuli),
-                });
+            let first = of_run.first();
+            let model = first.and_then(|t| models[t.condition]);
+            let condition = *known.entry((model, shown)).or_insert_with(|| {
+                let own = first.and_then(|t| network.conditions.get(t.condition)?.as_ref());
+                let plan = model.map(|m| &self.models[m]);
+                let condition = Condition {
+                    parameters: plan.map(|p| p.parameters.clone()),
+                    gains: plan.map(Plan::gains),
+                    epochs: epochs(
+                        own.unwrap_or(network),
+                        &stimuli,
+                        &spec.run,
+                        &self.position,
+                        inputs,
+                    ),
+                    model,
+                };
+                self.variants.push(condition);
                 self.variants.len()
             });
             self.members.push(Member {
                 condition,
-                replicate: Replicate(replicate as u32),
+                replicate: Replicate(run as u32),
             });
         }
-        self
+        Ok(self)
+    }
+
+    /// In what another plan differs that all conditions of one ensemble must share.
+    fn differs_in(&self, other: &Plan) -> Option<&'static str> {
+        let same_links = self.projections.len() == other.projections.len()
+            && self
+                .projections
+                .iter()
+                .zip(&other.projections)
+                .all(|(a, b)| {
+                    let inputs = |p: &PlanProjection| -> Vec<usize> {
+                        p.received.iter().map(|(input, _)| *input).collect()
+                    };
+                    a.sent == b.sent && a.matrix == b.matrix && inputs(a) == inputs(b)
+                });
+        let checks = [
+            (self.circuit == other.circuit, "circuit"),
+            (
+                self.areas == other.areas && self.order == other.order,
+                "areas",
+            ),
+            (
+                same_links && self.histories == other.histories,
+                "connections",
+            ),
+            (self.channels == other.channels, "noise"),
+            (
+                self.dt_ms == other.dt_ms && self.steps == other.steps,
+                "steps",
+            ),
+            (
+                self.stepper == other.stepper && self.update_order == other.update_order,
+                "stepper",
+            ),
+            (self.seed == other.seed, "seed"),
+        ];
+        let differs = checks.into_iter().find(|(same, _)| !same);
+        differs.map(|(_, what)| what)
     }
 
     /// Runs several conditions of one network together: `conditions` are networks that differ from
@@ -352,45 +439,14 @@ impl Plan {
             if !self.members.is_empty() || !other.members.is_empty() {
                 return Err(differs("trials: a plan with a task has its own conditions"));
             }
-            let same_links = self.projections.len() == other.projections.len()
-                && self
-                    .projections
-                    .iter()
-                    .zip(&other.projections)
-                    .all(|(a, b)| {
-                        let inputs = |p: &PlanProjection| -> Vec<usize> {
-                            p.received.iter().map(|(input, _)| *input).collect()
-                        };
-                        a.sent == b.sent && a.matrix == b.matrix && inputs(a) == inputs(b)
-                    });
-            let checks = [
-                (self.circuit == other.circuit, "circuit"),
-                (
-                    self.areas == other.areas && self.order == other.order,
-                    "areas",
-                ),
-                (
-                    same_links && self.histories == other.histories,
-                    "connections",
-                ),
-                (self.channels == other.channels, "noise"),
-                (
-                    self.dt_ms == other.dt_ms && self.steps == other.steps,
-                    "steps",
-                ),
-                (
-                    self.stepper == other.stepper && self.update_order == other.update_order,
-                    "stepper",
-                ),
-                (self.seed == other.seed, "seed"),
-            ];
-            if let Some((_, what)) = checks.into_iter().find(|(same, _)| !same) {
+            if let Some(what) = self.differs_in(other) {
                 return Err(differs(what));
             }
             self.variants.push(Condition {
                 parameters: Some(other.parameters.clone()),
                 gains: Some(other.gains()),
                 epochs: other.epochs.clone(),
+                model: None,
             });
         }
         if let Some(bad) = members.iter().find(|m| m.condition > self.variants.len()) {

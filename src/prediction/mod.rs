@@ -1,22 +1,25 @@
 //! Perturbations held against a control with the same noise.
 //!
-//! A design names an experiment, what is read out of it, and perturbations, each a list of config
-//! overrides; all of them and the control run with the same seed, and noise is looked up by address,
+//! A design names an experiment, what is read out of it, and perturbations, each in words or as a list of
+//! config overrides; all of them and the control run with the same seed, and noise is looked up by address,
 //! so replicate r of a perturbation differs from replicate r of the control by the perturbation
 //! alone. Differences are therefore taken replicate by replicate. Nothing here knows a paper.
 
 mod statistics;
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::atomic::AtomicBool;
 
 use ndarray::s;
 use serde::Deserialize;
 
 use crate::engine::{self, Conditions, EngineError, Quiet, Recording};
-use crate::network::{Network, NetworkError};
+use crate::network::{DataSets, Network, NetworkError};
 use crate::plan::{Execution, Plan};
-use crate::spec::{self, Areas, Config, SpecError};
+use crate::spec::{
+    Areas, Config, ConfigLayers, ExperimentSpec, Override, RunSpec, SpecError, overrides,
+};
 use crate::units::{Dimension, Quantity};
 
 pub use statistics::{interval, max_t};
@@ -58,7 +61,11 @@ pub struct Readout {
 #[serde(deny_unknown_fields)]
 pub struct Perturbation {
     /// Overrides, `path=value`; `{each}` stands for one of `each`.
+    #[serde(default)]
     pub set: Vec<String>,
+    /// The perturbation in words, the other keys of the map; `{each}` as in `set`.
+    #[serde(skip)]
+    pub words: Option<Override>,
     /// Levels, or names of areas; one line of the table each.
     #[serde(default)]
     pub each: Areas,
@@ -71,7 +78,18 @@ pub struct Perturbation {
 
 impl Perturbation {
     fn has_levels(&self) -> bool {
-        self.set.iter().any(|s| s.contains(EACH))
+        let words = self.words.as_ref().is_some_and(|w| w.contains(EACH));
+        words || self.set.iter().any(|s| s.contains(EACH))
+    }
+
+    /// What is laid on the control.
+    fn overrides(&self, level: &str) -> Vec<Override> {
+        let words = self.words.iter().map(|w| w.replaced(EACH, level));
+        let sets = self.set.iter().enumerate().map(|(i, text)| Override::Set {
+            label: format!("set[{i}]"),
+            text: text.replace(EACH, level),
+        });
+        words.chain(sets).collect()
     }
 }
 
@@ -99,6 +117,8 @@ pub struct Row {
     pub p: Option<f64>,
     /// What would refute the prediction.
     pub refuted_if: String,
+    /// What to know of the perturbation, such as a stimulus that reaches nothing any more.
+    pub note: String,
 }
 
 /// Why a design could not be carried out.
@@ -158,7 +178,13 @@ pub fn bundled() -> &'static [(&'static str, &'static str)] {
 /// Bad YAML, unknown keys, no readout, no perturbation, an empty window; with line and column.
 pub fn load(name: &str, text: &str) -> Result<(Config, Design), SpecError> {
     let config = Config::parse(name, text)?;
-    let design: Design = config.deserialize()?;
+    let (own, words) = config.without_perturbations(&["set", "each", "except", "refuted_if"]);
+    let mut design: Design = own.deserialize()?;
+    for (name, words) in words {
+        if let Some(p) = design.perturbations.get_mut(&name) {
+            p.words = Some(words);
+        }
+    }
     let empty = |path: &str, what: &str| {
         config.error(
             path,
@@ -172,14 +198,18 @@ pub fn load(name: &str, text: &str) -> Result<(Config, Design), SpecError> {
         return Err(empty("perturbations", "perturbations"));
     }
     for (name, p) in &design.perturbations {
+        if p.set.is_empty() && p.words.is_none() {
+            let path = format!("perturbations.{name}");
+            return Err(empty(&path, "perturbation in words and no `set`"));
+        }
         let has = p.has_levels();
         let path = format!("perturbations.{name}.each");
         if let Areas::List(levels) = &p.each
             && (levels.is_empty() || !has)
         {
             let message = format!(
-                "levels that change nothing: found {} levels and {} `{EACH}` in `set`, expected \
-                 both",
+                "levels that change nothing: found {} levels and {} `{EACH}` in the \
+                 perturbation, expected both",
                 levels.len(),
                 if has { "a" } else { "no" }
             );
@@ -196,50 +226,103 @@ struct Case {
     name: String,
     level: String,
     refuted_if: String,
+    note: String,
+    spec: ExperimentSpec,
     plan: Plan,
 }
 
-fn compile(experiment: &str, sets: &[String]) -> Result<Plan, PredictionError> {
-    let spec = spec::load(experiment, sets)?;
-    let network = Network::build(&spec)?;
-    Ok(Plan::compile(&network, &spec, Execution::default())?)
+impl Case {
+    fn compile(
+        base: &ConfigLayers,
+        overrides: &[Override],
+        data: &DataSets,
+    ) -> Result<Case, PredictionError> {
+        let spec = base.with(overrides)?;
+        let network = Network::build_from(&spec, data)?;
+        let plan = Plan::compile(&network, &spec, Execution::default())?;
+        let lost = spec.dropped_stimuli().into_iter();
+        let lost = lost.map(|(stimulus, area)| format!("{stimulus} into {area} is not given"));
+        Ok(Case {
+            name: String::new(),
+            level: String::new(),
+            refuted_if: String::new(),
+            note: lost.collect::<Vec<_>>().join("; "),
+            spec,
+            plan,
+        })
+    }
 }
 
-/// Runs the control and all perturbations and compares them, replicate by replicate. Everything is
-/// built, and so checked, before anything runs.
+/// A design with all of its networks built, and so checked.
+pub struct Screen {
+    control: Case,
+    cases: Vec<Case>,
+    windows: Vec<Window>,
+}
+
+/// Builds the control and all perturbations of a design, with overrides of all of them.
 ///
 /// # Errors
-/// See [`PredictionError`].
-pub fn predict(
+/// Faulty configs and designs.
+pub fn prepare(
     config: &Config,
     design: &Design,
     sets: &[String],
-    threads: usize,
-    stop: &AtomicBool,
-    mut progress: impl FnMut(usize, usize),
-) -> Result<Vec<Row>, PredictionError> {
-    let common: Vec<String> = design.set.iter().chain(sets).cloned().collect();
-    let control = compile(&design.experiment, &common)?;
+) -> Result<Screen, PredictionError> {
+    let base = ConfigLayers::read(&design.experiment)?;
+    let sets: Vec<String> = design.set.iter().chain(sets).cloned().collect();
+    let common = overrides(&sets);
+    let data = DataSets::default();
+    let control = Case::compile(&base, &common, &data)?;
     let mut cases = Vec::new();
     for (name, p) in &design.perturbations {
         let levels: Vec<String> = match &p.each {
             Areas::List(levels) => levels.clone(),
-            Areas::All if p.has_levels() => control.areas.clone(),
+            Areas::All if p.has_levels() => control.plan.areas.clone(),
             Areas::All => vec![String::new()],
         };
         for level in levels.into_iter().filter(|l| !p.except.contains(l)) {
-            let own = p.set.iter().map(|s| s.replace(EACH, &level));
-            let all: Vec<String> = common.iter().cloned().chain(own).collect();
-            let plan = compile(&design.experiment, &all).map_err(|e| e.of(name, &level))?;
+            let all = [common.clone(), p.overrides(&level)].concat();
+            let case = Case::compile(&base, &all, &data).map_err(|e| e.of(name, &level))?;
             cases.push(Case {
                 name: name.clone(),
                 level,
                 refuted_if: p.refuted_if.clone(),
-                plan,
+                ..case
             });
         }
     }
     let windows = windows(config, design, &control)?;
+    Ok(Screen {
+        control,
+        cases,
+        windows,
+    })
+}
+
+impl Screen {
+    /// The experiment and the plan of the control and of every perturbation.
+    pub fn runs(&self) -> impl Iterator<Item = (&ExperimentSpec, &Plan)> {
+        let all = std::iter::once(&self.control).chain(&self.cases);
+        all.map(|case| (&case.spec, &case.plan))
+    }
+}
+
+/// Runs the control and all perturbations and compares them, replicate by replicate.
+///
+/// # Errors
+/// A run that fails or is stopped.
+pub fn predict(
+    screen: &Screen,
+    threads: usize,
+    stop: &AtomicBool,
+    mut progress: impl FnMut(usize, usize),
+) -> Result<Vec<Row>, PredictionError> {
+    let Screen {
+        control,
+        cases,
+        windows,
+    } = screen;
     let total = cases.len() + 1;
     let conditions = Conditions {
         threads,
@@ -247,10 +330,10 @@ pub fn predict(
         progress: &Quiet,
     };
     progress(0, total);
-    let reference = engine::simulate(&control, &conditions)?;
+    let reference = engine::simulate(&control.plan, &conditions)?;
     let reference: Vec<Vec<f64>> = windows
         .iter()
-        .map(|w| w.read(&control, &reference))
+        .map(|w| w.read(control, &reference))
         .collect();
     let (mut rows, mut lines) = (Vec::new(), Vec::new());
     for (done, case) in cases.iter().enumerate() {
@@ -258,7 +341,7 @@ pub fn predict(
         let run = engine::simulate(&case.plan, &conditions)
             .map_err(|e| PredictionError::from(e).of(&case.name, &case.level))?;
         for (window, before) in windows.iter().zip(&reference) {
-            let after = window.read(&case.plan, &run);
+            let after = window.read(case, &run);
             let differences: Vec<f64> = after.iter().zip(before).map(|(a, b)| a - b).collect();
             rows.push(Row {
                 perturbation: case.name.clone(),
@@ -271,6 +354,7 @@ pub fn predict(
                 interval: interval(&differences),
                 p: None,
                 refuted_if: case.refuted_if.clone(),
+                note: case.note.clone(),
             });
             lines.push(differences);
         }
@@ -293,7 +377,8 @@ struct Window {
     to_ms: f64,
 }
 
-fn windows(config: &Config, design: &Design, plan: &Plan) -> Result<Vec<Window>, SpecError> {
+fn windows(config: &Config, design: &Design, control: &Case) -> Result<Vec<Window>, SpecError> {
+    let Case { plan, spec, .. } = control;
     let info = plan.circuit.info();
     let recorded = || plan.record.variables.iter().map(|v| &info.variables[*v]);
     let one = |(name, r): (&String, &Readout)| {
@@ -321,11 +406,9 @@ fn windows(config: &Config, design: &Design, plan: &Plan) -> Result<Vec<Window>,
             return Err(config.error(&path("areas"), message));
         }
         let (from_ms, to_ms) = (time("from", r.from)?, time("to", r.to)?);
-        let inside = (0..plan.record.samples)
-            .map(|k| plan.sample_ms(k))
-            .any(|t| from_ms <= t && t < to_ms);
-        let end_ms = plan.steps as f64 * plan.dt_ms;
-        if !inside || to_ms > end_ms {
+        let end_ms = spec.run.duration_ms;
+        let beyond = from_ms < 0.0 || to_ms > end_ms * (1.0 + 1e-9);
+        if beyond || spec.run.samples_in(from_ms, to_ms).is_empty() {
             let message = format!(
                 "window without samples of the run: found {from_ms} to {to_ms} ms, expected a part \
                  of 0 to {end_ms} ms with recorded samples"
@@ -346,18 +429,23 @@ fn windows(config: &Config, design: &Design, plan: &Plan) -> Result<Vec<Window>,
 }
 
 impl Window {
+    fn samples(&self, run: &RunSpec) -> Range<usize> {
+        run.samples_in(self.from_ms, self.to_ms)
+    }
+
     /// Value of every replicate.
-    fn read(&self, plan: &Plan, recording: &Recording) -> Vec<f64> {
+    fn read(&self, case: &Case, recording: &Recording) -> Vec<f64> {
+        let plan = &case.plan;
         let name = |k: usize| &plan.areas[plan.record.areas[k].index()];
         let wanted = |k: &usize| self.areas.as_ref().is_none_or(|a| a.contains(name(*k)));
         let areas: Vec<usize> = (0..plan.record.areas.len()).filter(wanted).collect();
-        let samples: Vec<usize> = (0..recording.time_ms.len())
-            .filter(|&k| (self.from_ms..self.to_ms).contains(&recording.time_ms[k]))
-            .collect();
+        let samples = self.samples(&case.spec.run);
         let values = &recording.variables[self.variable];
         let one = |r: usize| {
             let activity = values.slice(s![r, .., ..]);
-            let picked = (samples.iter()).flat_map(|&t| areas.iter().map(move |&a| (t, a)));
+            let picked = samples
+                .clone()
+                .flat_map(|t| areas.iter().map(move |&a| (t, a)));
             let all: Vec<f64> = picked.map(|at| activity[at]).collect();
             mean(&all)
         };

@@ -6,6 +6,7 @@ use std::fmt;
 use serde::Deserialize;
 use serde::de::{Deserializer, SeqAccess, Visitor};
 
+use super::perturbation::PerturbationDraft;
 use super::task::TaskDraft;
 use crate::units::Quantity;
 
@@ -45,6 +46,12 @@ pub struct Draft {
     /// Where the run starts if not at the baseline: area name or `all`, then variable.
     #[serde(default)]
     pub initial: Named<Named<Quantity>>,
+    /// Receptors by name: parameters of the circuit and projections that are proportional to one.
+    #[serde(default)]
+    pub receptors: Named<Vec<String>>,
+    /// What is done to the cortex that the keys above describe.
+    #[serde(default)]
+    pub perturbations: Named<PerturbationDraft>,
     /// Areas removed from the network.
     #[serde(default)]
     pub lesions: Option<LesionDraft>,
@@ -309,8 +316,17 @@ pub struct ShuffleDraft {
 pub enum ShuffleKind {
     /// Weights over the existing links.
     Strengths,
+    /// Weights over the links of each target: what an area receives in all stays.
+    Targets,
+    /// Weights over the links of each source: what an area sends in all stays.
+    Sources,
     /// Weights, zeros included, over all off-diagonal pairs.
     Topology,
+    /// Pairs of links exchange their sources: every area keeps the numbers of areas that it receives
+    /// from and sends to, and what it receives in all.
+    Rewired,
+    /// Areas exchange their places in the matrix, which stays as it is.
+    Areas,
 }
 
 /// The state around which the model is built.
@@ -346,6 +362,20 @@ pub struct LesionDraft {
     /// Which network the background currents are solved for.
     #[serde(default)]
     pub background: LesionBackground,
+    /// What becomes of stimuli into areas that are removed.
+    #[serde(default)]
+    pub stimuli: LostStimuli,
+}
+
+/// What becomes of stimuli into areas that are removed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LostStimuli {
+    /// They are an error.
+    #[default]
+    Refused,
+    /// They are given to the other areas that they name, or to none.
+    Dropped,
 }
 
 /// Which network the background currents are solved for.

@@ -10,13 +10,13 @@ pub use super::draft::{
     AreasDraft as Areas, CircuitDraft as CircuitSpec, ConnectomeDraft as ConnectomeSpec,
     CurveDraft as CurveSpec, DelayDraft as DelaySpec, DelayGrid, DelayKind,
     GradientDraft as GradientSpec, KeepDraft as Keep, LayersDraft as Layers, LesionBackground,
-    LesionDraft as LesionSpec, LinkDraft as LinkSpec, ModulatorDraft as ModulatorSpec, Named,
-    NormaliseDraft as Normalise, OrderKind as Order, PrecisionKind as Precision,
+    LesionDraft as LesionSpec, LinkDraft as LinkSpec, LostStimuli, ModulatorDraft as ModulatorSpec,
+    Named, NormaliseDraft as Normalise, OrderKind as Order, PrecisionKind as Precision,
     ProjectionDraft as ProjectionSpec, RowsDraft as Rows, ShuffleDraft as ShuffleSpec, ShuffleKind,
     SolveDraft as Solve, StepperKind as Stepper, TimescaleMethod as Method,
     WeightsDraft as Weights,
 };
-use super::{Config, SpecError, TaskSpec};
+use super::{Config, PerturbationSpec, SpecError, TaskSpec};
 use crate::units::{Dimension, Quantity, UnitError};
 
 /// A complete experiment. Quantities whose unit only the circuit knows stay [`Quantity`].
@@ -44,6 +44,10 @@ pub struct ExperimentSpec {
     pub solve: Solve,
     /// Area or `all` → variable → start value.
     pub initial: Named<Named<Quantity>>,
+    /// Receptors: parameters and projections that are proportional to one.
+    pub receptors: Named<Vec<String>>,
+    /// Perturbations by name.
+    pub perturbations: Named<PerturbationSpec>,
     /// Areas removed.
     pub lesions: Option<LesionSpec>,
     /// Stimuli by name.
@@ -73,8 +77,63 @@ impl ExperimentSpec {
     /// Whether an area is removed.
     #[must_use]
     pub fn is_lesioned(&self, name: &str) -> bool {
-        let lesions = self.lesions.as_ref();
-        lesions.is_some_and(|l| l.areas.iter().any(|a| a == name))
+        self.lesioned().any(|(_, area, _)| area == name)
+    }
+
+    /// Length of a trial, ms; that of the run where there are none or each is a run of its own.
+    #[must_use]
+    pub fn trial_ms(&self) -> f64 {
+        let session = self.task.as_ref().and_then(|task| task.session);
+        session.map_or(self.run.duration_ms, |s| s.trial_ms)
+    }
+
+    /// Stimuli that are shown to areas that are removed and that nothing is given to for this reason: name
+    /// of the stimulus and of the area.
+    #[must_use]
+    pub fn dropped_stimuli(&self) -> Vec<(String, String)> {
+        let own = self.stimuli.iter().map(|(name, s)| (name, &s.areas));
+        let task = self.task.iter().flat_map(|task| {
+            let events = task.conditions.iter().flat_map(|c| &c.events);
+            let shown: Vec<&String> = events.flat_map(|e| e.shows.possible()).collect();
+            let of = task.stimuli.iter().map(|(name, s)| (name, &s.areas));
+            of.filter(move |(name, _)| shown.contains(name))
+        });
+        let all: Vec<_> = own.chain(task).collect();
+        let mut out = Vec::new();
+        for (_, area, _) in self
+            .lesioned()
+            .filter(|(_, _, s)| *s == LostStimuli::Dropped)
+        {
+            for (name, areas) in &all {
+                if areas
+                    .names()
+                    .is_some_and(|names| names.iter().any(|n| n == area))
+                {
+                    out.push(((*name).clone(), area.to_owned()));
+                }
+            }
+        }
+        out
+    }
+
+    /// Every area that is removed, by `lesions` or a perturbation: key path, name, and what becomes of
+    /// stimuli into it.
+    pub fn lesioned(&self) -> impl Iterator<Item = (String, &str, LostStimuli)> {
+        let own = self.lesions.iter().flat_map(|l| {
+            let areas = l.areas.iter().enumerate();
+            areas.map(|(i, a)| (format!("lesions.areas[{i}]"), a.as_str(), l.stimuli))
+        });
+        let perturbed = self.perturbations.iter().flat_map(|(name, p)| {
+            let PerturbationSpec::Lesion { areas, stimuli } = p else {
+                return Vec::new();
+            };
+            let path = format!("perturbations.{}.lesion", super::node::path_segment(name));
+            let areas = areas.iter().enumerate();
+            areas
+                .map(|(i, a)| (format!("{path}[{i}]"), a.as_str(), *stimuli))
+                .collect()
+        });
+        own.chain(perturbed)
     }
 }
 
@@ -339,6 +398,13 @@ pub(super) fn resolve(draft: Draft, config: Config) -> Result<ExperimentSpec, Sp
         precision: record.precision,
         compression: record.compression,
     };
+    let task = super::task::resolve(&config, draft.task, duration_ms, dt_ms)?;
+    if let Some(task) = &task {
+        // A trial is a replicate of its own, or a session of many is.
+        run.replicates = task.runs();
+        run.duration_ms = task.run_ms(duration_ms);
+    }
+    let duration_ms = run.duration_ms;
     for (name, stimulus) in &stimuli {
         if stimulus.offset_ms > duration_ms {
             let path = format!("stimuli.{}.offset", super::node::path_segment(name));
@@ -353,11 +419,8 @@ pub(super) fn resolve(draft: Draft, config: Config) -> Result<ExperimentSpec, Sp
         }
     }
     let analysis = resolve_analysis(&config, draft.analysis, &run)?;
-    let task = super::task::resolve(&config, draft.task, duration_ms, dt_ms)?;
-    if let Some(task) = &task {
-        // A trial is a replicate of its own.
-        run.replicates = task.trials();
-    }
+    let perturbations =
+        super::perturbation::resolve(&config, &draft.perturbations, run.duration_ms, dt_ms)?;
     if task.is_some() && sim.replicates != 1 {
         let message = format!(
             "found {} replicates of a task, expected 1: its trials are counted in `task.trials` or its \
@@ -378,6 +441,8 @@ pub(super) fn resolve(draft: Draft, config: Config) -> Result<ExperimentSpec, Sp
         baseline: draft.baseline.state,
         solve: draft.baseline.solve,
         initial: draft.initial,
+        receptors: draft.receptors,
+        perturbations,
         lesions: draft.lesions,
         stimuli,
         task,

@@ -10,6 +10,7 @@ mod de;
 pub mod draft;
 mod experiment;
 pub mod node;
+mod perturbation;
 pub mod suggest;
 pub mod sweep;
 mod task;
@@ -23,6 +24,7 @@ use sha2::{Digest, Sha256};
 
 pub use experiment::*;
 use node::{Key, Location, Node, SourceText, Value};
+pub use perturbation::*;
 use suggest::did_you_mean;
 pub use sweep::SweepSpec;
 pub use task::*;
@@ -89,10 +91,52 @@ impl Config {
         })
     }
 
+    /// Takes perturbations out of the maps under `perturbations`: all keys but those of `keep`. Gives what is
+    /// left, and by name what was taken.
+    #[must_use]
+    pub fn without_perturbations(&self, keep: &[&str]) -> (Config, Named<Override>) {
+        let mut tree = (*self.tree).clone();
+        let mut taken = Named::new();
+        let Some(Value::Map(entries)) = tree.get_mut("perturbations").map(|n| &mut n.value) else {
+            return (self.clone(), taken);
+        };
+        for (name, node) in entries {
+            let Value::Map(keys) = &mut node.value else {
+                continue;
+            };
+            let (words, rest): (Vec<_>, Vec<_>) = std::mem::take(keys)
+                .into_iter()
+                .partition(|(k, _)| !keep.contains(&&*k.text));
+            *keys = rest;
+            if words.is_empty() {
+                continue;
+            }
+            let words = Node {
+                value: Value::Map(words),
+                at: node.at.clone(),
+            };
+            let name = name.clone();
+            taken.insert(name.text.clone(), Override::Perturbation { name, words });
+        }
+        let config = Config {
+            tree: Arc::new(tree),
+        };
+        (config, taken)
+    }
+
     /// An error at the key path, such as `stimuli.pulse.areas[0]`.
     #[must_use]
     pub fn error(&self, path: &str, message: String) -> SpecError {
         SpecError::at(message, self.tree.locate(path))
+    }
+
+    /// The keys of the map at a path, in the order typed; none where there is no map.
+    #[must_use]
+    pub fn keys(&self, path: &str) -> Vec<String> {
+        match self.tree.find(path).map(|node| &node.value) {
+            Some(Value::Map(entries)) => entries.iter().map(|(key, _)| key.text.clone()).collect(),
+            _ => Vec::new(),
+        }
     }
 
     /// The document as one YAML text without `from`, presets or comments: enough to run it again.
@@ -122,37 +166,58 @@ pub fn sha256_hex(bytes: &[u8]) -> String {
 /// Everything that is wrong with the text: syntax, unknown or missing keys, wrong units, with line
 /// and column.
 pub fn load(name: &str, sets: &[String]) -> Result<ExperimentSpec, SpecError> {
-    Layered::read(name)?.spec(sets)
+    ConfigLayers::read(name)?.with(&overrides(sets))
 }
 
-/// Reads an experiment from a text, for example the canonical config of a result file.
-///
-/// # Errors
-/// As [`load`].
-pub fn from_text(name: &str, text: &str, sets: &[String]) -> Result<ExperimentSpec, SpecError> {
-    Layered::of_text(name, text)?.spec(sets)
-}
-
-/// An experiment that was read but not typed: overrides can be laid on it again and again.
+/// A config that was read once, to lay several sets of overrides on it.
 #[derive(Debug, Clone)]
-pub struct Layered {
+pub struct ConfigLayers {
     layers: Vec<Node>,
     folder: Option<PathBuf>,
 }
 
-impl Layered {
-    /// Reads a path or a bundled name, with all configs that it builds on.
+/// One override of a config.
+#[derive(Debug, Clone)]
+pub enum Override {
+    /// `path=value`, and what to call it in messages.
+    Set {
+        /// What to call it.
+        label: String,
+        /// The text.
+        text: String,
+    },
+    /// A perturbation and its name.
+    Perturbation {
+        /// The name.
+        name: Key,
+        /// The map with its words.
+        words: Node,
+    },
+}
+
+/// `--set` arguments as overrides.
+#[must_use]
+pub fn overrides(sets: &[String]) -> Vec<Override> {
+    let of = |(i, text): (usize, &String)| Override::Set {
+        label: format!("--set {}", i + 1),
+        text: text.clone(),
+    };
+    sets.iter().enumerate().map(of).collect()
+}
+
+impl ConfigLayers {
+    /// Reads a config from a path or a bundled name.
     ///
     /// # Errors
-    /// No such config; bad YAML.
-    pub fn read(name: &str) -> Result<Layered, SpecError> {
+    /// No such config, or bad YAML in it or in what it is laid on.
+    pub fn read(name: &str) -> Result<ConfigLayers, SpecError> {
         let origin = Origin::find(name)?;
         let folder = match &origin {
             Origin::File(path) => Some(path.parent().unwrap_or(Path::new("")).to_owned()),
             Origin::Bundled(_) => None,
         };
         let layers = read_layers(origin, &[])?;
-        Ok(Layered {
+        Ok(ConfigLayers {
             layers: layers.into_iter().map(|layer| layer.tree).collect(),
             folder,
         })
@@ -161,10 +226,10 @@ impl Layered {
     /// Reads a text.
     ///
     /// # Errors
-    /// As [`Layered::read`].
-    pub fn of_text(name: &str, text: &str) -> Result<Layered, SpecError> {
+    /// As [`ConfigLayers::read`].
+    pub fn of_text(name: &str, text: &str) -> Result<ConfigLayers, SpecError> {
         let layers = layers_of(parse(name, text)?, None, &[])?;
-        Ok(Layered {
+        Ok(ConfigLayers {
             layers: layers.into_iter().map(|layer| layer.tree).collect(),
             folder: None,
         })
@@ -175,18 +240,18 @@ impl Layered {
     /// # Errors
     /// What is no override.
     pub fn lay(&mut self, sets: &[String]) -> Result<(), SpecError> {
-        for (i, set) in sets.iter().enumerate() {
-            self.layers.push(set_layer(i + 1, set)?);
+        for over in overrides(sets) {
+            self.layers.push(over.layer()?);
         }
         Ok(())
     }
 
     /// Takes out what a sweep varies, the section `sweep:` and what `sets` list, and lays the other
-    /// `sets` on top. Returns it with what `sets` fix.
+    /// `sets` on top. Returns it.
     ///
     /// # Errors
     /// Nothing varies, or not in a way that can be understood.
-    pub fn take_sweep(&mut self, sets: &[String]) -> Result<(SweepSpec, Vec<String>), SpecError> {
+    pub fn take_sweep(&mut self, sets: &[String]) -> Result<SweepSpec, SpecError> {
         let (axes, fixed) = sweep::of_sets(sets)?;
         let top = self.layers.last().map(|layer| layer.at.clone());
         let at = top.expect("a config has at least one layer");
@@ -212,18 +277,19 @@ impl Layered {
         spec.axes.extend(axes);
         sweep::check(&spec, &at)?;
         self.lay(&fixed)?;
-        Ok((spec, fixed))
+        Ok(spec)
     }
 
-    /// The experiment with `sets` on top.
+    /// The experiment with overrides on top, in their order.
     ///
     /// # Errors
-    /// Everything that is wrong with the text: syntax, unknown or missing keys, wrong units, with line
-    /// and column; a config that describes a sweep.
-    pub fn spec(&self, sets: &[String]) -> Result<ExperimentSpec, SpecError> {
-        let mut all = self.clone();
-        all.lay(sets)?;
-        let mut tree = merge_layers(all.layers)?;
+    /// As [`load`]; a config that describes a sweep.
+    pub fn with(&self, overrides: &[Override]) -> Result<ExperimentSpec, SpecError> {
+        let mut layers = self.layers.clone();
+        for over in overrides {
+            layers.push(over.layer()?);
+        }
+        let mut tree = merge_layers(layers)?;
         if let Some(sweep) = tree.get("sweep") {
             let message = "a sweep: found `sweep:`, expected one experiment; `isocortex sweep` runs \
                            this config, `--set sweep=null` makes one experiment of it";
@@ -233,8 +299,112 @@ impl Layered {
         let config = Config {
             tree: Arc::new(tree),
         };
-        experiment::resolve(config.deserialize()?, config)
+        let mut spec = experiment::resolve(config.deserialize()?, config)?;
+        add_models(&mut spec)?;
+        Ok(spec)
     }
+}
+
+impl Override {
+    /// Whether a text occurs in a value.
+    #[must_use]
+    pub fn contains(&self, part: &str) -> bool {
+        match self {
+            Override::Set { text, .. } => text.contains(part),
+            Override::Perturbation { words, .. } => words.contains(part),
+        }
+    }
+
+    /// The same with a text put in the place of another in every value.
+    #[must_use]
+    pub fn replaced(&self, part: &str, by: &str) -> Override {
+        let mut out = self.clone();
+        match &mut out {
+            Override::Set { text, .. } => *text = text.replace(part, by),
+            Override::Perturbation { words, .. } => words.replace(part, by),
+        }
+        out
+    }
+
+    fn layer(&self) -> Result<Node, SpecError> {
+        match self {
+            Override::Set { label, text } => set_layer(label, text),
+            Override::Perturbation { name, words } => {
+                let mut all = Node::empty_map(name.at.clone());
+                all.put(name.clone(), words.clone());
+                Ok(all.under("perturbations"))
+            }
+        }
+    }
+}
+
+/// Keys that a condition of a task may change: those of the model.
+const OF_THE_MODEL: [&str; 12] = [
+    "connectome",
+    "circuit",
+    "gradients",
+    "modulators",
+    "projections",
+    "receptors",
+    "perturbations",
+    "baseline",
+    "initial",
+    "lesions",
+    "stimuli",
+    "noise",
+];
+
+/// Makes the model of every condition of a task that changes it.
+fn add_models(spec: &mut ExperimentSpec) -> Result<(), SpecError> {
+    let Some(task) = &mut spec.task else {
+        return Ok(());
+    };
+    for condition in &mut task.conditions {
+        let path = format!("task.conditions.{}", node::path_segment(&condition.name));
+        let perturbations = spec.config.tree.find(&format!("{path}.perturbations"));
+        if condition.set.is_empty() && perturbations.is_none() {
+            continue;
+        }
+        let mut tree = (*spec.config.tree).clone();
+        for (i, set) in condition.set.iter().enumerate() {
+            let layer = set_layer(&format!("{path}.set[{i}]"), set)?;
+            if let Value::Map(keys) = &layer.value
+                && let Some((key, _)) = keys.iter().find(|(k, _)| !OF_THE_MODEL.contains(&&*k.text))
+            {
+                let message = format!(
+                    "not a key of the model: found `{}`, expected one of {}",
+                    key.text,
+                    OF_THE_MODEL.join(", ")
+                );
+                return Err(SpecError::at(message, key.at.clone()));
+            }
+            tree.merge(layer);
+        }
+        if let Some(perturbations) = perturbations {
+            tree.merge(perturbations.clone().under("perturbations"));
+        }
+        // The trials are those of the experiment, and so is what is made of them.
+        tree.take("task");
+        tree.take("analysis");
+        let config = Config {
+            tree: Arc::new(tree),
+        };
+        let model = (config.deserialize()).and_then(|draft| experiment::resolve(draft, config));
+        let of = |e: SpecError| SpecError {
+            message: format!("condition `{}`: {}", condition.name, e.message),
+            ..e
+        };
+        condition.model = Some(Arc::new(model.map_err(of)?));
+    }
+    Ok(())
+}
+
+/// Reads an experiment from a text, for example the canonical config of a result file.
+///
+/// # Errors
+/// As [`load`].
+pub fn from_text(name: &str, text: &str, sets: &[String]) -> Result<ExperimentSpec, SpecError> {
+    ConfigLayers::of_text(name, text)?.with(&overrides(sets))
 }
 
 /// A data folder typed relative to the config is written out in full, so that the canonical text
@@ -436,11 +606,11 @@ fn origin_of(from: &Node, origin: Option<&Origin>) -> Result<Origin, SpecError> 
 /// No config is nested deeper; the YAML reader has the same limit.
 const DEEPEST_PATH: usize = 64;
 
-/// A place in the `number`-th override.
-fn place_in_set(number: usize, set: &str, column: usize) -> Location {
+/// A place in an override; `name` is what messages call it.
+fn place_in_set(name: &str, set: &str, column: usize) -> Location {
     Location {
         source: Arc::new(SourceText {
-            name: format!("--set {number}"),
+            name: name.to_owned(),
             text: set.to_owned(),
         }),
         line: 1,
@@ -448,10 +618,9 @@ fn place_in_set(number: usize, set: &str, column: usize) -> Location {
     }
 }
 
-/// `path=value` as a layer of its own.
-fn set_layer(number: usize, set: &str) -> Result<Node, SpecError> {
-    let name = format!("--set {number}");
-    let place = |column: usize| place_in_set(number, set, column);
+/// `path=value` as a layer of its own; `name` is what messages call it.
+fn set_layer(name: &str, set: &str) -> Result<Node, SpecError> {
+    let place = |column: usize| place_in_set(name, set, column);
     let Some((path, value)) = set.split_once('=') else {
         let message = format!("not an override: found `{set}`, expected `path=value`");
         return Err(SpecError::at(message, place(1)));
@@ -469,7 +638,7 @@ fn set_layer(number: usize, set: &str) -> Result<Node, SpecError> {
         return Err(SpecError::at(message, place(1)));
     }
     let offset = path.chars().count() + 1;
-    let mut child = match Node::parse(&name, value) {
+    let mut child = match Node::parse(name, value) {
         Ok(node) => node,
         Err(e) => {
             let at = place(e.at.column + offset);

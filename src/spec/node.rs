@@ -187,6 +187,50 @@ impl Node {
         }
     }
 
+    /// The child under `key`, to change it.
+    pub fn get_mut(&mut self, key: &str) -> Option<&mut Node> {
+        match &mut self.value {
+            Value::Map(entries) => entries
+                .iter_mut()
+                .find(|(k, _)| k.text == key)
+                .map(|(_, v)| v),
+            _ => None,
+        }
+    }
+
+    /// Whether a text occurs in a scalar of this node.
+    #[must_use]
+    pub fn contains(&self, part: &str) -> bool {
+        match &self.value {
+            Value::Null => false,
+            Value::Scalar { text, .. } => text.contains(part),
+            Value::Seq(items) => items.iter().any(|n| n.contains(part)),
+            Value::Map(entries) => entries.iter().any(|(_, n)| n.contains(part)),
+        }
+    }
+
+    /// Puts a text in the place of another in every scalar.
+    pub fn replace(&mut self, part: &str, by: &str) {
+        match &mut self.value {
+            Value::Null => {}
+            Value::Scalar { text, .. } => *text = text.replace(part, by),
+            Value::Seq(items) => items.iter_mut().for_each(|n| n.replace(part, by)),
+            Value::Map(entries) => entries.iter_mut().for_each(|(_, n)| n.replace(part, by)),
+        }
+    }
+
+    /// A map with this node under one key.
+    #[must_use]
+    pub fn under(self, key: &str) -> Node {
+        let mut parent = Node::empty_map(self.at.clone());
+        let key = Key {
+            text: key.to_owned(),
+            at: self.at.clone(),
+        };
+        parent.put(key, self);
+        parent
+    }
+
     /// The child under `key`, if this is a map that has it.
     #[must_use]
     pub fn get(&self, key: &str) -> Option<&Node> {
@@ -266,6 +310,13 @@ impl Node {
             }
         }
         self
+    }
+
+    /// The node at a key path of maps, if it is there.
+    #[must_use]
+    pub fn find(&self, path: &str) -> Option<&Node> {
+        let segments = split_path(path)?;
+        segments.iter().try_fold(self, |node, key| node.get(key))
     }
 
     /// Where a key path such as `stimuli.pulse.areas[0]` stands, or its nearest ancestor that exists.

@@ -262,7 +262,7 @@ pub(super) fn of_sets(sets: &[String]) -> Result<(Vec<AxisSpec>, Vec<String>), S
         let found = values(text).map_err(|message| {
             SpecError::at(
                 message,
-                super::place_in_set(i + 1, set, path.chars().count() + 2),
+                super::place_in_set(&format!("--set {}", i + 1), set, path.chars().count() + 2),
             )
         })?;
         match &found[..] {
@@ -543,7 +543,7 @@ fn csv(node: &Node, folder: Option<&Path>) -> Result<AxisSpec, SpecError> {
 mod tests {
     use proptest::prelude::*;
 
-    use super::super::Layered;
+    use super::super::ConfigLayers;
     use super::*;
 
     fn sweep(section: &str) -> Result<SweepSpec, String> {
@@ -634,7 +634,8 @@ mod tests {
     #[test]
     fn a_config_with_a_sweep_is_no_single_experiment() {
         let mut layers =
-            Layered::of_text("t", "from: chaudhuri2015\ntitle: t\nsweep: {grid: {a: 1}}").unwrap();
+            ConfigLayers::of_text("t", "from: chaudhuri2015\ntitle: t\nsweep: {grid: {a: 1}}")
+                .unwrap();
         assert!(
             layers
                 .spec(&[])
@@ -642,7 +643,7 @@ mod tests {
                 .to_string()
                 .contains("isocortex sweep")
         );
-        assert_eq!(layers.take_sweep(&[]).unwrap().0.axes.len(), 1);
+        assert_eq!(layers.take_sweep(&[]).unwrap().axes.len(), 1);
     }
 
     proptest! {

@@ -1,13 +1,15 @@
 //! Tasks as typed and as meant: what can be shown, when, in which conditions, and what is read out.
 
 use std::fmt;
+use std::sync::Arc;
 
 use serde::Deserialize;
 use serde::de::{Deserializer, SeqAccess, Visitor};
 
 use super::draft::{AreasDraft as Areas, Named};
 use super::node::path_segment;
-use super::{Config, SpecError};
+use super::perturbation::PerturbationDraft;
+use super::{Config, ExperimentSpec, SpecError};
 use crate::units::{Dimension, Quantity};
 
 /// A task as typed.
@@ -32,6 +34,55 @@ pub struct TaskDraft {
     /// Sensitivities.
     #[serde(default)]
     pub d_prime: Named<DPrime>,
+    /// What `at` of the conditions is, for figures.
+    #[serde(default)]
+    pub axis: String,
+    /// Trials that follow one another; each is a run of its own if absent.
+    #[serde(default)]
+    pub session: Option<SessionDraft>,
+}
+
+/// Trials that follow one another, as typed.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SessionDraft {
+    /// Number of sessions, each with all trials.
+    #[serde(default = "once")]
+    pub sessions: u32,
+    /// Time from the end of a trial to the start of the next.
+    pub interval: Quantity,
+    /// Intervals are longer or shorter by up to this, drawn for each.
+    #[serde(default)]
+    pub jitter: Option<Quantity>,
+    /// Order of the trials.
+    #[serde(default)]
+    pub order: TrialOrder,
+}
+
+/// Order of the trials of a session.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TrialOrder {
+    /// Drawn for each session.
+    #[default]
+    Drawn,
+    /// Condition by condition, in the order of their names.
+    Blocks,
+}
+
+/// Trials that follow one another in one run.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct SessionSpec {
+    /// Number of sessions, each with all trials.
+    pub sessions: u32,
+    /// Length of a trial, ms.
+    pub trial_ms: f64,
+    /// Time from the end of a trial to the start of the next, ms.
+    pub interval_ms: f64,
+    /// Intervals are longer or shorter by up to this, ms.
+    pub jitter_ms: f64,
+    /// Order of the trials.
+    pub order: TrialOrder,
 }
 
 /// A stimulus that events can show.
@@ -144,6 +195,15 @@ pub struct ConditionDraft {
     /// Events that are other than in the task.
     #[serde(default)]
     pub events: Named<ChangeDraft>,
+    /// Place on the axis of figures.
+    #[serde(default)]
+    pub at: Option<f64>,
+    /// Overrides of the model, `path=value`.
+    #[serde(default)]
+    pub set: Vec<String>,
+    /// Perturbations beside those of the experiment.
+    #[serde(default)]
+    pub perturbations: Named<PerturbationDraft>,
 }
 
 /// What a condition changes in an event.
@@ -232,6 +292,10 @@ pub struct TaskSpec {
     pub d_prime: Named<DPrime>,
     /// Names of all events, sorted.
     pub events: Vec<String>,
+    /// What `at` of the conditions is, for figures.
+    pub axis: String,
+    /// Trials that follow one another; none if each is a run of its own.
+    pub session: Option<SessionSpec>,
 }
 
 /// A condition.
@@ -243,6 +307,13 @@ pub struct ConditionSpec {
     pub trials: u32,
     /// Its events, each after those that it refers to.
     pub events: Vec<EventSpec>,
+    /// Place on the axis of figures.
+    pub at: Option<f64>,
+    /// Overrides of the model, `path=value`.
+    pub set: Vec<String>,
+    /// The experiment with these overrides and its perturbations, without task and measures; none for a
+    /// condition that leaves the model alone.
+    pub model: Option<Arc<ExperimentSpec>>,
 }
 
 /// An event of a condition.
@@ -373,10 +444,26 @@ impl ReadoutKind {
 }
 
 impl TaskSpec {
-    /// Number of trials of all conditions.
+    /// Number of trials of all conditions; each session has so many.
     #[must_use]
     pub fn trials(&self) -> u32 {
         self.conditions.iter().map(|c| c.trials).sum()
+    }
+
+    /// Number of runs: sessions, or trials.
+    #[must_use]
+    pub fn runs(&self) -> u32 {
+        self.session.map_or(self.trials(), |s| s.sessions)
+    }
+
+    /// Length of a run, ms, where a trial takes `trial_ms`: of a session with the longest intervals.
+    #[must_use]
+    pub fn run_ms(&self, trial_ms: f64) -> f64 {
+        let Some(session) = self.session else {
+            return trial_ms;
+        };
+        let trials = f64::from(self.trials());
+        trials * trial_ms + (trials - 1.0) * (session.interval_ms + session.jitter_ms)
     }
 }
 
@@ -409,12 +496,15 @@ pub(super) fn resolve(
     task.shown()?;
     task.names("events", draft.events.keys())?;
     task.names("readouts", draft.readouts.keys())?;
+    let conditions = task.conditions()?;
     Ok(Some(TaskSpec {
-        conditions: task.conditions()?,
+        session: task.session(&conditions)?,
+        conditions,
         readouts: task.readouts()?,
         d_prime: task.d_prime()?,
         events: draft.events.keys().cloned().collect(),
         stimuli: draft.stimuli.clone(),
+        axis: draft.axis.clone(),
     }))
 }
 
@@ -531,6 +621,46 @@ impl Resolve<'_> {
         self.error(path, message)
     }
 
+    fn session(&self, conditions: &[ConditionSpec]) -> Result<Option<SessionSpec>, SpecError> {
+        let Some(session) = &self.draft.session else {
+            return Ok(None);
+        };
+        let interval_ms = self.steps("task.session.interval", session.interval)?;
+        let jitter_ms = match session.jitter {
+            None => 0.0,
+            Some(q) => self.steps("task.session.jitter", q)?,
+        };
+        if jitter_ms > interval_ms {
+            let message = format!(
+                "trials could overlap: found jitter {jitter_ms} ms, expected at most the interval, \
+                 {interval_ms} ms"
+            );
+            return self.error("task.session.jitter", message);
+        }
+        let trials: u64 = conditions.iter().map(|c| u64::from(c.trials)).sum();
+        let all = trials * u64::from(session.sessions);
+        if all == 0 || all > u64::from(MOST_TRIALS) {
+            let message = format!("found {all} trials, expected 1 to {MOST_TRIALS}");
+            return self.error("task.session.sessions", message);
+        }
+        let changed = self.draft.conditions.iter();
+        let changed = changed.filter(|(_, c)| !c.set.is_empty() || !c.perturbations.is_empty());
+        if let Some((name, _)) = changed.into_iter().next() {
+            let message = format!(
+                "conditions of a session share one model: found changes of the model in `{name}`, expected \
+                 none beside `session`"
+            );
+            return self.error(&format!("task.conditions.{}", path_segment(name)), message);
+        }
+        Ok(Some(SessionSpec {
+            sessions: session.sessions,
+            trial_ms: self.duration_ms,
+            interval_ms,
+            jitter_ms,
+            order: session.order,
+        }))
+    }
+
     fn conditions(&self) -> Result<Vec<ConditionSpec>, SpecError> {
         if self.draft.events.is_empty() {
             let message = "a task without events: expected `task.events`".to_owned();
@@ -553,12 +683,24 @@ impl Resolve<'_> {
                 name: "all".to_owned(),
                 trials,
                 events: self.events("task", &[], &Named::new())?,
+                at: None,
+                set: Vec::new(),
+                model: None,
             }]);
         }
         if self.draft.trials.is_some() {
             let message = "key does not belong: found `trials` beside `conditions`, expected it in \
                            each condition";
             return self.error("task.trials", message.to_owned());
+        }
+        let unplaced = self.draft.conditions.iter().find(|(_, c)| c.at.is_none());
+        let placed = self.draft.conditions.values().any(|c| c.at.is_some());
+        if let Some((name, _)) = unplaced.filter(|_| placed) {
+            let path = format!("task.conditions.{}", path_segment(name));
+            let message = format!(
+                "no place on the axis: found none of `{name}`, expected `at` in every condition or in none"
+            );
+            return self.error(&path, message);
         }
         let mut out = Vec::new();
         let mut all = 0;
@@ -575,6 +717,9 @@ impl Resolve<'_> {
                 name: name.clone(),
                 trials: some(&format!("{path}.trials"), c.trials)?,
                 events: self.events(&path, &c.without, &c.events)?,
+                at: c.at,
+                set: c.set.clone(),
+                model: None,
             });
         }
         Ok(out)

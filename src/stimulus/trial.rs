@@ -11,8 +11,11 @@ pub struct Trials {
     pub repeats: Vec<u32>,
     /// Names of the conditions, sorted.
     pub conditions: Vec<String>,
-    /// The trials, condition by condition. Trial t sees the noise of replicate t.
+    /// The trials in the order in which they are run. Where each is a run of its own: condition by
+    /// condition, and trial t sees the noise of replicate t.
     pub trials: Vec<Trial>,
+    /// Whether runs are sessions of trials that follow one another.
+    pub sessions: bool,
 }
 
 /// One trial.
@@ -20,6 +23,10 @@ pub struct Trials {
 pub struct Trial {
     /// Index of its condition.
     pub condition: usize,
+    /// The run that it is part of.
+    pub run: u32,
+    /// Its start from that of the run, ms.
+    pub start_ms: f64,
     /// What is shown, in no order.
     pub shown: Vec<Shown>,
 }
@@ -37,15 +44,20 @@ pub struct Shown {
     pub matches: Option<bool>,
     /// Factor on the amplitude of the stimulus.
     pub strength: f64,
-    /// Start, ms.
+    /// Start from that of the trial, ms.
     pub onset_ms: f64,
-    /// End, ms.
+    /// End from the start of the trial, ms.
     pub offset_ms: f64,
-    /// Steps of input that it is made of, one for each input that it reaches.
+    /// Steps of input that it is made of, one for each input that it reaches, in the time of the run.
     pub parts: Vec<Stimulus>,
 }
 
 impl Trials {
+    /// The trials of a run, in their order.
+    pub fn of_run(&self, run: u32) -> impl Iterator<Item = &Trial> {
+        self.trials.iter().filter(move |t| t.run == run)
+    }
+
     /// The trial that tables and figures show: the first with the most events.
     #[must_use]
     pub fn example(&self) -> usize {

@@ -146,7 +146,10 @@ fn together(
     );
     let mut memory = vec![Array3::zeros(shape); record.variables.len()];
     let mut summaries = Summaries::new(joined);
-    let starts: Vec<&[f64]> = cases.iter().map(|c| c.start.as_slice()).collect();
+    let starts: Vec<&[f64]> = cases
+        .iter()
+        .flat_map(|c| c.starts.iter().map(Vec::as_slice))
+        .collect();
     let conditions = Conditions {
         threads: pool.current_num_threads(),
         stop,

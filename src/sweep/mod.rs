@@ -19,7 +19,7 @@ use crate::engine::{self, EngineError, Measures, check_measures, measure_network
 use crate::network::{DataSets, Network, NetworkError};
 use crate::plan::{Execution, Plan};
 use crate::record::{Journal, RecordError, journal_path};
-use crate::spec::{ExperimentSpec, Layered, SpecError, SweepSpec, sha256_hex};
+use crate::spec::{ConfigLayers, ExperimentSpec, SpecError, SweepSpec, overrides, sha256_hex};
 use crate::stepper::linear::{baseline_state, start_from};
 
 pub use batch::Finished;
@@ -152,7 +152,7 @@ pub struct Summary {
 /// A sweep, checked and ready to run.
 #[derive(Debug)]
 pub struct Sweep {
-    layered: Layered,
+    layered: ConfigLayers,
     design: Design,
     data: DataSets,
     schema: Schema,
@@ -169,7 +169,8 @@ struct Case {
     spec: ExperimentSpec,
     network: Network,
     baseline: Vec<f64>,
-    start: Vec<f64>,
+    /// Where its runs start: all alike, or those of each condition of its task.
+    starts: Vec<Vec<f64>>,
     measures: Measures,
 }
 
@@ -185,7 +186,7 @@ impl Sweep {
     ///
     /// # Errors
     /// Everything that [`crate::cli`]'s `check` would say of a condition; results that do not fit one file.
-    pub fn new(layered: Layered, spec: &SweepSpec) -> Result<Sweep, SweepError> {
+    pub fn new(layered: ConfigLayers, spec: &SweepSpec) -> Result<Sweep, SweepError> {
         let design = Design::new(spec);
         let data = DataSets::default();
         let (base, network, plan) =
@@ -451,12 +452,13 @@ impl Sweep {
         let begun = || -> Result<_, EngineError> {
             let baseline = baseline_state(&plan)?;
             let measures = measure_network(&network, &plan, &spec, &baseline)?;
-            Ok((baseline, measures))
+            let starts = engine::starts(&plan, start_from(&plan, &baseline))?;
+            Ok((baseline, starts, measures))
         };
-        let (baseline, measures) = begun().map_err(|e| failed(e.into()))?;
+        let (baseline, starts, measures) = begun().map_err(|e| failed(e.into()))?;
         let case = Case {
             condition,
-            start: start_from(&plan, &baseline),
+            starts,
             spec,
             network,
             baseline,
@@ -467,11 +469,11 @@ impl Sweep {
 }
 
 fn prepare(
-    layered: &Layered,
+    layered: &ConfigLayers,
     data: &DataSets,
     sets: &[String],
 ) -> Result<(ExperimentSpec, Network, Plan), SweepError> {
-    let spec = layered.spec(sets)?;
+    let spec = layered.with(&overrides(sets))?;
     let network = Network::build_from(&spec, data)?;
     let plan = Plan::compile(&network, &spec, Execution::default())?;
     check_measures(&network, &spec)?;

@@ -20,7 +20,8 @@ use crate::ids::AreaId;
 use crate::network::{Network, NetworkError};
 use crate::plan::{Execution, Plan};
 use crate::spec::{
-    self, Areas, ExperimentSpec, LesionBackground, LesionSpec, ShuffleKind, ShuffleSpec, SpecError,
+    self, Areas, ExperimentSpec, LesionBackground, LesionSpec, LostStimuli, ShuffleKind,
+    ShuffleSpec, SpecError,
 };
 use crate::stepper::linear::{NoFixedPoint, baseline_state, fixed_point, linearise};
 use crate::units::{Dimension, Quantity};
@@ -911,6 +912,7 @@ fn remove_areas(spec: &mut ExperimentSpec, areas: Vec<String>) {
     let lesions = spec.lesions.get_or_insert_with(|| LesionSpec {
         areas: Vec::new(),
         background: LesionBackground::Lesioned,
+        stimuli: LostStimuli::Refused,
     });
     lesions.areas.extend(areas);
 }

@@ -30,6 +30,9 @@ pub struct Recordings {
     /// Overrides of that experiment.
     #[serde(default)]
     pub set: Vec<String>,
+    /// Sums of the transcribed columns, which a mistyped figure would miss.
+    #[serde(default)]
+    pub sums: Sums,
     /// Whether areas hold activity over a delay.
     #[serde(default)]
     pub delay_activity: Option<DelayReports>,
@@ -39,6 +42,24 @@ pub struct Recordings {
     /// Response latencies.
     #[serde(default)]
     pub latencies: Option<Regions>,
+}
+
+/// Sums of the columns of a table, those that are given.
+#[derive(Debug, Clone, Copy, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Sums {
+    /// Reports that found delay activity.
+    #[serde(default)]
+    pub found: Option<u64>,
+    /// Reports that did not.
+    #[serde(default)]
+    pub not_found: Option<u64>,
+    /// Times, ms.
+    #[serde(default)]
+    pub ms: Option<f64>,
+    /// Neurons.
+    #[serde(default)]
+    pub neurons: Option<u64>,
 }
 
 /// Reports of delay activity in the literature.
@@ -191,7 +212,49 @@ pub fn load_recordings(name: &str, text: &str) -> Result<Recordings, SpecError> 
             }
         }
     }
+    check_sums(&config, &table)?;
     Ok(table)
+}
+
+/// Refuses a table whose columns do not add up to what it says.
+fn check_sums(config: &Config, table: &Recordings) -> Result<(), SpecError> {
+    let reports = || table.delay_activity.iter().flat_map(|d| d.areas.values());
+    let values = || {
+        let both = [&table.timescales, &table.latencies];
+        both.into_iter()
+            .flatten()
+            .flat_map(|regions| &regions.values)
+    };
+    let whole = |sum: Option<u64>| sum.map(|s| s as f64);
+    let sums = &table.sums;
+    let columns: [(&str, Option<f64>, f64); 4] = [
+        (
+            "found",
+            whole(sums.found),
+            reports().map(|r| f64::from(r.found)).sum(),
+        ),
+        (
+            "not_found",
+            whole(sums.not_found),
+            reports().map(|r| f64::from(r.not_found)).sum(),
+        ),
+        ("ms", sums.ms, values().map(|v| v.ms).sum()),
+        (
+            "neurons",
+            whole(sums.neurons),
+            values().map(|v| f64::from(v.neurons.unwrap_or(0))).sum(),
+        ),
+    ];
+    for (column, stated, found) in columns {
+        // Decimals add up with rounding, far below the last digit that tables have.
+        if let Some(stated) = stated.filter(|stated| (stated - found).abs() > 1e-6) {
+            let message = format!(
+                "a figure is mistyped: found {found} as the sum of `{column}`, expected {stated}"
+            );
+            return Err(config.error(&format!("sums.{column}"), message));
+        }
+    }
+    Ok(())
 }
 
 /// Runs the experiment of the table, or another, and compares.

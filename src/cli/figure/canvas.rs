@@ -347,14 +347,24 @@ impl Rgb {
         format!("#{:02x}{:02x}{:02x}", self.0, self.1, self.2)
     }
 
+    /// A mixture of two colours with so much of the second, 0 to 1.
+    pub(super) fn mixed(self, other: Rgb, part: f64) -> Self {
+        let mix =
+            |a: u8, b: u8| (f64::from(a) + part * (f64::from(b) - f64::from(a))).round() as u8;
+        Rgb(
+            mix(self.0, other.0),
+            mix(self.1, other.1),
+            mix(self.2, other.2),
+        )
+    }
+
     /// Colour at `fraction` (0 to 1) of the hierarchy.
     pub(super) fn of_hierarchy(fraction: f64) -> Self {
         let last = (PLASMA.len() - 1) as f64;
         let at = fraction.clamp(0.0, 1.0) * last;
         let i = (at.floor() as usize).min(PLASMA.len() - 2);
         let (a, b, f) = (PLASMA[i], PLASMA[i + 1], at - i as f64);
-        let mix = |a: u8, b: u8| (f64::from(a) + f * (f64::from(b) - f64::from(a))).round() as u8;
-        Rgb(mix(a.0, b.0), mix(a.1, b.1), mix(a.2, b.2))
+        a.mixed(b, f)
     }
 }
 
