@@ -1,7 +1,7 @@
 //! Connectomes: areas, the fraction of labelled neurons (FLN) of every link, the laminar origin of
 //! each link (SLN), distances, delays and gradients, with the source of every number.
 //!
-//! A data set is a folder with `manifest.yaml` and CSV tables (layout: `data/README.md`). Two are
+//! A data set is a folder with `manifest.yaml` and CSV tables (layout: `data/README.md`). Three are
 //! compiled into the program ([`bundled`]); any other folder is read in the same way. [`check`]
 //! reports everything that is wrong with one; [`load`] makes the same checks and refuses.
 //!

@@ -8,7 +8,7 @@ use ndarray::Array2;
 use rayon::prelude::*;
 
 use super::recordings::{Comparison, bundled_recordings, compare_lab, load_recordings};
-use super::targets::Measure;
+use super::targets::{Measure, Part};
 use crate::analysis::modes::{Modes, eigenmodes};
 use crate::analysis::timescale::decay_to;
 use crate::analysis::{AnalysisError, stats};
@@ -354,13 +354,14 @@ impl Lab {
                 let indices: Vec<usize> = (0..self.network.n_areas()).map(|a| a * states).collect();
                 self.modes()?.inverse_participation_ratio(*rank, &indices)?
             }
-            M::AreaEigenvalue { area, rank } => {
+            M::AreaEigenvalue { area, rank, part } => {
                 let area = self.area(area)?.index();
-                nth(&self.area_eigenvalues(area)?, *rank)? * 1e3
-            }
-            M::AreaEigenvalueImaginary { area, rank } => {
-                let area = self.area(area)?.index();
-                nth(self.area_modes(area)?.im(), *rank)?.abs() * 1e3
+                let modes = self.area_modes(area)?;
+                let parts = match part {
+                    Part::Real => modes.re(),
+                    Part::Imaginary => modes.im(),
+                };
+                nth(parts, *rank)? * 1e3
             }
             M::AreaTimescaleRankCorrelation => {
                 let mut own = Vec::new();

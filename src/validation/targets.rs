@@ -103,20 +103,15 @@ pub enum Measure {
         /// 0 for the slowest mode.
         rank: usize,
     },
-    /// Real part of an eigenvalue of one area's own block of the Jacobian, 1/s, slowest first.
+    /// Eigenvalue of one area's own block of the Jacobian, 1/s, slowest first.
     AreaEigenvalue {
         /// Area.
         area: String,
         /// 0 for the slowest.
         rank: usize,
-    },
-    /// Size of the imaginary part of an eigenvalue of one area's own block of the Jacobian, 1/s, in
-    /// the same order.
-    AreaEigenvalueImaginary {
-        /// Area.
-        area: String,
-        /// 0 for the slowest.
-        rank: usize,
+        /// Real or imaginary part.
+        #[serde(default)]
+        part: Part,
     },
     /// Spearman correlation of hierarchy with the timescales of the areas' own blocks.
     AreaTimescaleRankCorrelation,
@@ -437,6 +432,26 @@ pub enum Measure {
     },
 }
 
+/// Part of an eigenvalue.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Part {
+    /// Growth, or decay if negative.
+    #[default]
+    Real,
+    /// Angular frequency; of a conjugate pair the positive one comes first.
+    Imaginary,
+}
+
+impl Part {
+    const fn label(self) -> &'static str {
+        match self {
+            Part::Real => "eigenvalue",
+            Part::Imaginary => "imaginary part of eigenvalue",
+        }
+    }
+}
+
 impl Measure {
     /// Whether the measure gives names of areas and not a number.
     #[must_use]
@@ -456,9 +471,8 @@ impl Measure {
         match self {
             EigenTimescale { rank } => format!("mode {}", rank + 1),
             InverseParticipation { rank } => format!("inverse participation of mode {}", rank + 1),
-            AreaEigenvalue { area, rank } => format!("{area}, eigenvalue {}", rank + 1),
-            AreaEigenvalueImaginary { area, rank } => {
-                format!("{area}, imaginary part of eigenvalue {}", rank + 1)
+            AreaEigenvalue { area, rank, part } => {
+                format!("{area}, {} {}", part.label(), rank + 1)
             }
             AreaTimescaleRankCorrelation => "rank correlation with hierarchy".to_owned(),
             Baseline { area, variable } => format!("{area}.{variable} at rest"),
