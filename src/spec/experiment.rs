@@ -10,12 +10,11 @@ pub use super::draft::{
     AreasDraft as Areas, CircuitDraft as CircuitSpec, ConnectomeDraft as ConnectomeSpec,
     CurveDraft as CurveSpec, DelayDraft as DelaySpec, DelayGrid, DelayKind,
     GradientDraft as GradientSpec, KeepDraft as Keep, LayersAtMostDraft as LayersAtMost,
-    LayersDraft as Layers, LesionBackground,
-    LesionDraft as LesionSpec, LinkDraft as LinkSpec, ModulatorDraft as ModulatorSpec, Named,
-    NormaliseDraft as Normalise, OrderKind as Order, PrecisionKind as Precision,
-    ProjectionDraft as ProjectionSpec, RowsDraft as Rows, ShuffleDraft as ShuffleSpec, ShuffleKind,
-    SolveDraft as Solve, StepperKind as Stepper, SymmetriseDraft as Symmetrise,
-    TimescaleMethod as Method, WeightsDraft as Weights,
+    LayersDraft as Layers, LesionBackground, LesionDraft as LesionSpec, LinkDraft as LinkSpec,
+    ModulatorDraft as ModulatorSpec, Named, NormaliseDraft as Normalise, OrderKind as Order,
+    PrecisionKind as Precision, ProjectionDraft as ProjectionSpec, RowsDraft as Rows,
+    ShuffleDraft as ShuffleSpec, ShuffleKind, SolveDraft as Solve, StepperKind as Stepper,
+    SymmetriseDraft as Symmetrise, TimescaleMethod as Method, WeightsDraft as Weights,
 };
 use super::{Config, SpecError, TaskSpec};
 use crate::units::{Dimension, Quantity, UnitError};

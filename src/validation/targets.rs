@@ -575,10 +575,7 @@ pub fn bundled() -> &'static [(&'static str, &'static str)] {
             "chaudhuri2015",
             include_str!("../../data/targets/chaudhuri2015.yaml"),
         ),
-        (
-            "ding2024",
-            include_str!("../../data/targets/ding2024.yaml"),
-        ),
+        ("ding2024", include_str!("../../data/targets/ding2024.yaml")),
         (
             "froudist_walsh2021",
             include_str!("../../data/targets/froudist_walsh2021.yaml"),
