@@ -448,6 +448,7 @@ registry! {
     chaudhuri2015_nonlinear::Chaudhuri2015Nonlinear,
     froudist_walsh2021::FroudistWalsh2021,
     froudist_walsh2021_stp::FroudistWalsh2021Stp,
+    mejias_wang2022::MejiasWang2022,
     wilson_cowan::WilsonCowan,
 }
 

@@ -7,7 +7,7 @@ use clap::Subcommand;
 
 use super::Failure;
 use super::show::{self, aligned, number, table};
-use crate::connectome::{self, Source};
+use crate::connectome::{self, Source, WeightKind};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum DataCommand {
@@ -64,6 +64,10 @@ fn show(name: &str) -> Result<ExitCode, Failure> {
             .map_or(String::new(), |u| format!(" — {u}"));
         let _ = writeln!(out, "terms: {}{usage}", terms.licence);
     }
+    let weights = match connectome.weights {
+        WeightKind::Fln => "FLN",
+        WeightKind::Strength => "strength",
+    };
     let rows = connectome.row_sums();
     let extent = |values: &[f64]| {
         let low = values.iter().copied().fold(f64::INFINITY, f64::min);
@@ -72,8 +76,8 @@ fn show(name: &str) -> Result<ExitCode, Failure> {
     };
     let _ = writeln!(
         out,
-        "\n{} areas, {} links (row = target, column = source), density {:.3}\nFLN row sums {}, \
-         spectral radius {:.4}",
+        "\n{} areas, {} links (row = target, column = source), density {:.3}\n{weights} row sums \
+         {}, spectral radius {:.4}",
         connectome.n_areas(),
         connectome.n_links(),
         connectome.density(),
@@ -102,7 +106,8 @@ fn show(name: &str) -> Result<ExitCode, Failure> {
         let _ = writeln!(out, "{what} of {} of {n} links{extent}", given.len());
     }
     let _ = writeln!(out, "sha256 {}\n", p.digest());
-    let mut header = vec!["area", "lobe", "FLN in"];
+    let received = format!("{weights} in");
+    let mut header = vec!["area", "lobe", received.as_str()];
     header.extend(connectome.gradients.iter().map(|g| g.name.as_str()));
     let numeric: Vec<bool> = (0..header.len()).map(|i| i > 1).collect();
     let mut areas = table(&header, &numeric);

@@ -21,7 +21,7 @@ macro_rules! file {
     };
 }
 
-static BUNDLED: [Bundled; 2] = [
+static BUNDLED: [Bundled; 3] = [
     Bundled {
         name: "macaque-markov29",
         title: "Macaque cortex, 29 areas: FLN, SLN, white-matter distances, hierarchy, spines",
@@ -41,6 +41,15 @@ static BUNDLED: [Bundled; 2] = [
             file!("macaque-markov40", "areas.csv"),
             file!("macaque-markov40", "fln.csv"),
             file!("macaque-markov40", "sln.csv"),
+        ],
+    },
+    Bundled {
+        name: "mouse-allen43",
+        title: "Mouse cortex, 43 areas: projection strengths, hierarchy, PV and SST cell densities",
+        files: &[
+            file!("mouse-allen43", "manifest.yaml"),
+            file!("mouse-allen43", "areas.csv"),
+            file!("mouse-allen43", "strength.csv"),
         ],
     },
 ];

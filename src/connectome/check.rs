@@ -470,6 +470,8 @@ fn read_gradient(
 pub(super) enum Kind {
     /// Fraction of labelled neurons.
     Fln,
+    /// Projection strength \[arbitrary units\].
+    Strength,
     /// Fraction of supragranular labelled neurons.
     Sln,
     /// Distance \[mm\].
@@ -480,9 +482,10 @@ pub(super) enum Kind {
 
 impl Kind {
     /// Header of the value column.
-    fn column(self) -> &'static str {
+    pub(super) fn column(self) -> &'static str {
         match self {
             Self::Fln => "fln",
+            Self::Strength => "strength",
             Self::Sln => "sln",
             Self::Distance => "distance_mm",
             Self::Delay => "delay_ms",
@@ -493,6 +496,7 @@ impl Kind {
     fn name(self) -> &'static str {
         match self {
             Self::Fln => "FLN",
+            Self::Strength => "strength",
             Self::Sln => "SLN",
             Self::Distance => "distance",
             Self::Delay => "delay",
@@ -503,7 +507,7 @@ impl Kind {
     fn largest(self) -> f64 {
         match self {
             Self::Fln | Self::Sln => 1.0,
-            Self::Distance | Self::Delay => f64::INFINITY,
+            Self::Strength | Self::Distance | Self::Delay => f64::INFINITY,
         }
     }
 
@@ -511,6 +515,7 @@ impl Kind {
     fn range(self) -> &'static str {
         match self {
             Self::Fln | Self::Sln => "0..1",
+            Self::Strength => "0 or more",
             Self::Distance => "0 mm or more",
             Self::Delay => "0 ms or more",
         }
@@ -519,7 +524,7 @@ impl Kind {
     /// The unit of the values, where there is one to be mistaken.
     fn unit(self) -> Option<&'static str> {
         match self {
-            Self::Fln | Self::Sln => None,
+            Self::Fln | Self::Strength | Self::Sln => None,
             Self::Distance => Some("mm"),
             Self::Delay => Some("ms"),
         }
@@ -584,7 +589,7 @@ impl<'a> Pairs<'a> {
         for (line, fields) in &table.rows {
             let pair = (fields[target].as_str(), fields[source].as_str());
             let text = fields[value].as_str();
-            if text.is_empty() && self.kind != Kind::Fln {
+            if text.is_empty() && !matches!(self.kind, Kind::Fln | Kind::Strength) {
                 continue;
             }
             match text.parse::<f64>() {
@@ -649,7 +654,7 @@ impl<'a> Pairs<'a> {
         self.found.insert((target, source), (value, line));
     }
 
-    /// The FLN as entries: a listed 0 is no link.
+    /// The FLN or strengths as entries: a listed 0 is no link. Only FLN have a largest row sum.
     pub(super) fn into_links(self, report: &mut Report) -> Entries {
         let links: Entries = self
             .found
@@ -663,7 +668,10 @@ impl<'a> Pairs<'a> {
             rows[*target] += fln;
             columns[*source] += fln;
         }
-        let limit = 1.0 + ROW_SUM_SLACK;
+        let limit = match self.kind {
+            Kind::Fln => 1.0 + ROW_SUM_SLACK,
+            _ => f64::INFINITY,
+        };
         for (target, sum) in rows.iter().enumerate().filter(|(_, sum)| **sum > limit) {
             report.error(
                 self.file,

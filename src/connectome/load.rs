@@ -11,7 +11,7 @@ use sprs::CsMat;
 use super::bundled::{self, bundled};
 use super::check::{self, AreaIndex, Entries, Finding, Kind, Pairs, Report, Table, shown};
 use super::manifest::{End, FileEntry, LAYOUT, Manifest, line_of};
-use super::{Area, Connectome, FileHash, Gradient, Provenance, Publication};
+use super::{Area, Connectome, FileHash, Gradient, Provenance, Publication, WeightKind};
 use crate::spec::{sha256_hex, suggest};
 
 /// Name of the manifest in every folder.
@@ -228,7 +228,22 @@ fn examine(source: &Source) -> Result<(Option<Connectome>, Report), ConnectomeEr
     let mut hashes = Vec::new();
     let files = &manifest.files;
     let areas = table(source, "areas", &files.areas, &mut hashes, &mut report);
-    let fln = table(source, "fln", &files.fln, &mut hashes, &mut report);
+    let (weights, entry) = match (&files.fln, &files.strength) {
+        (Some(entry), None) => (WeightKind::Fln, entry),
+        (None, Some(entry)) => (WeightKind::Strength, entry),
+        (fln, _) => {
+            let found = if fln.is_some() { "both" } else { "neither" };
+            let message =
+                format!("which weights: found {found}, expected either `fln` or `strength`");
+            report.error(MANIFEST, line_of(&files.areas.path), message);
+            return Ok((None, report));
+        }
+    };
+    let kind = match weights {
+        WeightKind::Fln => Kind::Fln,
+        WeightKind::Strength => Kind::Strength,
+    };
+    let fln = table(source, kind.column(), entry, &mut hashes, &mut report);
     let sln = files
         .sln
         .as_ref()
@@ -247,7 +262,7 @@ fn examine(source: &Source) -> Result<(Option<Connectome>, Report), ConnectomeEr
         return Ok((None, report));
     };
     let n = areas.index.len();
-    let mut pairs = Pairs::new(Kind::Fln, &files.fln.path.value, &areas.index);
+    let mut pairs = Pairs::new(kind, &entry.path.value, &areas.index);
     if let Some(table) = &fln {
         pairs.read(table, &mut report);
     }
@@ -287,6 +302,7 @@ fn examine(source: &Source) -> Result<(Option<Connectome>, Report), ConnectomeEr
     let connectome = Connectome {
         name: manifest.name.value.clone(),
         areas: areas.areas,
+        weights,
         fln: csr(n, &links),
         sln: sln_entries.map(|entries| csr(n, &entries)),
         distance_mm: distances.map(|entries| dense(n, &entries)),
@@ -503,6 +519,7 @@ pub fn inline(
     }
     Ok(Connectome {
         name: name.to_owned(),
+        weights: WeightKind::Fln,
         fln: csr(index.len(), &entries),
         sln: None,
         distance_mm: None,

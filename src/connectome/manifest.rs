@@ -96,8 +96,12 @@ pub struct Terms {
 pub struct Files {
     /// One row an area; its order is the order of the areas.
     pub areas: FileEntry,
-    /// `target,source,fln`.
-    pub fln: FileEntry,
+    /// `target,source,fln`; either this or `strength`.
+    #[serde(default)]
+    pub fln: Option<FileEntry>,
+    /// `target,source,strength`; either this or `fln`.
+    #[serde(default)]
+    pub strength: Option<FileEntry>,
     /// `target,source,sln`.
     #[serde(default)]
     pub sln: Option<FileEntry>,
@@ -114,7 +118,8 @@ impl Files {
     pub fn by_role(&self) -> impl Iterator<Item = (&'static str, &FileEntry)> {
         [
             ("areas", Some(&self.areas)),
-            ("fln", Some(&self.fln)),
+            ("fln", self.fln.as_ref()),
+            ("strength", self.strength.as_ref()),
             ("sln", self.sln.as_ref()),
             ("distance_mm", self.distance_mm.as_ref()),
             ("delay_ms", self.delay_ms.as_ref()),

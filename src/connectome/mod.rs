@@ -1,7 +1,7 @@
 //! Connectomes: areas, the fraction of labelled neurons (FLN) of every link, the laminar origin of
 //! each link (SLN), distances, delays and gradients, with the source of every number.
 //!
-//! A data set is a folder with `manifest.yaml` and CSV tables (layout: `data/README.md`). Two are
+//! A data set is a folder with `manifest.yaml` and CSV tables (layout: `data/README.md`). Three are
 //! compiled into the program ([`bundled`]); any other folder is read in the same way. [`check`]
 //! reports everything that is wrong with one; [`load`] makes the same checks and refuses.
 //!
@@ -71,6 +71,15 @@ pub struct Gradient {
     pub estimated: Option<Vec<bool>>,
 }
 
+/// What the weights of a connectome are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WeightKind {
+    /// Fractions of labelled neurons, which sum to at most 1 a target.
+    Fln,
+    /// Projection strengths on a scale of their own, 0 or more.
+    Strength,
+}
+
 /// Where a connectome comes from.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Provenance {
@@ -84,7 +93,7 @@ pub struct Provenance {
     pub publications: Vec<Publication>,
     /// Licence and usage terms.
     pub terms: Option<Terms>,
-    /// The tables read, in fixed order: areas, FLN, SLN, distances, delays.
+    /// The tables read, in fixed order: areas, FLN or strengths, SLN, distances, delays.
     pub files: Vec<FileHash>,
     /// What was remarkable, though not wrong, about the tables.
     pub warnings: Vec<Finding>,
@@ -93,7 +102,7 @@ pub struct Provenance {
 /// Identity of one table.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct FileHash {
-    /// `areas`, `fln`, `sln`, `distance_mm` or `delay_ms`.
+    /// `areas`, `fln` or `strength`, `sln`, `distance_mm` or `delay_ms`.
     pub role: String,
     /// Path below the folder.
     pub path: String,
@@ -173,9 +182,12 @@ pub struct Connectome {
     pub name: String,
     /// The areas; an [`AreaId`] is an index into this list.
     pub areas: Vec<Area>,
+    /// What [`fln`](Self::fln) holds: that, or projection strengths.
+    pub weights: WeightKind,
     /// Fraction of labelled neurons, `[target, source]`, 0..1 \[dimensionless\]. CSR with sorted
     /// columns, no explicit zeros, empty diagonal. Rows sum to at most 1 and, where the fraction was
-    /// taken over more areas than these, to less: nothing is normalised here.
+    /// taken over more areas than these, to less: nothing is normalised here. Projection strengths
+    /// stand in its place, 0 or more, where the data set gives these.
     pub fln: CsMat<f64>,
     /// Fraction of a link's neurons that lie above layer 4, `[target, source]`, 0..1
     /// \[dimensionless\]. High = feedforward. CSR with sorted columns; its entries are a subset of
@@ -382,6 +394,7 @@ impl Connectome {
         Self {
             name: self.name.clone(),
             areas: old.iter().map(|&i| self.areas[i].clone()).collect(),
+            weights: self.weights,
             fln: matrix(&self.fln),
             sln: self.sln.as_ref().map(matrix),
             distance_mm: self.distance_mm.as_ref().map(dense),

@@ -97,6 +97,24 @@ pub type NullModel = fn(&CsMat<f64>, &[&str], u64) -> Shuffled;
 /// Target and source of a link.
 type Link = (usize, usize);
 
+/// Replaces the weights of both directions between two areas by their mean; 0 is no link.
+#[must_use]
+pub fn symmetrise(weights: &CsMat<f64>, mean: impl Fn(f64, f64) -> f64) -> CsMat<f64> {
+    let mut out = TriMat::new(weights.shape());
+    for (&w, (i, j)) in weights {
+        let back = weights.get(j, i).copied();
+        let both = mean(w, back.unwrap_or(0.0));
+        if both != 0.0 {
+            out.add_triplet(i, j, both);
+            // Where the way back is a link, too, it makes its own entry.
+            if back.is_none() {
+                out.add_triplet(j, i, both);
+            }
+        }
+    }
+    out.to_csr()
+}
+
 /// Permutes the weights over the existing links: topology kept (Chaudhuri et al. 2015, Fig. 5).
 ///
 /// Links are ordered by the names of their areas, so that the permutation belongs to the network
@@ -375,6 +393,16 @@ mod tests {
                 assert_eq!(moved.get(position(i), position(j)), Some(w));
             }
         }
+    }
+
+    #[test]
+    fn means_of_both_directions_are_symmetric() {
+        let m = matrix(&[(0, 1, 0.1), (1, 0, 0.4), (0, 2, 0.2)]);
+        let arithmetic = symmetrise(&m, |a, b| 0.5 * (a + b));
+        let wanted = [(0, 1, 0.25), (0, 2, 0.1), (1, 0, 0.25), (2, 0, 0.1)];
+        assert_eq!(arithmetic, matrix(&wanted));
+        let geometric = symmetrise(&m, |a, b| (a * b).sqrt());
+        assert_eq!(sorted(&geometric), [0.2, 0.2]);
     }
 
     #[test]

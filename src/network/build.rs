@@ -12,10 +12,10 @@ use super::{DataSets, Network, NetworkError};
 use crate::circuit::{
     CIRCUITS, CircuitInfo, CircuitKind, CircuitVisitor, Fields, LocalCircuit, ParameterFields,
 };
-use crate::connectome::{self, Connectome, Source};
+use crate::connectome::{self, Connectome, Gradient, Source, WeightKind};
 use crate::coupling::{
     NullModel, Projection, Received, Shuffled, exchange_areas, filter, rewire, shuffle_sources,
-    shuffle_strengths, shuffle_targets, shuffle_topology,
+    shuffle_strengths, shuffle_targets, shuffle_topology, symmetrise,
 };
 use crate::ids::AreaId;
 use crate::noise::{Memory, Noise, Target};
@@ -23,9 +23,9 @@ use crate::rng::Site;
 use crate::spec::node::path_segment;
 use crate::spec::suggest::did_you_mean;
 use crate::spec::{
-    Areas, CurveSpec, DelayKind, DelaySpec, ExperimentSpec, Keep, Layers, LesionBackground,
-    LinkSpec, LostStimuli, Named, NoiseMemory, NoiseSpec, Normalise, ProjectionSpec, Rows,
-    ShuffleKind, ShuffleSpec, Solve, SpecError,
+    Areas, CurveSpec, DelayKind, DelaySpec, ExperimentSpec, Keep, Layers, LayersAtMost,
+    LesionBackground, LinkSpec, LostStimuli, Named, NoiseMemory, NoiseSpec, Normalise,
+    ProjectionSpec, Rows, ShuffleKind, ShuffleSpec, Solve, SpecError, Symmetrise, Weights,
 };
 use crate::stimulus::Stimulus;
 use crate::units::{Dimension, Quantity, Unit};
@@ -158,6 +158,15 @@ fn load_connectome(
             return Err(spec.config.error("connectome", message).into());
         }
     };
+    if let Some(only) = &draft.only {
+        let names = Areas::List(only.clone());
+        let kept = areas(spec, &connectome, "connectome.only", &names)?;
+        connectome = connectome.subset(&kept);
+    }
+    for (map, values) in &draft.gradients {
+        let gradient = typed_gradient(spec, &connectome, map, values)?;
+        connectome.gradients.push(gradient);
+    }
     for (map, values) in &draft.replace {
         let path = format!("connectome.replace.{}", path_segment(map));
         let index = gradient_index(spec, &connectome, &path, map)?;
@@ -172,6 +181,45 @@ fn load_connectome(
         }
     }
     Ok(Arc::new(connectome))
+}
+
+/// A gradient typed beside those of the data: a number for every area.
+fn typed_gradient(
+    spec: &ExperimentSpec,
+    connectome: &Connectome,
+    map: &str,
+    values: &Named<f64>,
+) -> Result<Gradient, SpecError> {
+    let path = format!("connectome.gradients.{}", path_segment(map));
+    if connectome.gradient(map).is_ok() {
+        let message = format!(
+            "gradient is there: found `{map}`, which {} has, expected a new name, or `replace`",
+            connectome.name
+        );
+        return Err(spec.config.error(&path, message));
+    }
+    let mut typed = vec![None; connectome.areas.len()];
+    for (name, &value) in values {
+        let path = format!("{path}.{}", path_segment(name));
+        let area = area(spec, connectome, &path, name)?;
+        typed[area.index()] = Some(finite(spec, &path, value)?);
+    }
+    let missing = typed.iter().position(Option::is_none);
+    if let Some(first) = missing {
+        let message = format!(
+            "area without a value: found none for {}, expected one for each of the {} areas",
+            connectome.areas[first].name,
+            connectome.areas.len()
+        );
+        return Err(spec.config.error(&path, message));
+    }
+    Ok(Gradient {
+        name: map.to_owned(),
+        unit: "dimensionless".to_owned(),
+        description: "typed in the config".to_owned(),
+        values: typed.into_iter().flatten().collect(),
+        estimated: None,
+    })
 }
 
 /// A quantity given with the links of a network typed in place, [target, source], NaN where it is
@@ -663,19 +711,34 @@ fn projection(
         }
         None => None,
     };
+    let (kind, wanted) = match connectome.weights {
+        WeightKind::Fln => ("fln", Weights::Fln),
+        WeightKind::Strength => ("strength", Weights::Strength),
+    };
+    if draft.weights != wanted {
+        let message = format!(
+            "no such matrix: {} gives `{kind}`, expected `weights: {kind}`",
+            connectome.name
+        );
+        return Err(spec.config.error(&format!("{path}.weights"), message));
+    }
     let shuffled = (perturbed.shuffle(name).or(draft.shuffle.as_ref()))
         .map(|shuffle| null_model(connectome, shuffle));
     let mut weights = weigh(spec, &path, draft, shuffled, connectome, intact)?;
-    weights = match (draft.keep, hierarchy) {
-        (Keep::All, _) => weights,
-        (Keep::None, _) => CsMat::zero(weights.shape()),
-        (Keep::Feedforward, Some(h)) => filter(&weights, |i, j| h[j] < h[i]),
-        (Keep::Feedback, Some(h)) => filter(&weights, |i, j| h[j] > h[i]),
-        (Keep::Feedforward | Keep::Feedback, None) => {
-            let message = "which way is up: expected `hierarchy`, a gradient, beside `keep`";
+    if let Some(slope) = draft.hierarchy_slope {
+        let path = format!("{path}.hierarchy_slope");
+        let slope = finite(spec, &path, slope)?;
+        let Some(h) = hierarchy else {
+            let message =
+                "which way is up: expected `hierarchy`, a gradient, beside `hierarchy_slope`";
             return Err(spec.config.error(&path, message.to_owned()));
+        };
+        let places: Vec<(usize, usize)> = weights.iter().map(|(_, at)| at).collect();
+        for (w, &(i, j)) in weights.data_mut().iter_mut().zip(&places) {
+            *w /= 1.0 + (-slope * (h[i] - h[j])).exp();
         }
-    };
+    }
+    weights = keep_links(spec, &path, draft, weights, connectome)?;
     let links = perturbed.links(name);
     if let Some(path) = links.needs_hierarchy()
         && hierarchy.is_none()
@@ -769,10 +832,32 @@ fn null_model(connectome: &Connectome, shuffle: &ShuffleSpec) -> Shuffled {
     out
 }
 
-/// Weights after power, rows and layers, in this order.
+/// The links that `keep` leaves, of a matrix over the areas of a connectome.
+fn keep_links(
+    spec: &ExperimentSpec,
+    path: &str,
+    draft: &ProjectionSpec,
+    weights: CsMat<f64>,
+    connectome: &Connectome,
+) -> Result<CsMat<f64>, SpecError> {
+    let hierarchy = draft.hierarchy.as_deref();
+    let h = hierarchy.and_then(|name| connectome.gradient(name).ok());
+    match (draft.keep, h.map(|g| &g.values)) {
+        (Keep::All, _) => Ok(weights),
+        (Keep::None, _) => Ok(CsMat::zero(weights.shape())),
+        (Keep::Feedforward, Some(h)) => Ok(filter(&weights, |i, j| h[j] < h[i])),
+        (Keep::Feedback, Some(h)) => Ok(filter(&weights, |i, j| h[j] > h[i])),
+        (Keep::Feedforward | Keep::Feedback, None) => {
+            let message = "which way is up: expected `hierarchy`, a gradient, beside `keep`";
+            Err(spec.config.error(path, message.to_owned()))
+        }
+    }
+}
+
+/// Weights after symmetrisation, threshold, power, rows and layers, in this order.
 ///
 /// Rows are summed over the intact data set, so that a lesion does not strengthen the links that stay;
-/// of a shuffled matrix, over that matrix.
+/// of a shuffled matrix, over that matrix. The greatest weight is looked for in the same matrix.
 fn weigh(
     spec: &ExperimentSpec,
     path: &str,
@@ -782,46 +867,76 @@ fn weigh(
     intact: &Connectome,
 ) -> Result<CsMat<f64>, SpecError> {
     let is_shuffled = shuffled.is_some();
-    let (mut weights, origin) = match shuffled {
-        Some(shuffled) => (shuffled.weights, Some(shuffled.origin)),
-        None => (connectome.fln.clone(), None),
+    let (weights, origin) = match shuffled {
+        Some(shuffled) => {
+            let places = shuffled.weights.iter().map(|(_, at)| at);
+            let origin: BTreeMap<_, _> = places.zip(shuffled.origin).collect();
+            (shuffled.weights, origin)
+        }
+        None => (connectome.fln.clone(), BTreeMap::new()),
+    };
+    let out_of_range = |key: &str, found: f64, expected: &str| {
+        let message = format!("out of range: found {found}, expected {expected}");
+        spec.config.error(&format!("{path}.{key}"), message)
     };
     if !(draft.power.is_finite() && draft.power > 0.0) {
-        let message = format!("out of range: found {}, expected above 0", draft.power);
-        return Err(spec.config.error(&format!("{path}.power"), message));
+        return Err(out_of_range("power", draft.power, "above 0"));
     }
-    let raised = |w: f64| {
-        if draft.power == 1.0 {
-            w
-        } else {
-            w.powf(draft.power)
+    if !(draft.threshold.is_finite() && draft.threshold >= 0.0) {
+        return Err(out_of_range("threshold", draft.threshold, "0 or more"));
+    }
+    if !(0.0..=1.0).contains(&draft.layering) {
+        return Err(out_of_range("layering", draft.layering, "0 to 1"));
+    }
+    let prepare = |mut weights: CsMat<f64>| {
+        weights = match draft.symmetrise {
+            Symmetrise::No => weights,
+            Symmetrise::Arithmetic => symmetrise(&weights, |a, b| 0.5 * (a + b)),
+            Symmetrise::Geometric => symmetrise(&weights, |a, b| (a * b).sqrt()),
+        };
+        if draft.threshold > 0.0 {
+            let all = weights.clone();
+            let strong = |i, j| all.get(i, j).is_some_and(|w| *w >= draft.threshold);
+            weights = filter(&weights, strong);
         }
+        if draft.power != 1.0 {
+            let raise = |w: &mut f64| *w = w.powf(draft.power);
+            weights.data_mut().iter_mut().for_each(raise);
+        }
+        weights
     };
-    weights.data_mut().iter_mut().for_each(|w| *w = raised(*w));
+    let mut weights = prepare(weights);
     let places: Vec<(usize, usize)> = weights.iter().map(|(_, at)| at).collect();
-    if draft.rows == Rows::SumToOne {
-        let mut sums = vec![0.0; connectome.areas.len()];
-        if is_shuffled {
-            for (&w, (i, _)) in &weights {
-                sums[i] += w;
-            }
-        } else {
-            for (&w, (i, _)) in &intact.fln {
-                let name = &intact.areas[i].name;
-                if let Some(row) = connectome.areas.iter().position(|a| a.name == *name) {
-                    sums[row] += raised(w);
+    if draft.rows != Rows::AsGiven {
+        // The matrix that rows are summed over, and the row of each of its targets among ours.
+        let (mut whole, of) = match is_shuffled {
+            true => (weights.clone(), connectome),
+            false => (prepare(intact.fln.clone()), intact),
+        };
+        if draft.rows == Rows::KeptSumToOne {
+            whole = keep_links(spec, path, draft, whole, of)?;
+        }
+        let row = |a: &connectome::Area| connectome.areas.iter().position(|b| b.name == a.name);
+        let row_of: Vec<Option<usize>> = of.areas.iter().map(row).collect();
+        let mut divisors = vec![0.0; connectome.areas.len()];
+        if draft.rows != Rows::GreatestToOne {
+            for (&w, (i, _)) in &whole {
+                if let Some(row) = row_of[i] {
+                    divisors[row] += w;
                 }
             }
+        } else {
+            divisors.fill(whole.data().iter().copied().fold(0.0, f64::max));
         }
         for (w, &(i, _)) in weights.data_mut().iter_mut().zip(&places) {
             // A row without weight stays without.
-            if sums[i] > 0.0 {
-                *w /= sums[i];
+            if divisors[i] > 0.0 {
+                *w /= divisors[i];
             }
         }
     }
+    let caps = caps(spec, path, draft, intact)?;
     if draft.layers != Layers::All {
-        let layers_of = origin.as_ref().unwrap_or(&places);
         let path = format!("{path}.layers");
         let Some(sln) = &connectome.sln else {
             let message = format!(
@@ -830,21 +945,57 @@ fn weigh(
             );
             return Err(spec.config.error(&path, message));
         };
-        for (w, &(i, j)) in weights.data_mut().iter_mut().zip(layers_of) {
+        for (w, &place) in weights.data_mut().iter_mut().zip(&places) {
+            let (i, j) = origin.get(&place).copied().unwrap_or(place);
+            let (to, from) = (&connectome.areas[i].name, &connectome.areas[j].name);
             let Some(&above) = sln.get(i, j) else {
-                let (to, from) = (&connectome.areas[i].name, &connectome.areas[j].name);
                 let message = format!(
                     "layers of the link {to} <- {from}: found no SLN, expected one for every link"
                 );
                 return Err(spec.config.error(&path, message));
             };
-            *w *= match draft.layers {
+            let part = match draft.layers {
                 Layers::Deep => 1.0 - above,
                 _ => above,
+            };
+            let capped = caps
+                .iter()
+                .filter(|c| c.to.contains(to) && c.from.contains(from));
+            let part = capped.fold(part, |part, c| part.min(c.part));
+            // Without `layering` the part itself, to the bit.
+            *w *= match draft.layering {
+                1.0 => part,
+                share => (1.0 - share) + share * part,
             };
         }
     }
     Ok(weights)
+}
+
+/// The caps of a projection, of which the areas exist and the parts are possible.
+fn caps<'a>(
+    spec: &ExperimentSpec,
+    path: &str,
+    draft: &'a ProjectionSpec,
+    intact: &Connectome,
+) -> Result<&'a [LayersAtMost], SpecError> {
+    if !draft.layers_at_most.is_empty() && draft.layers == Layers::All {
+        let message = "cap without layers: expected `layers: superficial` or `deep` beside it";
+        let path = format!("{path}.layers_at_most");
+        return Err(spec.config.error(&path, message.to_owned()));
+    }
+    for (k, cap) in draft.layers_at_most.iter().enumerate() {
+        let path = format!("{path}.layers_at_most[{k}]");
+        if !(0.0..=1.0).contains(&cap.part) {
+            let message = format!("out of range: found {}, expected 0 to 1", cap.part);
+            return Err(spec.config.error(&format!("{path}.part"), message));
+        }
+        for (key, names) in [("to", &cap.to), ("from", &cap.from)] {
+            let wanted = Areas::List(names.clone());
+            areas(spec, intact, &format!("{path}.{key}"), &wanted)?;
+        }
+    }
+    Ok(&draft.layers_at_most)
 }
 
 /// Longest delay, ms: history is kept that long, and no signal of a brain takes longer.

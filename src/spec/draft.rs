@@ -86,6 +86,12 @@ pub struct ConnectomeDraft {
     /// Links of areas typed in place: `{to, from, weight}`.
     #[serde(default)]
     pub links: Vec<LinkDraft>,
+    /// The areas of the data set that are used, as if it had no others; all if absent.
+    #[serde(default)]
+    pub only: Option<Vec<String>>,
+    /// Gradients typed in place beside those of the data: map → area → value, for every area.
+    #[serde(default)]
+    pub gradients: Named<Named<f64>>,
     /// Gradient values that replace those of the data: map → area → value.
     #[serde(default)]
     pub replace: Named<Named<f64>>,
@@ -200,6 +206,12 @@ pub struct ProjectionDraft {
     /// Gains of single target areas: area → input → gain, taken before gradients.
     #[serde(default)]
     pub areas: Named<Named<Quantity>>,
+    /// Mean of the weights of both directions that replaces them.
+    #[serde(default)]
+    pub symmetrise: SymmetriseDraft,
+    /// Links of a smaller weight are left out, after `symmetrise`.
+    #[serde(default)]
+    pub threshold: f64,
     /// Power to which every weight is raised.
     #[serde(default = "one_f64")]
     pub power: f64,
@@ -209,12 +221,21 @@ pub struct ProjectionDraft {
     /// Layers that links come from, by which they are weighted, after the rows.
     #[serde(default)]
     pub layers: LayersDraft,
+    /// How far layers count, 0 to 1: weights times (1 - layering) + layering × the layers' part.
+    #[serde(default = "one_f64")]
+    pub layering: f64,
+    /// Largest part that the layers of some links have.
+    #[serde(default)]
+    pub layers_at_most: Vec<LayersAtMostDraft>,
     /// Which links are kept.
     #[serde(default)]
     pub keep: KeepDraft,
-    /// Gradient that tells up from down when `keep` needs it.
+    /// Gradient that tells up from down when `keep` or `hierarchy_slope` needs it.
     #[serde(default)]
     pub hierarchy: Option<String>,
+    /// Weights times 1 / (1 + exp(-slope (h_target - h_source))), h the gradient `hierarchy`.
+    #[serde(default)]
+    pub hierarchy_slope: Option<f64>,
     /// Null models of the matrix.
     #[serde(default)]
     pub shuffle: Option<ShuffleDraft>,
@@ -259,6 +280,33 @@ pub enum WeightsDraft {
     /// Fraction of labelled neurons, as given (rows do not sum to one).
     #[default]
     Fln,
+    /// Projection strengths, in arbitrary units.
+    Strength,
+}
+
+/// Mean of the weights of both directions, which replaces them.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SymmetriseDraft {
+    /// Weights as they are.
+    #[default]
+    No,
+    /// (W + W transposed) / 2.
+    Arithmetic,
+    /// The square root of W × W transposed, entry by entry: links in both directions only.
+    Geometric,
+}
+
+/// A cap on the layers' part of the links between some areas.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LayersAtMostDraft {
+    /// Largest part, 0 to 1.
+    pub part: f64,
+    /// Target areas.
+    pub to: Vec<String>,
+    /// Source areas.
+    pub from: Vec<String>,
 }
 
 /// What is done with the rows of a matrix.
@@ -270,6 +318,10 @@ pub enum RowsDraft {
     AsGiven,
     /// Every weight is divided by the sum over all sources of its target, lesioned ones included.
     SumToOne,
+    /// The same over the sources of the links that `keep` leaves.
+    KeptSumToOne,
+    /// Every weight is divided by the greatest of the whole matrix, lesioned areas included.
+    GreatestToOne,
 }
 
 /// Layers that links come from.

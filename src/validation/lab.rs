@@ -8,7 +8,7 @@ use ndarray::Array2;
 use rayon::prelude::*;
 
 use super::recordings::{Comparison, bundled_recordings, compare_lab, load_recordings};
-use super::targets::Measure;
+use super::targets::{Measure, Part};
 use crate::analysis::modes::{Modes, eigenmodes};
 use crate::analysis::timescale::decay_to;
 use crate::analysis::{AnalysisError, stats};
@@ -325,8 +325,13 @@ impl Lab {
         self.modes.as_ref().ok_or_else(|| misfit("no modes"))
     }
 
-    /// Eigenvalues of one area's own block of the Jacobian, 1/ms, slowest first.
+    /// Real parts of the eigenvalues of one area's own block of the Jacobian, 1/ms, slowest first.
     fn area_eigenvalues(&mut self, area: usize) -> Result<Vec<f64>, LabError> {
+        Ok(self.area_modes(area)?.re().to_vec())
+    }
+
+    /// Modes of one area's own block of the Jacobian.
+    fn area_modes(&mut self, area: usize) -> Result<Modes, LabError> {
         let baseline = self.baseline()?.to_vec();
         let linear = linearise(&self.plan, &baseline);
         let states = self.network.info().states;
@@ -334,7 +339,7 @@ impl Lab {
             area * states..(area + 1) * states,
             area * states..(area + 1) * states
         ];
-        Ok(eigenmodes(linear.jacobian.slice(block))?.re().to_vec())
+        Ok(eigenmodes(linear.jacobian.slice(block))?)
     }
 
     /// Takes a measure.
@@ -350,9 +355,14 @@ impl Lab {
                 let indices: Vec<usize> = (0..self.network.n_areas()).map(|a| a * states).collect();
                 self.modes()?.inverse_participation_ratio(*rank, &indices)?
             }
-            M::AreaEigenvalue { area, rank } => {
+            M::AreaEigenvalue { area, rank, part } => {
                 let area = self.area(area)?.index();
-                nth(&self.area_eigenvalues(area)?, *rank)? * 1e3
+                let modes = self.area_modes(area)?;
+                let parts = match part {
+                    Part::Real => modes.re(),
+                    Part::Imaginary => modes.im(),
+                };
+                nth(parts, *rank)? * 1e3
             }
             M::AreaTimescaleRankCorrelation => {
                 let mut own = Vec::new();
@@ -375,6 +385,7 @@ impl Lab {
                 .into_iter()
                 .fold(f64::NEG_INFINITY, f64::max),
             M::Peak { area } => self.peak(area, stop)?.value,
+            M::PeakRatio { area, to } => self.peak(area, stop)?.value / self.peak(to, stop)?.value,
             M::PeakTime { area } => self.peak(area, stop)?.time_ms,
             M::DecayTime { area, fraction } => {
                 let k = self.recorded(area)?;
@@ -465,12 +476,83 @@ impl Lab {
                 to,
                 variable,
             } => self.bifurcation(gradient, *from, *to, variable.as_deref())?,
+            M::BifurcationParameter {
+                parameter,
+                from,
+                to,
+            } => self.bifurcation_parameter(parameter, *from, *to)?,
             M::Mean {
                 variable,
                 areas,
                 from,
                 to,
             } => stats::mean(&self.window_means(variable, areas, *from, *to, stop)?)?,
+            M::MeanChange {
+                variable,
+                against,
+                set,
+                areas,
+                from,
+                to,
+            } => {
+                let mut other = Lab::new(against, set, None, self.threads)?;
+                let other = other.window_means(variable, areas, *from, *to, stop)?;
+                let ours = self.window_means(variable, areas, *from, *to, stop)?;
+                stats::mean(&ours)? / stats::mean(&other)? - 1.0
+            }
+            M::MeanCorrelation {
+                variable,
+                with,
+                set,
+                areas,
+                from,
+                to,
+            } => {
+                let mut other = Lab::new(with, set, None, self.threads)?;
+                let other = other.window_means(variable, areas, *from, *to, stop)?;
+                stats::pearson(
+                    &self.window_means(variable, areas, *from, *to, stop)?,
+                    &other,
+                )?
+            }
+            M::MeanGradientCorrelation {
+                variable,
+                gradient,
+                areas,
+                from,
+                to,
+            } => {
+                let means = self.window_means(variable, areas, *from, *to, stop)?;
+                let of: Vec<f64> = self.gradient_of(gradient, areas)?;
+                stats::pearson(&of, &means)?
+            }
+            M::InputStrengthCorrelation {
+                variable,
+                above,
+                excitation,
+                inhibition,
+                gradient,
+                from,
+                to,
+            } => {
+                let least = self.in_unit_of(variable, *above)?;
+                let means = self.window_means(variable, &Areas::All, *from, *to, stop)?;
+                let strength = self.input_strength(excitation, inhibition, gradient.as_deref())?;
+                let pairs = strength.into_iter().zip(means);
+                let (x, y): (Vec<f64>, Vec<f64>) = pairs.filter(|(_, m)| *m > least).unzip();
+                stats::pearson(&x, &y)?
+            }
+            M::AboveCount {
+                variable,
+                above,
+                areas,
+                from,
+                to,
+            } => {
+                let least = self.in_unit_of(variable, *above)?;
+                let means = self.window_means(variable, areas, *from, *to, stop)?;
+                means.iter().filter(|m| **m > least).count() as f64
+            }
             M::MeanProduct {
                 variable,
                 times,
@@ -573,6 +655,53 @@ impl Lab {
             stats::mean(&all.iter().copied().collect::<Vec<f64>>())
         };
         Ok(areas.iter().map(mean).collect::<Result<_, _>>()?)
+    }
+
+    /// A value in the unit of a variable.
+    fn in_unit_of(&self, variable: &str, q: Quantity) -> Result<f64, LabError> {
+        let unit = self.network.info().variables[self.variable(variable)?].unit;
+        q.in_unit_of(unit).map_err(|e| misfit(e.to_string()))
+    }
+
+    /// A gradient of recorded areas.
+    fn gradient_of(&self, gradient: &str, areas: &Areas) -> Result<Vec<f64>, LabError> {
+        let gradient = self.network.connectome.gradient(gradient);
+        let values = &gradient.map_err(|e| misfit(e.to_string()))?.values;
+        match areas.names() {
+            None => {
+                let recorded = self.plan.record.areas.iter();
+                Ok(recorded.map(|a| values[a.index()]).collect())
+            }
+            Some(names) => {
+                let value = |n: &String| Ok(values[self.area(n)?.index()]);
+                names.iter().map(value).collect()
+            }
+        }
+    }
+
+    /// Strength of the input of each recorded area: sums of weights over sources, those that excite
+    /// plus those that inhibit, or with a gradient minus the gradient times the latter.
+    fn input_strength(
+        &self,
+        excitation: &str,
+        inhibition: &str,
+        gradient: Option<&str>,
+    ) -> Result<Vec<f64>, LabError> {
+        let sums = |name: &str| {
+            let mut projections = self.network.projections.iter();
+            let projection = projections.find(|p| p.name == name);
+            let projection = projection.ok_or_else(|| misfit(format!("no projection {name}")))?;
+            let rows = projection.weights.outer_iterator();
+            Ok::<Vec<f64>, LabError>(rows.map(|r| r.data().iter().sum()).collect())
+        };
+        let (excitation, inhibition) = (sums(excitation)?, sums(inhibition)?);
+        let share = match gradient {
+            None => vec![-1.0; self.plan.record.areas.len()],
+            Some(name) => self.gradient_of(name, &Areas::All)?,
+        };
+        let areas = self.plan.record.areas.iter().map(|a| a.index());
+        let strength = |(a, share): (usize, f64)| excitation[a] - share * inhibition[a];
+        Ok(areas.zip(share).map(strength).collect())
     }
 
     fn largest(
@@ -850,6 +979,29 @@ impl Lab {
         Ok(Value::Names(names))
     }
 
+    /// Bisects a circuit parameter between two numbers of fixed points.
+    fn bifurcation_parameter(
+        &mut self,
+        parameter: &str,
+        from: Quantity,
+        to: Quantity,
+    ) -> Result<f64, LabError> {
+        if !self.spec.circuit.parameters.contains_key(parameter) {
+            return Err(misfit(format!("no parameter {parameter}")));
+        }
+        let count = |value: f64| {
+            let mut spec = self.spec.clone();
+            let set = Quantity { value, ..from };
+            spec.circuit.parameters.insert(parameter.to_owned(), set);
+            Ok(Lab::from_spec(spec, self.threads)?.fixed_points()?.len())
+        };
+        let to = to
+            .expect(from.dimension)
+            .map_err(|e| misfit(e.to_string()))?;
+        let found = bisect_fixed_points(from.value, to, count)?;
+        Ok(0.5 * (found.low + found.high))
+    }
+
     /// Bisects the factor of a gradient between two numbers of fixed points.
     fn bifurcation(
         &mut self,
@@ -875,23 +1027,13 @@ impl Lab {
             let message = format!("bifurcation: found {from} to {to}, expected 0 < from < to");
             return Err(misfit(message));
         }
-        let (mut low, mut high) = (from, to);
-        let at_low = points_at(low)?.1.len();
-        let at_high = points_at(high)?.1.len();
-        if at_low == at_high {
-            let message = format!(
-                "no bifurcation between {from} and {to}: found {at_low} fixed points at both"
-            );
-            return Err(misfit(message));
-        }
-        while (high - low) / high > 1e-7 {
-            let middle = 0.5 * (low + high);
-            if points_at(middle)?.1.len() == at_low {
-                low = middle
-            } else {
-                high = middle
-            }
-        }
+        let count = |factor: f64| Ok(points_at(factor)?.1.len());
+        let Bracket {
+            low,
+            high,
+            at_low,
+            at_high,
+        } = bisect_fixed_points(from, to, count)?;
         let Some(name) = variable else {
             return Ok(0.5 * (low + high));
         };
@@ -905,6 +1047,42 @@ impl Lab {
             _ => Err(misfit("fewer than two fixed points at the bifurcation")),
         }
     }
+}
+
+/// Two values between which the number of fixed points changes, and the numbers at both.
+struct Bracket {
+    low: f64,
+    high: f64,
+    at_low: usize,
+    at_high: usize,
+}
+
+/// Narrows a change of the number of fixed points down to 1e-7 of the value.
+fn bisect_fixed_points(
+    mut low: f64,
+    mut high: f64,
+    count: impl Fn(f64) -> Result<usize, LabError>,
+) -> Result<Bracket, LabError> {
+    let (at_low, at_high) = (count(low)?, count(high)?);
+    if at_low == at_high {
+        let message =
+            format!("no bifurcation between {low} and {high}: found {at_low} fixed points at both");
+        return Err(misfit(message));
+    }
+    while (high - low).abs() > 1e-7 * high.abs().max(low.abs()) {
+        let middle = 0.5 * (low + high);
+        if count(middle)? == at_low {
+            low = middle
+        } else {
+            high = middle
+        }
+    }
+    Ok(Bracket {
+        low,
+        high,
+        at_low,
+        at_high,
+    })
 }
 
 /// Removes areas on top of those that the experiment removes already.

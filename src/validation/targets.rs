@@ -103,12 +103,15 @@ pub enum Measure {
         /// 0 for the slowest mode.
         rank: usize,
     },
-    /// Real part of an eigenvalue of one area's own block of the Jacobian, 1/s, slowest first.
+    /// Eigenvalue of one area's own block of the Jacobian, 1/s, slowest first.
     AreaEigenvalue {
         /// Area.
         area: String,
         /// 0 for the slowest.
         rank: usize,
+        /// Real or imaginary part.
+        #[serde(default)]
+        part: Part,
     },
     /// Spearman correlation of hierarchy with the timescales of the areas' own blocks.
     AreaTimescaleRankCorrelation,
@@ -133,6 +136,13 @@ pub enum Measure {
     Peak {
         /// Area.
         area: String,
+    },
+    /// Largest departure of one area divided by that of another.
+    PeakRatio {
+        /// Numerator.
+        area: String,
+        /// Denominator.
+        to: String,
     },
     /// Time of that peak, ms.
     PeakTime {
@@ -249,10 +259,104 @@ pub enum Measure {
         #[serde(default)]
         variable: Option<String>,
     },
+    /// Value of a circuit parameter of a one-area network, before gradients, at which the number of
+    /// fixed points changes, found by bisection.
+    BifurcationParameter {
+        /// Parameter.
+        parameter: String,
+        /// One end of the search.
+        from: Quantity,
+        /// The other end.
+        to: Quantity,
+    },
     /// Mean of a recorded variable over replicates, areas and a span of time.
     Mean {
         /// Variable.
         variable: String,
+        /// Which areas.
+        #[serde(default)]
+        areas: Areas,
+        /// First moment.
+        from: Quantity,
+        /// First moment that no longer belongs to it.
+        to: Quantity,
+    },
+    /// The mean of [`Mean`](Self::Mean) divided by that of another experiment, minus 1.
+    MeanChange {
+        /// Variable.
+        variable: String,
+        /// The other experiment.
+        against: String,
+        /// What is set in it.
+        #[serde(default)]
+        set: Vec<String>,
+        /// Which areas.
+        #[serde(default)]
+        areas: Areas,
+        /// First moment.
+        from: Quantity,
+        /// First moment that no longer belongs to it.
+        to: Quantity,
+    },
+    /// Pearson's correlation over areas of means over a span of time with those of another
+    /// experiment.
+    MeanCorrelation {
+        /// Variable.
+        variable: String,
+        /// The other experiment.
+        with: String,
+        /// What is set in it.
+        #[serde(default)]
+        set: Vec<String>,
+        /// Which areas.
+        #[serde(default)]
+        areas: Areas,
+        /// First moment.
+        from: Quantity,
+        /// First moment that no longer belongs to it.
+        to: Quantity,
+    },
+    /// Pearson's correlation over areas of means over a span of time with a gradient.
+    MeanGradientCorrelation {
+        /// Variable.
+        variable: String,
+        /// Gradient.
+        gradient: String,
+        /// Which areas.
+        #[serde(default)]
+        areas: Areas,
+        /// First moment.
+        from: Quantity,
+        /// First moment that no longer belongs to it.
+        to: Quantity,
+    },
+    /// Pearson's correlation of means over a span of time with the strength of an area's input, over
+    /// the areas whose mean exceeds a value. Strength is the sum over sources of the weights of two
+    /// projections, without gains; with `gradient`, those that excite minus gradient times those that
+    /// inhibit.
+    InputStrengthCorrelation {
+        /// Variable.
+        variable: String,
+        /// Value that the mean exceeds, in the unit of the variable.
+        above: Quantity,
+        /// Projection that excites.
+        excitation: String,
+        /// Projection that inhibits, through inhibitory cells.
+        inhibition: String,
+        /// How much an area has of the cells that inhibit.
+        #[serde(default)]
+        gradient: Option<String>,
+        /// First moment.
+        from: Quantity,
+        /// First moment that no longer belongs to it.
+        to: Quantity,
+    },
+    /// In how many areas the mean of a recorded variable over a span of time exceeds a value.
+    AboveCount {
+        /// Variable.
+        variable: String,
+        /// Value, in its unit.
+        above: Quantity,
         /// Which areas.
         #[serde(default)]
         areas: Areas,
@@ -328,6 +432,26 @@ pub enum Measure {
     },
 }
 
+/// Part of an eigenvalue.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Part {
+    /// Growth, or decay if negative.
+    #[default]
+    Real,
+    /// Angular frequency; of a conjugate pair the positive one comes first.
+    Imaginary,
+}
+
+impl Part {
+    const fn label(self) -> &'static str {
+        match self {
+            Part::Real => "eigenvalue",
+            Part::Imaginary => "imaginary part of eigenvalue",
+        }
+    }
+}
+
 impl Measure {
     /// Whether the measure gives names of areas and not a number.
     #[must_use]
@@ -347,12 +471,15 @@ impl Measure {
         match self {
             EigenTimescale { rank } => format!("mode {}", rank + 1),
             InverseParticipation { rank } => format!("inverse participation of mode {}", rank + 1),
-            AreaEigenvalue { area, rank } => format!("{area}, eigenvalue {}", rank + 1),
+            AreaEigenvalue { area, rank, part } => {
+                format!("{area}, {} {}", part.label(), rank + 1)
+            }
             AreaTimescaleRankCorrelation => "rank correlation with hierarchy".to_owned(),
             Baseline { area, variable } => format!("{area}.{variable} at rest"),
             BaselineMin { variable } => format!("lowest {variable} at rest"),
             BaselineMax { variable } => format!("highest {variable} at rest"),
             Peak { area } => format!("peak {area}"),
+            PeakRatio { area, to } => format!("peak {area} / {to}"),
             PeakTime { area } => format!("time of peak {area}"),
             DecayTime { area, fraction } => format!("{area} back to {} %", fraction * 100.0),
             Timescale { area } => format!("timescale {area}"),
@@ -379,6 +506,29 @@ impl Measure {
             BifurcationFactor {
                 variable: Some(v), ..
             } => format!("{v} at the bifurcation"),
+            BifurcationParameter { parameter, .. } => format!("{parameter} at the bifurcation"),
+            MeanChange {
+                variable,
+                against,
+                areas,
+                ..
+            } => format!("{variable} of {}, change from {against}", some(areas)),
+            MeanCorrelation { variable, with, .. } => format!("r of {variable} with {with}"),
+            MeanGradientCorrelation {
+                variable, gradient, ..
+            } => format!("r of {variable} with {gradient}"),
+            InputStrengthCorrelation {
+                variable, gradient, ..
+            } => match gradient {
+                None => format!("r of {variable} with input strength"),
+                Some(g) => format!("r of {variable} with input strength by {g}"),
+            },
+            AboveCount {
+                variable,
+                above,
+                areas,
+                ..
+            } => format!("{} with {variable} > {above}", some(areas)),
             Mean {
                 variable,
                 areas,
@@ -425,9 +575,18 @@ pub fn bundled() -> &'static [(&'static str, &'static str)] {
             "chaudhuri2015",
             include_str!("../../data/targets/chaudhuri2015.yaml"),
         ),
+        ("ding2024", include_str!("../../data/targets/ding2024.yaml")),
         (
             "froudist_walsh2021",
             include_str!("../../data/targets/froudist_walsh2021.yaml"),
+        ),
+        (
+            "joglekar2018",
+            include_str!("../../data/targets/joglekar2018.yaml"),
+        ),
+        (
+            "mejias_wang2022",
+            include_str!("../../data/targets/mejias_wang2022.yaml"),
         ),
     ]
 }

@@ -153,7 +153,14 @@ fn plain(ws: &Workspace, setup: &Setup, step: Step) -> Result<(), String> {
                 command.args(["reproduce", name]);
                 command
             };
-            shell::run(paper("chaudhuri2015"))?;
+            for name in [
+                "chaudhuri2015",
+                "ding2024",
+                "joglekar2018",
+                "mejias_wang2022",
+            ] {
+                shell::run(paper(name))?;
+            }
             command = paper("froudist_walsh2021");
         }
     }
