@@ -665,9 +665,9 @@ fn anatomy(rebuilt: &Rebuilt, areas: &[String], notes: &mut Vec<String>) -> Vec<
         .iter()
         .any(|(_, p)| p.shuffle.is_some())
     {
-        notes.push("FLN is shown as measured; the run shuffled it.".to_owned());
+        notes.push("FLN is shown as the data set gives it; the run shuffled it.".to_owned());
     }
-    let doc = "fraction of labelled neurons, as measured";
+    let doc = "fraction of labelled neurons, as the data set gives it";
     let fln = |i: usize, j: usize| connectome.fln.get(at[i], at[j]).copied();
     let mut out = vec![matrix("FLN", doc, "1", n, fln)];
     if let Some(sln) = &connectome.sln {

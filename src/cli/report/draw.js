@@ -207,6 +207,9 @@ function markAreas() {
     if (node.getAttribute("role") === "option") node.setAttribute("aria-selected", String(k !== undefined));
   }
 }
+const sized = [];
+/** Draws all that waits for room and now has it, without waiting for the next frame. */
+const drawWaiting = () => sized.forEach((update) => update());
 /** Draws once there is room, and again when the width changes. */
 function whenSized(node, draw) {
   let width = 0;
@@ -214,7 +217,9 @@ function whenSized(node, draw) {
     const now = Math.floor(node.clientWidth);
     if (now > 0 && now !== width) { width = now; draw(now); }
   };
-  new ResizeObserver(update).observe(node);
+  // In the next frame, so that a drawing that changes the height of the page does not loop.
+  new ResizeObserver(() => requestAnimationFrame(update)).observe(node);
+  sized.push(update);
   update();
   return () => { if (width) draw(width); };
 }

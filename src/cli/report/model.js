@@ -7,7 +7,7 @@ const FRAMES = DATA.time.length / PER_FRAME;
 const MOST_PICKED = 6;
 
 const state = {
-  variable: 0, series: 0, values: "recorded", colour: "now", scale: "shared", frame: 0,
+  variable: 0, series: 0, values: "recorded", colour: "now", scale: "shared", axis: "shared", frame: 0,
   picked: [], hover: null, playing: false, theme: "system", dark: false,
 };
 const listeners = [];
@@ -148,7 +148,8 @@ function peaks() {
     return -low > high ? low : high;
   });
 }
-const shownName = () => `${variable().name}${state.values === "baseline" ? " above baseline" : ""}`;
+const shownName = () => `${variable().name}${state.values === "baseline" ? " minus baseline" : ""}`;
+const capital = (text) => text.slice(0, 1).toUpperCase() + text.slice(1);
 const milliseconds = (t) => `${Number(t.toFixed(t < 100 ? 2 : 1))} ms`;
 
 // ------------------------------------------------------------------------------------------ areas

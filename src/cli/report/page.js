@@ -36,12 +36,18 @@ text("foot", `Written by ${DATA.made_by} from ${DATA.file}. Numbers here have fo
 
 // ---------------------------------------------------------------------------------------- controls
 
-/** Values above baseline where something was given and there is a baseline; else as recorded. */
-state.values = DATA.variables[0].baseline.some(finite) && DATA.series.some((x) => x.windows.length) ? "baseline" : "recorded";
+// Of several conditions that in which most is shown.
+state.series = Math.max(0, DATA.series.findIndex((x) => x.windows.length === Math.max(...DATA.series.map((y) => y.windows.length))));
 {
+  // What was given moves areas away from their baseline, which is then what to compare with; a start
+  // that lies elsewhere falls below it.
+  const given = DATA.series.some((x) => x.windows.length) && DATA.variables[0].baseline.some(finite);
+  if (given) state.values = "baseline";
+  const lows = Math.min(0, ...areaSpans().flatMap((v) => (v ? [v[0]] : []))), highs = Math.max(0, ...areaSpans().flatMap((v) => (v ? [v[1]] : [])));
+  if (given && -lows > 0.1 * highs) { state.values = "recorded"; spans = null; }
   const tops = areaSpans().filter(Boolean).map((v) => v[1] - v[0]).filter((x) => x > 0);
   // Responses over decades would leave most of the cortex dark on one scale.
-  if (tops.length > 1 && Math.max(...tops) > 50 * Math.min(...tops)) state.scale = "own";
+  if (tops.length > 1 && Math.max(...tops) > 50 * Math.min(...tops)) state.scale = state.axis = "own";
 }
 // The end of the first stimulus is when there is most to see.
 const [firstWindow] = series().windows;
@@ -70,19 +76,20 @@ on("playing", () => {
   const from = state.frame, start = performance.now();
   const step = (now) => {
     if (!state.playing) return;
-    const frame = Math.min(FRAMES - 1, from + Math.floor(((now - start) / PLAY_MS) * FRAMES));
+    // The time of a frame may lie before the click that asked for it.
+    const frame = Math.min(FRAMES - 1, from + Math.floor((Math.max(0, now - start) / PLAY_MS) * FRAMES));
     set({ frame });
     if (frame >= FRAMES - 1) set({ playing: false }); else requestAnimationFrame(step);
   };
   requestAnimationFrame(step);
 });
-const seriesChoice = DATA.series.length > 1 ? select(DATA.trials ? "trials" : "replicate", DATA.series.map((x, k) => [k, x.label]), 0, (v) => set({ series: Number(v) })) : null;
+const seriesChoice = DATA.series.length > 1 ? select(DATA.trials ? "trials" : "replicate", DATA.series.map((x, k) => [k, x.label]), state.series, (v) => set({ series: Number(v) })) : null;
 on("series", () => { if (seriesChoice) seriesChoice.querySelector("select").value = String(state.series); });
 document.getElementById("controls").append(
   h("div", { class: "time" }, play, slider, clock),
   DATA.variables.length > 1 ? select("variable", DATA.variables.map((v, k) => [k, v.name]), 0, (v) => set({ variable: Number(v) })) : "",
   seriesChoice ?? "",
-  DATA.variables.some((v) => v.baseline.some(finite)) ? select("values", [["recorded", "as recorded"], ["baseline", "above baseline"]], state.values, (v) => set({ values: v })) : "",
+  DATA.variables.some((v) => v.baseline.some(finite)) ? select("values", [["recorded", "as recorded"], ["baseline", "minus baseline"]], state.values, (v) => set({ values: v })) : "",
 );
 if (FRAMES < 2) play.disabled = slider.disabled = true;
 
@@ -148,10 +155,15 @@ addEventListener("scroll", () => { tip.hidden = true; }, { passive: true });
 const panels = document.getElementById("panels");
 panels.append(...DATA.notes.map((n) => h("p", { class: "note" }, n)));
 const missing = [];
-function place(...nodes) {
-  const there = nodes.filter(Boolean);
-  panels.append(...there);
-  if (there.length === 1) there[0].classList.add("wide");
+const columns = [h("div", { class: "stack" }), h("div", { class: "stack" })];
+let order = 0;
+/** Puts a card into the shorter of two columns. */
+function place(node) {
+  if (!node) return;
+  node.style.order = String(order++);
+  const [left, right] = columns.map((c) => c.offsetHeight);
+  columns[right < left ? 1 : 0].append(node);
+  drawWaiting();
 }
 applyTheme();
 {
@@ -161,16 +173,15 @@ applyTheme();
 }
 const cortex = cortexPanel();
 if (cortex) panels.append(cortex); else missing.push("positions of the areas, so there is no map");
-panels.append(rowsPanel(), h("div", { class: "stack" }, tracesPanel(), measuresPanel() ?? ""));
+const trials = trialsPanel();
+if (trials) panels.append(trials);
+panels.append(...columns);
 const fc = MATRICES.filter((m) => m.name === "functional_connectivity");
-const anatomy = matrixPanel("anatomy", MATRICES.filter((m) => !fc.includes(m)));
 if (!fc.length) missing.push("functional connectivity");
 if (!DATA.modes.length) missing.push("eigenmodes");
 if (!measureNamed("timescale")) missing.push("timescales");
-place(...[anatomy, matrixPanel("correlation", fc), modesPanel()].filter(Boolean));
-const trials = trialsPanel();
-if (trials) panels.append(trials);
-if (missing.length) panels.append(h("p", { class: "small wide" }, `Not in the file: ${missing.join("; ")}.`));
+for (const panel of [rowsPanel, tracesPanel, () => matrixPanel("anatomy", MATRICES.filter((m) => !fc.includes(m))), measuresPanel, () => matrixPanel("correlation", fc), modesPanel]) place(panel());
+if (missing.length) panels.append(h("p", { id: "missing", class: "small wide" }, `Not in the file: ${missing.join("; ")}.`));
 panels.append(provenancePanel());
 showTime();
 markAreas();

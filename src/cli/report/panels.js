@@ -104,12 +104,12 @@ function cortexPanel() {
     VIEWS.forEach((view, v) => {
       const width = narrow ? total : Math.floor((total - 20) * (v === 0 ? 0.54 : 0.46));
       const ys = range(placed.map((a) => y[a])), us = range(placed.map(view.up));
-      const pad = 42, k = Math.min((width - 2 * pad) / (ys[1] - ys[0] || 1), 6);
+      const pad = 42, k = Math.min((width - 2 * pad) / (ys[1] - ys[0] || 1), 8);
       const height = (us[1] - us[0]) * k + 2 * pad;
       const at = new Map(placed.map((a) => [a, [pad + (y[a] - ys[0]) * k, pad + (us[1] - view.up(a)) * k]]));
       const radius = Math.max(5.5, Math.min(10, width / 56));
       const svg = s("svg", { viewBox: `0 0 ${width} ${height.toFixed(1)}`, width, height, role: "img", "aria-label": `The cortex ${view.name.toLowerCase()}, front to the right: ${placed.length} areas as discs coloured by the chosen number. The numbers are in the table below.` });
-      svg.append(s("path", { class: "outline", d: outline([...at.values()], 28) }));
+      svg.append(s("path", { class: "outline", d: outline([...at.values()], 34) }));
       const layer = s("g", {});
       svg.append(layer);
       linkLayers.push({ layer, at });
@@ -120,7 +120,7 @@ function cortexPanel() {
         const disc = s("circle", { class: "disc", cx, cy, r: radius });
         const spot = spots[i];
         const group = s("g", { class: "area", "data-area": a }, s("circle", { class: "hit", cx, cy, r: radius + 4 }), disc, s("circle", { class: "ring", cx, cy, r: radius + 2.5 }),
-          spot ? s("text", { x: spot.x, y: spot.y, "text-anchor": spot.anchor }, DATA.areas[a]) : null);
+          s("text", spot ? { x: spot.x, y: spot.y, "text-anchor": spot.anchor } : { class: "spare", x: cx, y: cy - radius - 5, "text-anchor": "middle" }, DATA.areas[a]));
         discs.push({ area: a, disc, group });
         svg.append(group);
       }
@@ -136,23 +136,30 @@ function cortexPanel() {
   on("picked", links);
   return node;
 }
-/** A smooth closed line around points, `pad` outside their convex hull. */
+/** A smooth closed line around points, about `pad` outside their convex hull. */
 function outline(points, pad) {
-  const sorted = [...points].sort((a, b) => a[0] - b[0] || a[1] - b[1]);
   const turn = (o, a, b) => (a[0] - o[0]) * (b[1] - o[1]) - (a[1] - o[1]) * (b[0] - o[0]);
   const half = (list) => {
     const out = [];
     for (const p of list) { while (out.length > 1 && turn(out.at(-2), out.at(-1), p) <= 0) out.pop(); out.push(p); }
     return out.slice(0, -1);
   };
-  const hull = [...half(sorted), ...half([...sorted].reverse())];
-  const ring = hull.length > 2 ? hull : points;
-  const c = [mean(ring.map((p) => p[0])), mean(ring.map((p) => p[1]))];
-  // Points all around each corner, then their hull: the corner with a round edge.
-  const round = ring.flatMap((p) => Array.from({ length: 24 }, (_, i) => [p[0] + pad * Math.cos((i * Math.PI) / 12), p[1] + pad * Math.sin((i * Math.PI) / 12)]));
-  const again = round.sort((a, b) => a[0] - b[0] || a[1] - b[1]);
-  const edge = [...half(again), ...half([...again].reverse())];
-  return edge.length ? `M${edge.map((p) => p.map((v) => v.toFixed(1)).join(" ")).join("L")}Z` : `M${c.join(" ")}Z`;
+  // The hull of circles around the points: no point is nearer to the edge than `pad`.
+  const round = points.flatMap((p) => Array.from({ length: 24 }, (_, i) => [p[0] + pad * Math.cos((i * Math.PI) / 12), p[1] + pad * Math.sin((i * Math.PI) / 12)]));
+  round.sort((a, b) => a[0] - b[0] || a[1] - b[1]);
+  const edge = [...half(round), ...half([...round].reverse())];
+  // Few corners at equal distances, each of which bends a curve between the middles of its sides.
+  const sides = edge.map((p, k) => Math.hypot(edge[(k + 1) % edge.length][0] - p[0], edge[(k + 1) % edge.length][1] - p[1]));
+  const around = sides.reduce((a, b) => a + b, 0), corners = [];
+  let k = 0, passed = 0;
+  for (let c = 0; c < 14; c++) {
+    const at = (c * around) / 14;
+    while (passed + sides[k] < at) passed += sides[k++];
+    const f = (at - passed) / sides[k], [a, b] = [edge[k], edge[(k + 1) % edge.length]];
+    corners.push([a[0] + f * (b[0] - a[0]), a[1] + f * (b[1] - a[1])]);
+  }
+  const middle = (c) => [0, 1].map((d) => ((corners[c][d] + corners[(c + 1) % 14][d]) / 2).toFixed(1)).join(" ");
+  return `M${middle(13)}${corners.map((p, c) => `Q${p[0].toFixed(1)} ${p[1].toFixed(1)} ${middle(c)}`).join("")}Z`;
 }
 
 // ------------------------------------------------------------------------------------ all the areas
@@ -253,7 +260,10 @@ function rowPath(values, span, timeX, base, height, pixels) {
 
 function tracesPanel() {
   const { node, heading, sub, figure } = card("traces", "Picked areas", {
-    controls: [h("button", { type: "button", class: "quiet", onclick: () => plot?.setScale("x", { min: DATA.time[0], max: DATA.time.at(-1) }) }, "Whole time")],
+    controls: [
+      select("axis", [["shared", "one for all"], ["log", "logarithmic"], ["own", "each area's own range"]], state.axis, (v) => set({ axis: v })),
+      h("button", { type: "button", class: "quiet", onclick: () => plot?.setScale("x", { min: DATA.time[0], max: DATA.time.at(-1) }) }, "Whole time"),
+    ],
     table: () => ({
       caption: `${shownName()} of picked areas, ${series().label}`,
       head: ["time (ms)", ...state.picked.map((a) => withUnit(DATA.areas[a], variable().units))],
@@ -280,7 +290,7 @@ function tracesPanel() {
       ctx.font = `600 ${11 * ratio}px Inter, system-ui, sans-serif`;
       const fits = a + ctx.measureText(w.label).width < u.bbox.left + u.bbox.width;
       ctx.textAlign = fits ? "left" : "right";
-      ctx.fillText(w.label, fits ? a : u.bbox.left + u.bbox.width, y - 4 * ratio);
+      ctx.fillText(w.label, fits ? a : u.bbox.left + u.bbox.width, y - 5 * ratio);
     }
     ctx.restore();
   }
@@ -293,30 +303,40 @@ function tracesPanel() {
   function draw() {
     if (!width) return;
     heading.textContent = `${shownName()} in picked areas`;
-    sub.textContent = state.picked.length ? `${series().label}. Drag over the plot to zoom, double-click for the whole time, click to move the slider.` : "";
+    sub.textContent = state.picked.length ? `${capital(series().label)}. Drag over the plot to zoom, double-click for the whole time, click to move the slider.` : "";
     plot?.destroy();
     plot = null;
     if (!state.picked.length) { figure.replaceChildren(empty); return; }
     figure.replaceChildren();
     const ink = css("--muted"), grid = css("--grid"), font = "11px Inter, system-ui, sans-serif";
     const axis = { stroke: ink, font, labelFont: font, labelSize: 18, grid: { stroke: grid, width: 1 }, ticks: { show: false } };
-    const gaps = (values) => Array.from(values, (v) => (finite(v) ? v : null));
+    const own = state.axis === "own", log = state.axis === "log";
+    const drawn = (a) => {
+      const span = areaSpans()[a];
+      const of = own && span ? (v) => (v - span[0]) / (span[1] - span[0] || 1) : (v) => v;
+      return Array.from(trace(a), (v) => (finite(v) && (!log || v > 0) ? of(v) : null));
+    };
+    // Five decades: below are round-off and areas that nothing has reached yet.
+    const top = Math.max(...state.picked.map((a) => areaSpans()[a]?.[1] ?? 0));
+    // The lower end is a power of ten: from there uPlot counts its ticks.
+    const decade = (x) => Number(`1e${Math.floor(Math.log10(x))}`);
+    const logRange = (_, low) => (top > 0 ? [decade(Math.max(low ?? 0, top / 1e5)), top * 1.2] : [1e-3, 1]);
     plot = new uPlot({
       width, height: 260 + 17 * laneCount(),
-      padding: [8 + 17 * laneCount(), 10, 0, 0],
-      scales: { x: { time: false } },
+      padding: [8 + 17 * laneCount(), 18, 0, 0],
+      scales: { x: { time: false }, y: log ? { distr: 3, range: logRange } : {} },
       cursor: { drag: { x: true, y: false }, points: { size: 6 } },
       legend: { live: true },
-      axes: [{ ...axis, label: "time (ms)", size: 34 }, { ...axis, label: withUnit(variable().name, variable().units), size: 56, values: (_, ticks) => ticks.map(tickText) }],
+      axes: [{ ...axis, label: "time (ms)", size: 28, values: (_, ticks) => ticks.map(tickText) }, { ...axis, label: own ? `${variable().name}, from lowest to highest of the area` : withUnit(variable().name, variable().units), size: 50, values: (_, ticks) => ticks.map((t) => (t === null ? "" : tickText(t))) }],
       series: [
         { label: "time", value: (_, t) => (t === null ? "–" : milliseconds(t)) },
-        ...state.picked.map((a) => ({ label: DATA.areas[a], stroke: pickedColour(a), width: 1.8, dash: DASHES[pickColours.get(a)], points: { show: false }, value: (_, v) => quantity(v, variable().units) })),
+        ...state.picked.map((a) => ({ label: DATA.areas[a], stroke: pickedColour(a), width: 1.8, dash: DASHES[pickColours.get(a)], points: { show: false }, value: (_, v, __, k) => quantity(k === null ? v : trace(a)[k], variable().units) })),
       ],
       hooks: {
         drawAxes: [paintStimuli],
         draw: [place],
       },
-    }, [Array.from(DATA.time), ...state.picked.map((a) => gaps(trace(a)))], figure);
+    }, [Array.from(DATA.time), ...state.picked.map(drawn)], figure);
     line = h("div", { class: "time-line" });
     plot.over.append(line);
     let down = 0;
@@ -329,7 +349,7 @@ function tracesPanel() {
     place();
   }
   whenSized(figure, (w) => { width = w; draw(); });
-  on("variable series values picked dark", draw);
+  on("variable series values picked dark axis", draw);
   on("frame", place);
   return node;
 }
@@ -356,7 +376,7 @@ function measuresPanel() {
   node.insertBefore(foot, node.querySelector("details"));
   function draw(width) {
     const [x, y] = [xOf(), yOf()], [xs, ys] = [x.values(), y.values()];
-    heading.textContent = `${y.name[0].toUpperCase()}${y.name.slice(1)} against ${x.name}`;
+    heading.textContent = `${capital(y.name)} against ${x.name}`;
     const known = ORDER.filter((a) => finite(xs[a]) && finite(ys[a]));
     if (!known.length) { figure.replaceChildren(h("p", { class: "small" }, `No area has a ${y.name}.`)); sub.textContent = foot.textContent = ""; return; }
     const span = range(known.map((a) => ys[a])), log = span[0] > 0 && span[1] / span[0] > 30;
@@ -364,7 +384,7 @@ function measuresPanel() {
     const persistent = y.key === "delay_activity" ? measureNamed("persistent") : null;
     const rho = spearman(known.map((a) => xs[a]), known.map((a) => ys[a]));
     sub.textContent = `${rho === null ? "" : `Spearman ρ = ${rho.toFixed(2).replace("-", "−")}, `}${known.length} areas${known.length < N ? ` of ${N}: the others have no value` : ""}.`;
-    const notes = [y.doc && `${y.doc[0].toUpperCase()}${y.doc.slice(1)}.`];
+    const notes = [y.doc && `${capital(y.doc)}.`];
     const open = (a) => Boolean((uncertain && uncertain.values[a] === 1) || (persistent && persistent.values[a] === 0));
     if (known.some(open)) notes.push(uncertain ? "Open: depends on the longest lag or the longest time constant of the fit." : "Open: not persistent.");
     foot.textContent = notes.filter(Boolean).join(" ");
@@ -404,9 +424,9 @@ function matrixPanel(id, matrices) {
   };
   function draw(width) {
     const name = matrix.name.replaceAll("_", " ");
-    heading.textContent = `${name[0].toUpperCase()}${name.slice(1)}${HIERARCHY ? ", ordered by hierarchy" : ""}`;
+    heading.textContent = `${capital(name)}${HIERARCHY ? ", ordered by hierarchy" : ""}`;
     const doc = matrix.doc.startsWith(name) ? matrix.doc.slice(name.length).replace(/^[:,\s]+/, "") : matrix.doc;
-    sub.textContent = `${doc[0].toUpperCase()}${doc.slice(1)}. ${symmetric() ? "" : "Rows receive, columns send."}`;
+    sub.textContent = `${capital(doc)}. ${symmetric() ? "" : "Rows receive, columns send."}`;
     const font = Math.min(11, (width - 60) / N * 1.05), labels = font > 5.5;
     const most = labels ? Math.max(...DATA.areas.map((n) => textWidth(n, font))) : 0;
     left = top = Math.ceil(most) + 6;
