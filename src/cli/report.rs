@@ -47,6 +47,8 @@ const PARTS: [(&str, &str); 3] = [
         concat!(
             include_str!("report/model.js"),
             include_str!("report/draw.js"),
+            include_str!("report/cortex.js"),
+            include_str!("report/activity.js"),
             include_str!("report/panels.js"),
             include_str!("report/page.js")
         ),
