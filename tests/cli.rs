@@ -1206,7 +1206,7 @@ fn files_that_are_no_results_are_refused_by_every_command() {
         ("short.h5", "truncated or damaged"),
         ("gone.h5", "No such file"),
     ];
-    for command in ["rerun", "timescales", "fc", "modes"] {
+    for command in ["rerun", "timescales", "fc", "modes", "report"] {
         for (name, words) in cases {
             let said = say(program(folder.path()).args([command, name]));
             refused(&said, &[name, words]);

@@ -3,12 +3,14 @@
 //! Exit codes: 0 done, 1 something is wrong or a required target failed, 2 the arguments are wrong,
 //! 130 stopped by a signal.
 
+mod base64;
 mod data;
 #[cfg(feature = "plot")]
 mod figure;
 mod inspect;
 mod memory;
 mod predict;
+mod report;
 mod reproduce;
 mod results;
 mod run;
@@ -62,6 +64,8 @@ enum Command {
     Timescales(results::TimescaleArgs),
     /// Functional connectivity of a result file
     Fc(results::FcArgs),
+    /// Write a result file as one HTML page: maps, traces, measures, matrices, trials, provenance
+    Report(report::ReportArgs),
     /// Eigenmodes of the linearised network of a config or result file
     Modes(results::ModeArgs),
     /// Data sets: list, show, check
@@ -169,6 +173,7 @@ pub fn main() -> ExitCode {
         Command::Plan(args) => inspect::plan(&args),
         Command::Timescales(args) => results::timescales(&args),
         Command::Fc(args) => results::functional_connectivity(&args),
+        Command::Report(args) => report::report(&args),
         Command::Modes(args) => results::modes(&args),
         Command::Data(command) => data::data(&command),
         Command::Circuits { name } => inspect::circuits(name.as_deref()),
@@ -263,6 +268,16 @@ fn beside(file: &str, config: &str) -> String {
         Some(path) => path.display().to_string(),
         None => config.to_owned(),
     }
+}
+
+/// Refuses what is not an ordinary file: renaming a finished file over `/dev/null` would replace the
+/// device.
+fn check_ordinary(output: &Path) -> Result<(), Failure> {
+    if std::fs::metadata(output).is_ok_and(|m| !m.is_file() && !m.is_dir()) {
+        let message = "found a device, pipe or socket, expected the path of a new or ordinary file";
+        return Err(format!("{}: {message}", output.display()).into());
+    }
+    Ok(())
 }
 
 /// Puts a whole file in place, or leaves what was there: a full disk gives no half of a file.

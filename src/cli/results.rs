@@ -161,7 +161,7 @@ impl Series {
 }
 
 /// Number of samples that a run wrote: an interrupted one leaves a `.partial` whose end is unset.
-fn finished(path: &Path, values: &Array3<f64>) -> usize {
+pub(super) fn finished(path: &Path, values: &Array3<f64>) -> usize {
     let all = values.len_of(Axis(1));
     if path.extension().is_none_or(|e| e != "partial") {
         return all;

@@ -6,7 +6,9 @@ use std::process::ExitCode;
 use clap::Args;
 
 use super::show::{self, Bar, aligned, number, table};
-use super::{ConfigArgs, ExecutionArgs, Failure, default_output, memory, stop_flag, trials};
+use super::{
+    ConfigArgs, ExecutionArgs, Failure, check_ordinary, default_output, memory, stop_flag, trials,
+};
 use crate::engine::{self, Conditions, DelayActivity, Outcome, TimescaleRow};
 use crate::ids::AreaId;
 use crate::network::Network;
@@ -74,11 +76,7 @@ fn simulate(
     execution: &ExecutionArgs,
     quiet: bool,
 ) -> Result<Outcome, Failure> {
-    // Renaming a finished file over `/dev/null` would replace the device.
-    if std::fs::metadata(output).is_ok_and(|m| !m.is_file() && !m.is_dir()) {
-        let message = "found a device, pipe or socket, expected the path of a new or ordinary file";
-        return Err(format!("{}: {message}", output.display()).into());
-    }
+    check_ordinary(output)?;
     let stop = stop_flag()?;
     let bar = Bar::new(quiet, &prepared.spec.title);
     let conditions = Conditions {

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use tiny_skia as skia;
 use ttf_parser::{Face, GlyphId, OutlineBuilder};
 
+use super::super::base64::base64;
 use super::FigureError;
 
 const REGULAR: &[u8] = include_bytes!("fonts/Inter-Regular.ttf");
@@ -562,26 +563,6 @@ fn coordinates(points: &[Point]) -> String {
     out
 }
 
-fn base64(bytes: &[u8]) -> String {
-    const SIGNS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut out = String::with_capacity(bytes.len().div_ceil(3) * 4);
-    for part in bytes.chunks(3) {
-        let all = part
-            .iter()
-            .enumerate()
-            .fold(0u32, |n, (i, b)| n | u32::from(*b) << (16 - 8 * i));
-        for i in 0..4 {
-            let six = (all >> (18 - 6 * i)) as usize & 63;
-            out.push(if i <= part.len() {
-                char::from(SIGNS[six])
-            } else {
-                '='
-            });
-        }
-    }
-    out
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -644,10 +625,6 @@ mod tests {
 
     #[test]
     fn svg_parts_are_written_by_the_book() {
-        assert_eq!(
-            base64(b"Man") + &base64(b"Ma") + &base64(b"M"),
-            "TWFuTWE=TQ=="
-        );
         assert_eq!(
             [-0.001, 12.5, 3.0, 0.126].map(number),
             ["0", "12.5", "3", "0.13"]

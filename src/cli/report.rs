@@ -1,0 +1,134 @@
+//! `report`: a result file as one HTML page that needs nothing but a browser.
+//!
+//! The page is a template with its style, its scripts and uPlot (`report/vendor`), which draws the
+//! traces; the numbers stand in it as one block of JSON. Nothing is loaded from anywhere, and a
+//! content security policy in the page forbids it.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::Args;
+
+use super::{Failure, check_ordinary, replace, show};
+use crate::record::Results;
+
+mod contents;
+mod traces;
+
+#[derive(Debug, Args)]
+pub(super) struct ReportArgs {
+    /// Result file
+    results: PathBuf,
+    /// Page; NAME.html beside the result file if absent. An existing one is replaced
+    #[arg(short, long, value_name = "FILE")]
+    output: Option<PathBuf>,
+    /// Replicates or trials whose traces are shown one by one, e.g. 0,5,7; the first that fit if absent
+    #[arg(long, value_name = "LIST", value_delimiter = ',')]
+    replicates: Option<Vec<usize>>,
+    /// Print nothing but errors
+    #[arg(short, long)]
+    quiet: bool,
+}
+
+const TEMPLATE: &str = include_str!("report/page.html");
+/// What stands where in the template; the data come last of all.
+const PARTS: [(&str, &str); 3] = [
+    (
+        "style",
+        concat!(
+            include_str!("report/vendor/uPlot.min.css"),
+            "\n",
+            include_str!("report/style.css")
+        ),
+    ),
+    ("uplot", include_str!("report/vendor/uPlot.iife.min.js")),
+    (
+        "script",
+        concat!(
+            include_str!("report/model.js"),
+            include_str!("report/draw.js"),
+            include_str!("report/cortex.js"),
+            include_str!("report/activity.js"),
+            include_str!("report/panels.js"),
+            include_str!("report/page.js")
+        ),
+    ),
+];
+
+pub(super) fn report(args: &ReportArgs) -> Result<ExitCode, Failure> {
+    let file = Results::open(&args.results)?;
+    let output = (args.output.clone()).unwrap_or_else(|| args.results.with_extension("html"));
+    check_ordinary(&output)?;
+    if same_file(&args.results, &output) {
+        return Err(format!(
+            "{}: found the result file itself as --output, expected the path of a page",
+            output.display()
+        )
+        .into());
+    }
+    let contents = contents::contents(&file, args.replicates.as_deref())?;
+    for note in &contents.notes {
+        tracing::warn!("{note}");
+    }
+    let page = page(&contents.title, &serde_json::to_string(&contents.json)?);
+    replace(&output, page.as_bytes())
+        .map_err(|e| format!("cannot write {}: {e}", output.display()))?;
+    if !args.quiet {
+        show::print(&format!(
+            "report   {} ({:.1} MB; {})",
+            output.display(),
+            page.len() as f64 / 1e6,
+            contents.summary
+        ))?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn same_file(a: &Path, b: &Path) -> bool {
+    match (a.canonicalize(), b.canonicalize()) {
+        (Ok(a), Ok(b)) => a == b,
+        _ => false,
+    }
+}
+
+/// The page around a block of JSON. Every `{{name}}` of the template is replaced once; what was put
+/// in is not looked at again, so that no text of a config can stand for a part.
+fn page(title: &str, json: &str) -> String {
+    // Inside a string of JSON the escape means the same, and no `</script>` can end the block.
+    let json = json.replace('<', "\\u003c");
+    let title = title
+        .replace('&', "&amp;")
+        .replace('<', "&lt;")
+        .replace('>', "&gt;");
+    let part = |name: &str| match name {
+        "title" => title.as_str(),
+        "data" => json.as_str(),
+        _ => (PARTS.iter().find(|(known, _)| *known == name)).map_or("", |(_, text)| *text),
+    };
+    let mut out = String::with_capacity(TEMPLATE.len() + json.len() + 200_000);
+    let mut rest = TEMPLATE;
+    while let Some((before, after)) = rest.split_once("{{") {
+        let (name, after) = after.split_once("}}").unwrap_or((after, ""));
+        out.push_str(before);
+        out.push_str(part(name));
+        rest = after;
+    }
+    out.push_str(rest);
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_part_stands_in_the_page_once_and_data_stay_data() {
+        let page = page("A<B> & {{data}}", r#"{"config":"</script><!-- {{style}}"}"#);
+        assert_eq!(page.matches("</script>").count(), 3);
+        assert!(page.contains("<title>A&lt;B&gt; &amp; {{data}}"));
+        assert!(page.contains(r#"{"config":"\u003c/script>\u003c!-- {{style}}"}"#));
+        for (name, text) in PARTS {
+            assert_eq!(page.matches(text).count(), 1, "{name}");
+        }
+    }
+}
