@@ -9,12 +9,14 @@
 //! | [`stats`] | mean, SD, Pearson, Spearman, straight line, vectors out of matrices |
 //! | [`peaks`] | the peak of a response above its baseline |
 //! | [`response`] | the latency of a response |
+//! | [`cycle`] | the frequency of an oscillation |
 //!
 //! Series are `[time, area]`, matrices are row = target, column = source, times are in ms.
 
 use thiserror::Error;
 
 mod acf;
+pub mod cycle;
 pub mod fc;
 mod linalg;
 pub mod lyapunov;
