@@ -42,6 +42,8 @@ fn config(circuit: CircuitKind, noisy: bool) -> String {
         info.name,
         variables.join(", ")
     );
+    // What has no unit of the laboratory acts on potentials and phases that a large value tears apart.
+    let scale = |unit: &str| if unit.starts_with('1') { 0.01 } else { 1.0 };
     text.push_str("stimuli:\n");
     for (i, input) in info.inputs.iter().enumerate() {
         // Edges of the pulses neither at the start of a pair of steps nor together.
@@ -50,14 +52,15 @@ fn config(circuit: CircuitKind, noisy: bool) -> String {
             "  pulse_{i}: {{into: {}, areas: all, amplitude: {}, onset: {on:.1} ms, offset: {off:.1} \
              ms}}\n",
             input.name,
-            quantity(20.0, input.unit),
+            quantity(20.0 * scale(input.unit), input.unit),
         ));
     }
     if noisy {
         text.push_str("noise:\n");
         for (i, input) in info.inputs.iter().enumerate() {
-            let (name, mean) = (input.name, quantity(1.5, input.unit));
-            let sd = quantity(3.0, input.unit);
+            let scale = scale(input.unit);
+            let (name, mean) = (input.name, quantity(1.5 * scale, input.unit));
+            let sd = quantity(3.0 * scale, input.unit);
             text.push_str(&format!(
                 "  white_{i}: {{kind: white, into: {name}, mean: {mean}, sd: {sd}, bin: 1 ms}}\n  \
                  slow_{i}: {{kind: ornstein_uhlenbeck, into: {name}, sd: {sd}, tau: 2 ms}}\n",
