@@ -4,9 +4,9 @@
 mod common;
 
 use common::{Experiment, assert_same_bits, largest_difference, record, typed_copy};
-use isocortex::engine::{exact_covariance, linear_network};
+use isocortex::engine::{self, Conditions, Quiet, ReadoutValues, exact_covariance, linear_network};
 use isocortex::noise::{Memory, Target};
-use isocortex::stepper::linear::{linearise, start_state};
+use isocortex::stepper::linear::{largest_derivative, linearise, start_state};
 use ndarray::{Array2, Array4, Axis, s};
 
 const NO_SETS: &[&str] = &[];
@@ -369,5 +369,182 @@ fn simulated_covariance() {
             "{name}: mean square {mean_square}"
         );
         assert!(precision < 0.03, "{name}: too few samples to tell");
+    }
+}
+
+/// Feedback inhibition control: every area rests at its target, whatever it receives and however its own
+/// excitation differs, and what is solved must not be given.
+#[test]
+fn inhibition_control_reaches_the_target_in_every_area() {
+    let text = "title: control\nfrom: deco2014_heterogeneous\n";
+    for (gain, target) in [("0 nA", 0.1), ("0.15 nA", 0.1647571675), ("0.6 nA", 0.3)] {
+        let sets = [
+            format!("projections.long_range.to.I_E={gain}"),
+            format!("baseline.state.S_E={target}"),
+        ];
+        let experiment = Experiment::new(text, &sets);
+        let plan = experiment.plan();
+        let start = start_state(&plan).unwrap();
+        assert!(largest_derivative(&plan, &start) < 1e-14);
+        let info = experiment.network.info();
+        let state = linearise(&plan, &start).state;
+        assert!(
+            state
+                .column(info.variable("S_E").unwrap())
+                .iter()
+                .all(|x| *x == target)
+        );
+        let control = experiment
+            .network
+            .parameters
+            .column(info.parameter("J_i").unwrap());
+        let (low, high) = control
+            .iter()
+            .fold((f64::MAX, 0.0_f64), |(a, b), &x| (a.min(x), b.max(x)));
+        assert!(low > 0.0 && high > 1.01 * low, "{low} {high}");
+    }
+    for (set, words) in [
+        (
+            "baseline.state.S_I=0.04",
+            "found a value for `S_I`, expected none",
+        ),
+        (
+            "circuit.parameters.J_i=1 nA",
+            "found a value for `J_i`, expected none",
+        ),
+        ("baseline.solve=fixed_point", "expected `J_i` [pA]"),
+    ] {
+        let spec = isocortex::spec::from_text("test", text, &[set.to_owned()]).unwrap();
+        let said = isocortex::network::Network::build(&spec)
+            .unwrap_err()
+            .to_string();
+        assert!(said.contains(words), "{set}: {said}");
+    }
+}
+
+/// Areas that lose their input keep the J_i of the whole network, and start from its solved states.
+#[test]
+fn inhibition_control_of_the_intact_network_serves_the_lesioned_one() {
+    let control = |sets: &[&str]| {
+        let experiment = Experiment::new("title: lesion\nfrom: deco2014\n", sets);
+        let k = experiment.network.info().parameter("J_i").unwrap();
+        let area = experiment.network.connectome.area_id("V2").unwrap().index();
+        let gate = experiment.network.info().variable("S_I").unwrap();
+        (
+            experiment.network.parameters[[area, k]],
+            experiment.network.baseline[[area, gate]],
+        )
+    };
+    let whole = control(&[]);
+    let lesion = "lesions.areas=[V1]";
+    assert_eq!(control(&[lesion, "lesions.background=intact"]), whole);
+    assert_ne!(control(&[lesion]).0, whole.0);
+    assert!(whole.1 > 0.0);
+}
+
+/// Coupling by differences does nothing to areas that agree, with delays or without, and is the diffusion
+/// that it says where they do not.
+#[test]
+fn differences_act_between_areas_that_differ() {
+    let text = "
+title: difference
+from: stuart_landau
+connectome:
+  data: null
+  areas: {a: {hierarchy_norm: 0}, b: {hierarchy_norm: 1}}
+  links:
+    - {to: a, from: b, weight: 0.25, delay: 1 ms}
+    - {to: b, from: a, weight: 0.5, delay: 2 ms}
+projections:
+  long_range_re: {rows: as_given}
+  long_range_im: {rows: as_given}
+simulation: {duration: 20 ms, dt: 0.1 ms, stepper: heun}
+record: {every: 0.1 ms}
+";
+    let gain =
+        |g: f64| ["re", "im"].map(|p| format!("projections.long_range_{p}.to.I_{p}={g} 1/ms"));
+    let together = run(&Experiment::new(text, &gain(0.1)));
+    let alone = run(&Experiment::new(text, &gain(0.0)));
+    assert!(largest_difference(&together, &alone) < 1e-15);
+    let mut apart = gain(0.1).to_vec();
+    apart.push("initial.b={z_re: 0.3}".to_owned());
+    for delayed in [false, true] {
+        let mut sets = apart.clone();
+        if delayed {
+            sets.extend(
+                ["re", "im"].map(|p| format!("projections.long_range_{p}.delay={{kind: given}}")),
+            );
+        }
+        let experiment = Experiment::new(text, &sets);
+        let plan = experiment.plan();
+        let start = start_state(&plan).unwrap();
+        let slope = linearise(&plan, &start).jacobian;
+        // d(dz_re)/dz_re between the areas, and what each takes off itself.
+        assert!(
+            (slope[[0, 2]] - 0.1 * 0.25).abs() < 1e-15 && (slope[[2, 0]] - 0.1 * 0.5).abs() < 1e-15
+        );
+        let growth = |z: f64| 0.25 - 3.0 * z * z;
+        assert!((slope[[0, 0]] - (growth(0.1) - 0.1 * 0.25)).abs() < 1e-15);
+        assert!((slope[[2, 2]] - (growth(0.3) - 0.1 * 0.5)).abs() < 1e-15);
+        let found = run(&experiment);
+        let gap = |k: usize| (found[[0, k, 1, 0]] - found[[0, k, 0, 0]]).abs();
+        assert!(gap(0) > 0.19 && gap(50) < gap(0));
+    }
+}
+
+/// A choice by the mean over a moving window is made at the first sample at which that mean, taken from
+/// the recording, reaches the level.
+#[test]
+fn thresholds_of_a_moving_mean() {
+    let reaction = |over: &str| {
+        let sets = [
+            "task.conditions={only: {trials: 3}}".to_owned(),
+            format!("task.readouts.choice.over={over}"),
+            "task.events.for_right.strength=1.5".to_owned(),
+            "simulation.seed=4".to_owned(),
+        ];
+        let experiment = Experiment::new("title: over\nfrom: wong_wang2006_decision\n", &sets);
+        let plan = experiment.plan();
+        let stop = std::sync::atomic::AtomicBool::new(false);
+        let conditions = Conditions {
+            threads: 1,
+            stop: &stop,
+            progress: &Quiet,
+        };
+        let recording = engine::simulate(&plan, &conditions).unwrap();
+        let table = engine::trial_table(&experiment.network, &experiment.spec, &recording);
+        let column = table.unwrap().unwrap().readouts.remove(0);
+        let ReadoutValues::Choice { choices, .. } = column.values else {
+            panic!("choices");
+        };
+        let ms: Vec<f64> = choices
+            .iter()
+            .map(|c| c.unwrap().reaction_ms.unwrap())
+            .collect();
+        (ms, recording)
+    };
+    let (instant, recording) = reaction("2 ms");
+    let (mean, _) = reaction("50 ms");
+    for trial in 0..3 {
+        let r_1 = recording.variables[0].slice(s![trial, .., 0]).to_vec();
+        let first = |n: usize| {
+            (n - 1..r_1.len()).find(|&k| r_1[k + 1 - n..=k].iter().sum::<f64>() / n as f64 >= 15.0)
+        };
+        assert_eq!(instant[trial], 2.0 * first(1).unwrap() as f64);
+        assert_eq!(mean[trial], 2.0 * first(25).unwrap() as f64);
+        assert!(mean[trial] > instant[trial]);
+    }
+    for (over, words) in [
+        ("0 ms", "more than 0 ms"),
+        ("4 s", "at most the window's 3000 ms"),
+    ] {
+        let sets = [format!("task.readouts.choice.over={over}")];
+        let spec = isocortex::spec::from_text(
+            "test",
+            "from: wong_wang2006_decision\ntitle: over\n",
+            &sets,
+        );
+        let said = spec.unwrap_err().to_string();
+        assert!(said.contains(words), "{said}");
     }
 }

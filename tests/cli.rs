@@ -2104,3 +2104,54 @@ fn looking_commands_show_what_there_is() {
     assert_eq!(say(program(folder.path()).args(["nonsense"])).code, Some(2));
     assert_eq!(names(folder.path()), [""; 0]);
 }
+
+/// The correlation of BOLD signals is a matrix of its own: 1 on the diagonal, and not that of the activity.
+#[test]
+fn connectivity_of_bold_signals() {
+    let folder = folder();
+    let mut command = program(folder.path());
+    let short = sets(&[
+        "simulation.duration=22 s",
+        "record.areas=[V1, V2, V4]",
+        "record.every=50 ms",
+    ]);
+    let said = say(command
+        .args(["run", "deco2014_rest", "-q", "--no-figure", "-o", "out.h5"])
+        .args(short));
+    assert_eq!(said.code, Some(0), "{}", said.err);
+    let correlation = |more: &[&str]| -> Vec<Vec<f64>> {
+        let args = [&["fc", "out.h5", "--variable", "S_E", "--json"], more].concat();
+        let json: serde_json::Value = serde_json::from_str(&done(folder.path(), &args)).unwrap();
+        serde_json::from_value(json["correlation"].clone()).unwrap()
+    };
+    let plain = correlation(&[]);
+    let bold = |preset: &str| correlation(&["--bold", preset, "--tr", "1000", "--after", "5000"]);
+    let (rate, tau) = (bold("friston_rate"), bold("deco_tau"));
+    for (k, row) in rate.iter().enumerate() {
+        assert_eq!((row.len(), row[k]), (3, 1.0));
+    }
+    assert_ne!(rate[0][1], plain[0][1]);
+    assert_ne!(rate[0][1], tau[0][1]);
+    for (args, words) in [
+        (
+            ["--bold", "fristonrate", "--tr", "1000"],
+            ["unknown preset", "did you mean"],
+        ),
+        (
+            ["--bold", "deco_tau", "--tr", "1010"],
+            ["--tr 1010 ms", "multiple of the sampling interval, 50 ms"],
+        ),
+        (
+            ["--bold", "deco_tau", "--tr", "30000"],
+            ["too few scans", "expected 2 or more"],
+        ),
+    ] {
+        let mut command = program(folder.path());
+        refused(
+            &say(command
+                .args(["fc", "out.h5", "--variable", "S_E"])
+                .args(args)),
+            &words,
+        );
+    }
+}

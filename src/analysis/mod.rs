@@ -9,12 +9,16 @@
 //! | [`stats`] | mean, SD, Pearson, Spearman, straight line, vectors out of matrices |
 //! | [`peaks`] | the peak of a response above its baseline |
 //! | [`response`] | the latency of a response |
+//! | [`bold`] | the BOLD signal that activity would evoke |
+//! | [`cycle`] | the frequency of an oscillation |
 //!
 //! Series are `[time, area]`, matrices are row = target, column = source, times are in ms.
 
 use thiserror::Error;
 
 mod acf;
+pub mod bold;
+pub mod cycle;
 pub mod fc;
 mod linalg;
 pub mod lyapunov;

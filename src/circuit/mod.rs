@@ -6,6 +6,9 @@
 
 use crate::lanes::{Lanes, Trace};
 
+#[cfg(test)]
+mod facts;
+
 /// A parameter of a circuit.
 #[derive(Debug, Clone, Copy)]
 pub struct Parameter {
@@ -73,7 +76,8 @@ pub struct CircuitInfo {
     /// Updates within a step as the authors' code orders them: each stage updates its variables
     /// from what the stages before it left. One stage is the synchronous order.
     pub published_order: &'static [&'static [&'static str]],
-    /// Parameters that [`LocalCircuit::background`] can solve for; empty if it cannot.
+    /// What can be solved for so that the baseline is a fixed point: parameters by
+    /// [`LocalCircuit::background`], states that are not sent by [`LocalCircuit::rest`]; empty if nothing can.
     pub background: &'static [&'static str],
 }
 
@@ -248,6 +252,10 @@ pub trait LocalCircuit: Copy + Default + Send + Sync + 'static {
         Self::Variables::read(&vec![L::splat(0.0); Self::INFO.variables.len()])
     }
 
+    /// Sets the states that [`CircuitInfo::background`] names so that they rest, from the other states and
+    /// under the inputs `i`; before [`LocalCircuit::background`], and without its parameters.
+    fn rest(_p: &Self::Parameters<f64>, _x: &mut Self::Variables<f64>, _i: &Self::Inputs<f64>) {}
+
     /// Sets the background parameters so that `x` is a fixed point under the inputs `i`.
     ///
     /// Only called when [`CircuitInfo::background`] is not empty.
@@ -257,6 +265,16 @@ pub trait LocalCircuit: Copy + Default + Send + Sync + 'static {
         _i: &Self::Inputs<f64>,
     ) {
     }
+}
+
+/// Seconds in a millisecond: rates are in Hz while times are in ms.
+const S_PER_MS: f64 = 1e-3;
+
+/// The rate function phi(I; a, b, d) = x/(1 - e^(-d x)), x = a I - b, of Abbott & Chance (2005) [Hz], of a
+/// current [pA] with a in Hz/pA, b in Hz and d in ms.
+#[inline(always)]
+fn abbott_chance<L: Lanes>(current: L, a: L, b: L, d: L) -> L {
+    (a * current - b).x_over_one_minus_exp(d * L::splat(S_PER_MS))
 }
 
 /// Makes the table and the three structs of a circuit from one list.
@@ -310,7 +328,7 @@ macro_rules! local_circuit {
                     $($crate::circuit::Parameter { name: stringify!($t), unit: "ms", doc: $t_doc },)*
                     $($crate::circuit::Parameter { name: stringify!($p), unit: $p_unit, doc: $p_doc },)*
                 ],
-                time_constants: [$(stringify!($t)),*].len(),
+                time_constants: <[&str]>::len(&[$(stringify!($t)),*]),
                 variables: &[
                     $($crate::circuit::Variable { name: stringify!($x), unit: $x_unit, doc: $x_doc, quantity: $x_q, population: $x_pop, min: $x_min, max: $x_max },)*
                     $($crate::circuit::Variable { name: stringify!($y), unit: $y_unit, doc: $y_doc, quantity: $y_q, population: $y_pop, min: $y_min, max: $y_max },)*
@@ -446,10 +464,16 @@ pub trait CircuitVisitor {
 registry! {
     chaudhuri2015::Chaudhuri2015,
     chaudhuri2015_nonlinear::Chaudhuri2015Nonlinear,
+    deco2013::Deco2013,
+    deco2014::Deco2014,
     froudist_walsh2021::FroudistWalsh2021,
     froudist_walsh2021_stp::FroudistWalsh2021Stp,
+    jansen_rit::JansenRit,
     mejias_wang2022::MejiasWang2022,
+    montbrio_pazo_roxin::MontbrioPazoRoxin,
+    stuart_landau::StuartLandau,
     wilson_cowan::WilsonCowan,
+    wong_wang2006::WongWang2006,
 }
 
 impl CircuitKind {
@@ -546,7 +570,12 @@ mod tests {
             assert!(taus.clone().all(|p| p.name.starts_with("tau")));
             // Stimuli and noise name inputs and variables in one breath.
             assert!(info.inputs.iter().all(|i| info.variable(i.name).is_none()));
-            assert!(info.background.iter().all(|b| info.parameter(b).is_some()));
+            // What is solved is a parameter, or a state on which the solution of other areas does not depend.
+            for solved in info.background {
+                let own = info.variable(solved).is_some_and(|v| v < info.states);
+                let own = own && !info.sent.contains(solved);
+                assert!(own || info.parameter(solved).is_some(), "{solved}");
+            }
         }
     }
 }

@@ -8,6 +8,7 @@ use ndarray::{Array3, Axis, Ix3, Ix4, s};
 
 use super::Failure;
 use super::show::{self, aligned, number, table};
+use crate::analysis::bold::Haemodynamics;
 use crate::analysis::timescale::FitOptions;
 use crate::circuit::CircuitKind;
 use crate::engine;
@@ -47,6 +48,13 @@ pub(super) struct TimescaleArgs {
 pub(super) struct FcArgs {
     #[command(flatten)]
     series: Series,
+    /// Correlate the BOLD signal that the activity, per second, would evoke: friston_rate, deco_tau or
+    /// friston_rate_3t; --after then counts from the first sample
+    #[arg(long, value_name = "PRESET", requires = "tr")]
+    bold: Option<String>,
+    /// With --bold: repetition time, ms
+    #[arg(long, value_name = "MS", requires = "bold")]
+    tr: Option<f64>,
 }
 
 #[derive(Debug, Args)]
@@ -76,7 +84,8 @@ struct Read {
 }
 
 impl Series {
-    fn read(&self) -> Result<Read, Failure> {
+    /// Activity from `after` on, ms.
+    fn read(&self, after: f64) -> Result<Read, Failure> {
         let file = Results::open(&self.results)?;
         let name = file.attr_text("circuit")?;
         let kind = CircuitKind::find(&name)
@@ -127,7 +136,7 @@ impl Series {
             let all = file.read(variable.quantity)?.into_dimensionality::<Ix4>()?;
             all.index_axis(Axis(3), at).to_owned()
         };
-        if self.after.is_nan() {
+        if after.is_nan() {
             return Err("found --after NaN, expected a time in ms".into());
         }
         let samples = finished(&self.results, &values);
@@ -142,12 +151,11 @@ impl Series {
             return Err(format!("too few samples: found {samples}, expected 2 or more").into());
         }
         let time = &time[..samples];
-        let first = time.partition_point(|t| *t < self.after);
+        let first = time.partition_point(|t| *t < after);
         let dt_ms = (time[time.len() - 1] - time[0]) / (time.len() - 1) as f64;
         if first + 2 > time.len() {
             return Err(format!(
-                "nothing left: found --after {} ms, expected less than {} ms",
-                self.after,
+                "nothing left: found --after {after} ms, expected less than {} ms",
                 time[time.len() - 1]
             )
             .into());
@@ -174,7 +182,7 @@ pub(super) fn timescales(args: &TimescaleArgs) -> Result<ExitCode, Failure> {
     if args.max_lag.is_nan() || args.max_lag <= 0.0 {
         return Err(format!("found --max-lag {}, expected above 0 ms", args.max_lag).into());
     }
-    let read = args.series.read()?;
+    let read = args.series.read(args.series.after)?;
     let options = FitOptions {
         max_lag_ms: args.max_lag,
         ..FitOptions::default()
@@ -221,8 +229,62 @@ pub(super) fn timescales(args: &TimescaleArgs) -> Result<ExitCode, Failure> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// The BOLD signal of recorded activity, one sample a repetition time from `after` on.
+fn bold(read: Read, preset: &str, tr_ms: f64, after: f64) -> Result<Read, Failure> {
+    let known = Haemodynamics::PRESETS;
+    let Some((_, haemodynamics)) = known.iter().find(|(name, _)| *name == preset) else {
+        let hint = did_you_mean(preset, known.iter().map(|k| k.0));
+        let known: Vec<&str> = known.iter().map(|k| k.0).collect();
+        let known = known.join(", ");
+        return Err(
+            format!("unknown preset: found `{preset}`, expected one of {known}{hint}").into(),
+        );
+    };
+    let every = (tr_ms / read.dt_ms).round();
+    if !(every >= 1.0 && (every * read.dt_ms / tr_ms - 1.0).abs() < 1e-9) {
+        let dt_ms = read.dt_ms;
+        return Err(format!(
+            "repetition time: found --tr {tr_ms} ms, expected a multiple of the sampling interval, {dt_ms} ms"
+        )
+        .into());
+    }
+    let (every, first) = (
+        every as usize,
+        (after.max(0.0) / read.dt_ms).ceil() as usize,
+    );
+    let samples = read.values.len_of(Axis(1));
+    let scans: Vec<usize> = (first..samples).step_by(every).collect();
+    if scans.len() < 2 {
+        let found = scans.len();
+        return Err(
+            format!("too few scans: found {found} after {after} ms, expected 2 or more").into(),
+        );
+    }
+    let (replicates, areas) = (read.values.len_of(Axis(0)), read.areas.len());
+    let mut values = Array3::zeros((replicates, scans.len(), areas));
+    for r in 0..replicates {
+        for a in 0..areas {
+            let signal =
+                haemodynamics.bold(&read.values.slice(s![r, .., a]).to_vec(), read.dt_ms)?;
+            for (to, &k) in scans.iter().enumerate() {
+                values[[r, to, a]] = signal[k];
+            }
+        }
+    }
+    Ok(Read {
+        dt_ms: tr_ms,
+        values,
+        ..read
+    })
+}
+
 pub(super) fn functional_connectivity(args: &FcArgs) -> Result<ExitCode, Failure> {
-    let read = args.series.read()?;
+    let read = match (&args.bold, args.tr) {
+        (Some(preset), Some(tr_ms)) => {
+            bold(args.series.read(0.0)?, preset, tr_ms, args.series.after)?
+        }
+        _ => args.series.read(args.series.after)?,
+    };
     let matrix = engine::simulated_connectivity(read.values.view())?;
     let rows: Vec<Vec<f64>> = matrix.rows().into_iter().map(|r| r.to_vec()).collect();
     if args.series.json {

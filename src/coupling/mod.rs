@@ -115,6 +115,21 @@ pub fn symmetrise(weights: &CsMat<f64>, mean: impl Fn(f64, f64) -> f64) -> CsMat
     out.to_csr()
 }
 
+/// Coupling by differences: sum_j w_ij (x_j - x_i) is a sum over x once w_ii is minus the sum of the row.
+#[must_use]
+pub fn less_own(weights: &CsMat<f64>) -> CsMat<f64> {
+    let mut out = TriMat::new(weights.shape());
+    let mut sums = vec![0.0; weights.rows()];
+    for (&w, (i, j)) in weights {
+        out.add_triplet(i, j, w);
+        sums[i] += w;
+    }
+    for (i, sum) in sums.into_iter().enumerate().filter(|s| s.1 != 0.0) {
+        out.add_triplet(i, i, -sum);
+    }
+    out.to_csr()
+}
+
 /// Permutes the weights over the existing links: topology kept (Chaudhuri et al. 2015, Fig. 5).
 ///
 /// Links are ordered by the names of their areas, so that the permutation belongs to the network
@@ -403,6 +418,20 @@ mod tests {
         assert_eq!(arithmetic, matrix(&wanted));
         let geometric = symmetrise(&m, |a, b| (a * b).sqrt());
         assert_eq!(sorted(&geometric), [0.2, 0.2]);
+    }
+
+    #[test]
+    fn differences_vanish_where_all_areas_agree() {
+        let m = less_own(&matrix(&LINKS));
+        assert_eq!(m.nnz(), LINKS.len() + m.rows());
+        for i in 0..m.rows() {
+            let row: Vec<f64> = m.outer_view(i).unwrap().data().to_vec();
+            assert!(
+                row.len() > 1 && row.iter().sum::<f64>().abs() < 1e-15,
+                "{row:?}"
+            );
+            assert!(m.get(i, i).is_some_and(|w| *w < 0.0));
+        }
     }
 
     #[test]

@@ -146,6 +146,8 @@ enum Reading {
         of: Vec<(String, usize)>,
         /// The level that counts, if it is not the largest mean.
         above: Option<f64>,
+        /// Samples whose mean is held against the level.
+        over: usize,
         correct: Option<String>,
     },
 }
@@ -214,13 +216,20 @@ fn resolve(network: &Network, spec: &ExperimentSpec, r: &ReadoutSpec) -> Result<
         ReadoutKind::Winner { of, correct } => Reading::Choice {
             of: choices("winner", of)?.0,
             above: None,
+            over: 1,
             correct: correct.clone(),
         },
-        ReadoutKind::Threshold { of, above, correct } => {
+        ReadoutKind::Threshold {
+            of,
+            above,
+            over_ms,
+            correct,
+        } => {
             let (of, unit) = choices("threshold", of)?;
             Reading::Choice {
                 of,
                 above: Some(level(above, unit)?),
+                over: over_ms.map_or(1, |ms| ((ms / spec.run.every_ms).round() as usize).max(1)),
                 correct: correct.clone(),
             }
         }
@@ -393,7 +402,13 @@ impl Reader {
     }
 
     fn choice(&self, trials: &Trials, trial: &Trial, recording: &Recording) -> Option<Choice> {
-        let Reading::Choice { of, above, correct } = &self.what else {
+        let Reading::Choice {
+            of,
+            above,
+            over,
+            correct,
+        } = &self.what
+        else {
             return None;
         };
         let samples = self.samples(trials, trial)?;
@@ -410,10 +425,12 @@ impl Reader {
             Some(above) => {
                 // Where two stand equal above the level, neither is first; the next sample tells.
                 let first = |k: usize| {
-                    let now: Vec<f64> = series.iter().map(|x| x[k]).collect();
+                    let mean =
+                        |x: &Vec<f64>| x[k + 1 - over..=k].iter().sum::<f64>() / *over as f64;
+                    let now: Vec<f64> = series.iter().map(mean).collect();
                     leader(&now).filter(|&c| now[c] >= *above)
                 };
-                let found = (0..samples.len()).find_map(|k| Some((first(k)?, k)));
+                let found = (over - 1..samples.len()).find_map(|k| Some((first(k)?, k)));
                 (found.map(|f| f.0), found.map(|f| f.1))
             }
         };

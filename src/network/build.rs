@@ -14,8 +14,8 @@ use crate::circuit::{
 };
 use crate::connectome::{self, Connectome, Gradient, Source, WeightKind};
 use crate::coupling::{
-    NullModel, Projection, Received, Shuffled, exchange_areas, filter, rewire, shuffle_sources,
-    shuffle_strengths, shuffle_targets, shuffle_topology, symmetrise,
+    NullModel, Projection, Received, Shuffled, exchange_areas, filter, less_own, rewire,
+    shuffle_sources, shuffle_strengths, shuffle_targets, shuffle_topology, symmetrise,
 };
 use crate::ids::AreaId;
 use crate::noise::{Memory, Noise, Target};
@@ -96,6 +96,10 @@ fn one(spec: &ExperimentSpec, data: &DataSets) -> Result<Network, NetworkError> 
             .parameters
             .row_mut(row)
             .assign(&whole.parameters.row(area.index()));
+        network
+            .baseline
+            .row_mut(row)
+            .assign(&whole.baseline.row(area.index()));
     }
     // Areas that lost input rest lower than the stated baseline, some of them silent.
     network.find_fixed_point = true;
@@ -424,14 +428,22 @@ fn assemble(
     let noise = noise(spec, info, &connectome, "noise", &spec.noise)?;
 
     let mut baseline = Array2::zeros((n, info.variables.len()));
+    let solved = |name: &str| spec.solve == Solve::Background && info.background.contains(&name);
     for (name, q) in &spec.baseline {
         let path = format!("baseline.state.{name}");
         let v = variable(spec, info, &path, name)?;
+        if solved(name) {
+            let message = format!(
+                "state is solved: found a value for `{name}`, expected none with \
+                 `baseline.solve: background`"
+            );
+            return Err(spec.config.error(&path, message));
+        }
         let value = in_unit(spec, &path, *q, dimension(info.variables[v].unit))?;
         baseline.column_mut(v).fill(value);
     }
     for v in &info.variables[..info.states] {
-        if !spec.baseline.contains_key(v.name) {
+        if !spec.baseline.contains_key(v.name) && !solved(v.name) {
             let message = format!(
                 "missing state: expected a baseline for `{}` [{}]",
                 v.name, v.unit
@@ -795,6 +807,9 @@ fn projection(
         let copy = weights.clone();
         weights = filter(&weights, |i, j| copy.get(i, j).is_some_and(|w| *w != 0.0));
     }
+    if draft.difference {
+        weights = less_own(&weights);
+    }
     Ok(Projection {
         name: name.to_owned(),
         delays_ms: match &draft.delay {
@@ -1083,6 +1098,8 @@ fn delays(
     let mut out = Vec::with_capacity(weights.nnz());
     for (_, (i, j)) in weights {
         let ms = match (delay.kind, table) {
+            // What `difference` takes off is the area's own variable as it is now.
+            _ if i == j => 0.0,
             (DelayKind::Distance, Some(table)) => table[[i, j]] / value + latency,
             (DelayKind::Given, Some(table)) => table[[i, j]],
             _ => value,
@@ -1211,7 +1228,8 @@ fn initial(
     Ok(out)
 }
 
-/// Sets the background parameters so that the baseline is a fixed point without stimuli or noise.
+/// Sets the background parameters, and the states that follow from others, so that the baseline is a fixed
+/// point without stimuli or noise.
 fn solve_background(spec: &ExperimentSpec, network: &mut Network) -> Result<(), SpecError> {
     if spec.solve != Solve::Background {
         return Ok(());
@@ -1237,7 +1255,7 @@ fn solve_background(spec: &ExperimentSpec, network: &mut Network) -> Result<(), 
     }
     struct Background<'a> {
         parameters: &'a mut [f64],
-        baseline: &'a [f64],
+        baseline: &'a mut [f64],
         inputs: &'a [f64],
     }
     impl CircuitVisitor for Background<'_> {
@@ -1245,11 +1263,17 @@ fn solve_background(spec: &ExperimentSpec, network: &mut Network) -> Result<(), 
 
         fn visit<C: LocalCircuit>(self) {
             let mut p = C::Parameters::from_values(self.parameters);
-            C::background(
-                &mut p,
-                &C::Variables::read(self.baseline),
-                &C::Inputs::read(self.inputs),
-            );
+            let mut x = C::Variables::read(self.baseline);
+            let i = C::Inputs::read(self.inputs);
+            C::rest(&p, &mut x, &i);
+            for v in C::INFO
+                .background
+                .iter()
+                .filter_map(|b| C::INFO.variable(b))
+            {
+                self.baseline[v] = x.get(v);
+            }
+            C::background(&mut p, &C::Variables::read(self.baseline), &i);
             let mut solved = self.parameters.to_vec();
             p.write_values(&mut solved);
             for k in C::INFO
@@ -1263,14 +1287,18 @@ fn solve_background(spec: &ExperimentSpec, network: &mut Network) -> Result<(), 
     }
     for area in 0..network.n_areas() {
         let mut parameters = network.parameters.row(area).to_vec();
+        let mut baseline = network.baseline.row(area).to_vec();
         let solve = Background {
             parameters: &mut parameters,
-            baseline: &network.baseline.row(area).to_vec(),
+            baseline: &mut baseline,
             inputs: &inputs.row(area).to_vec(),
         };
         network.circuit.visit(solve);
         for (k, value) in parameters.into_iter().enumerate() {
             network.parameters[[area, k]] = value;
+        }
+        for (v, value) in baseline.into_iter().enumerate() {
+            network.baseline[[area, v]] = value;
         }
     }
     Ok(())

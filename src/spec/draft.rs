@@ -239,6 +239,9 @@ pub struct ProjectionDraft {
     /// Null models of the matrix.
     #[serde(default)]
     pub shuffle: Option<ShuffleDraft>,
+    /// Whether the target's own variable is taken off what each source sends.
+    #[serde(default)]
+    pub difference: bool,
     /// Time from sending to receiving; none if absent.
     #[serde(default)]
     pub delay: Option<DelayDraft>,

@@ -252,6 +252,9 @@ pub struct ReadoutDraft {
     /// `persistent`: by how much; `threshold`: which level; unit of the variable.
     #[serde(default)]
     pub above: Option<Quantity>,
+    /// With `threshold`: the level is reached by the mean over so long before a sample.
+    #[serde(default)]
+    pub over: Option<Quantity>,
     /// Areas over whose mean it is read, or among which areas are counted.
     #[serde(default)]
     pub areas: Areas,
@@ -427,6 +430,8 @@ pub enum ReadoutKind {
         of: Named<String>,
         /// The level, unit of the variables.
         above: Quantity,
+        /// Over how long activity is averaged before it is held against the level, ms.
+        over_ms: Option<f64>,
         /// Event whose stimulus is right.
         correct: Option<String>,
     },
@@ -1008,6 +1013,7 @@ impl Resolve<'_> {
         belongs("baseline", r.baseline.is_some(), &persistent, &persistent)?;
         let levels = ["persistent", "threshold"];
         belongs("above", r.above.is_some(), &levels, &levels)?;
+        belongs("over", r.over.is_some(), &["threshold"], &[])?;
         belongs(
             "correct",
             r.correct.is_some(),
@@ -1063,6 +1069,10 @@ impl Resolve<'_> {
             (_, _, _, Some(of), Some(above)) => ReadoutKind::Threshold {
                 of: choices(of)?,
                 above,
+                over_ms: r
+                    .over
+                    .map(|q| self.over(path, q, to_ms - from_ms))
+                    .transpose()?,
                 correct: r.correct.clone(),
             },
             _ => return self.error(path, "a key is missing".to_owned()),
@@ -1075,6 +1085,19 @@ impl Resolve<'_> {
             from_ms,
             to_ms,
         })
+    }
+
+    /// Length of a mean that moves through a window, ms.
+    fn over(&self, path: &str, over: Quantity, window_ms: f64) -> Result<f64, SpecError> {
+        let at = format!("{path}.over");
+        let over_ms = self.time(&at, over)?;
+        if over_ms > 0.0 && over_ms <= window_ms {
+            return Ok(over_ms);
+        }
+        let message = format!(
+            "found a mean over {over}, expected more than 0 ms and at most the window's {window_ms} ms"
+        );
+        self.error(&at, message)
     }
 
     fn window(

@@ -9,12 +9,13 @@ use rayon::prelude::*;
 
 use super::recordings::{Comparison, bundled_recordings, compare_lab, load_recordings};
 use super::targets::{Measure, Part};
+use crate::analysis::cycle::frequency_hz;
 use crate::analysis::modes::{Modes, eigenmodes};
 use crate::analysis::timescale::decay_to;
 use crate::analysis::{AnalysisError, stats};
 use crate::engine::{
-    self, Conditions, DelayActivity, EngineError, LinearNetwork, Peak, Quiet, Recording,
-    TimescaleRow,
+    self, Choice, Conditions, DelayActivity, EngineError, LinearNetwork, Peak, Quiet,
+    ReadoutValues, Recording, TimescaleRow,
 };
 use crate::ids::AreaId;
 use crate::network::{Network, NetworkError};
@@ -110,6 +111,8 @@ pub struct Lab {
     timescales: Option<Vec<TimescaleRow>>,
     modes: Option<Modes>,
     shuffles: Vec<(ShuffleKey, Vec<Option<f64>>)>,
+    /// Fixed points, with the end of their scan.
+    fixed_points: Option<(Option<Quantity>, Vec<Vec<f64>>)>,
 }
 
 /// Which shuffled networks: projection, what is shuffled, how many.
@@ -117,6 +120,8 @@ type ShuffleKey = (String, String, u64);
 
 /// Points at which the first state is started in a search for fixed points.
 const SCAN_POINTS: usize = 60;
+/// The same for the second state, at each point of the first.
+const SECOND_POINTS: usize = 10;
 /// Fixed points closer than this, relative to the scanned range, are one.
 const SAME_POINT: f64 = 1e-6;
 
@@ -153,6 +158,7 @@ impl Lab {
             timescales: None,
             modes: None,
             shuffles: Vec::new(),
+            fixed_points: None,
         })
     }
 
@@ -357,17 +363,12 @@ impl Lab {
             }
             M::AreaEigenvalue { area, rank, part } => {
                 let area = self.area(area)?.index();
-                let modes = self.area_modes(area)?;
-                let parts = match part {
-                    Part::Real => modes.re(),
-                    Part::Imaginary => modes.im(),
-                };
-                nth(parts, *rank)? * 1e3
+                eigenvalue(&self.area_modes(area)?, *rank, *part)?
             }
             M::AreaTimescaleRankCorrelation => {
                 let mut own = Vec::new();
                 for area in self.plan.record.areas.clone() {
-                    own.push(-1.0 / nth(&self.area_eigenvalues(area.index())?, 0)?);
+                    own.push(-1.0 / nth(self.area_modes(area.index())?.re(), 0)?);
                 }
                 stats::spearman(&self.hierarchy()?, &own)?
             }
@@ -459,15 +460,31 @@ impl Lab {
                     quantile_of(all.into_iter().flatten().collect(), 0.5)?
                 }
             }
-            M::FixedPointCount => self.fixed_points()?.len() as f64,
-            M::FixedPoint { which, variable } => {
+            M::FixedPointCount => self.fixed_points(None)?.len() as f64,
+            M::FixedPoint {
+                which,
+                variable,
+                scan_to,
+            } => {
                 let v = self.variable(variable)?;
-                let point = self.nth_fixed_point(*which)?;
+                let point = self.nth_fixed_point(*which, *scan_to)?;
                 linearise(&self.plan, &point).state[[0, v]]
             }
-            M::FixedPointEigenvalue { which } => {
-                let point = self.nth_fixed_point(*which)?;
-                nth(engine::modes(&self.plan, &point)?.re(), 0)? * 1e3
+            M::FixedPointEigenvalue {
+                which,
+                rank,
+                part,
+                scan_to,
+            } => {
+                let point = self.nth_fixed_point(*which, *scan_to)?;
+                eigenvalue(&engine::modes(&self.plan, &point)?, *rank, *part)?
+            }
+            M::Parameter { area, parameter } => {
+                let area = self.area(area)?.index();
+                let info = self.network.info();
+                let k = info.parameter(parameter);
+                let none = || misfit(format!("{} has no parameter {parameter}", info.name));
+                self.network.parameters[[area, k.ok_or_else(none)?]]
             }
             M::BistableAreas => return self.bistable_areas(),
             M::BifurcationFactor {
@@ -570,7 +587,43 @@ impl Lab {
                 area,
                 from,
                 to,
-            } => self.largest(variable, area, *from, *to, stop)?,
+            } => self.of_series(variable, area, (*from, *to), stop, |x, _| {
+                Ok(x.iter().copied().fold(f64::NEG_INFINITY, f64::max))
+            })?,
+            M::Lowest {
+                variable,
+                area,
+                from,
+                to,
+            } => self.of_series(variable, area, (*from, *to), stop, |x, _| {
+                Ok(x.iter().copied().fold(f64::INFINITY, f64::min))
+            })?,
+            M::Sd {
+                variable,
+                area,
+                from,
+                to,
+            } => self.of_series(variable, area, (*from, *to), stop, |x, _| stats::sd(x))?,
+            M::Frequency {
+                variable,
+                area,
+                from,
+                to,
+            } => self.of_series(variable, area, (*from, *to), stop, |x, dt_ms| {
+                Ok(frequency_hz(x, dt_ms)?.unwrap_or(0.0))
+            })?,
+            M::ShareCorrect { readout, condition } => {
+                let choices = self.choices(readout, condition, stop)?;
+                let right: Vec<f64> = (choices.iter())
+                    .filter_map(|c| Some(f64::from(u8::from(c.correct?))))
+                    .collect();
+                stats::mean(&right)?
+            }
+            M::ReactionTime { readout, condition } => {
+                let choices = self.choices(readout, condition, stop)?;
+                let times: Vec<f64> = choices.iter().filter_map(|c| c.reaction_ms).collect();
+                stats::mean(&times)?
+            }
             M::ExceedingCount {
                 variable,
                 than,
@@ -704,22 +757,55 @@ impl Lab {
         Ok(areas.zip(share).map(strength).collect())
     }
 
-    fn largest(
+    /// Mean over replicates of what `f` makes of a recorded variable in an area over a span; `f` is given the
+    /// samples and their distance, ms.
+    fn of_series(
         &mut self,
         variable: &str,
         area: &str,
-        from: Quantity,
-        to: Quantity,
+        span: (Quantity, Quantity),
         stop: &AtomicBool,
+        f: impl Fn(&[f64], f64) -> Result<f64, AnalysisError>,
     ) -> Result<f64, LabError> {
         let area = self.recorded(area)?;
-        let (values, samples) = self.span(variable, (from, to), stop)?;
-        let largest = |replicate: ndarray::ArrayView2<'_, f64>| {
-            let x = replicate.slice(ndarray::s![samples.clone(), area]);
-            x.iter().copied().fold(f64::NEG_INFINITY, f64::max)
+        let dt_ms = self.spec.run.every_ms;
+        let (values, samples) = self.span(variable, span, stop)?;
+        let one = |replicate: ndarray::ArrayView2<'_, f64>| {
+            f(
+                &replicate.slice(ndarray::s![samples.clone(), area]).to_vec(),
+                dt_ms,
+            )
         };
-        let all: Vec<f64> = values.outer_iter().map(largest).collect();
+        let all: Vec<f64> = values.outer_iter().map(one).collect::<Result<_, _>>()?;
         Ok(stats::mean(&all)?)
+    }
+
+    /// What the trials of a condition that ended with a choice ended with.
+    fn choices(
+        &mut self,
+        readout: &str,
+        condition: &str,
+        stop: &AtomicBool,
+    ) -> Result<Vec<Choice>, LabError> {
+        self.recording(stop)?;
+        let Some(recording) = &self.recording else {
+            return Err(misfit("no recording"));
+        };
+        let table = engine::trial_table(&self.network, &self.spec, recording)?;
+        let (Some(table), Some(trials)) = (table, &self.network.trials) else {
+            return Err(misfit("the experiment has no task"));
+        };
+        let column = table.readouts.into_iter().find(|r| r.name == readout);
+        let Some(ReadoutValues::Choice { choices, .. }) = column.map(|c| c.values) else {
+            return Err(misfit(format!("no readout {readout} that gives choices")));
+        };
+        let Some(c) = trials.conditions.iter().position(|name| name == condition) else {
+            return Err(misfit(format!("no condition {condition}")));
+        };
+        let of = trials.trials.iter().zip(choices);
+        let of = of.filter(|(trial, _)| trial.condition == c);
+        let ended = of.filter_map(|(_, choice)| choice.filter(|c| c.chosen.is_some()));
+        Ok(ended.collect())
     }
 
     fn baseline_values(&mut self, variable: &str) -> Result<Vec<f64>, LabError> {
@@ -914,9 +1000,9 @@ impl Lab {
         (0..shuffles).into_par_iter().map(one).collect()
     }
 
-    /// All fixed points of a one-area network that Newton's method reaches from a scan over the
-    /// first state, sorted by it.
-    fn fixed_points(&mut self) -> Result<Vec<Vec<f64>>, LabError> {
+    /// All fixed points of a one-area network that Newton's method reaches from a scan over the first state,
+    /// and over the second where that has bounds, sorted by them.
+    fn fixed_points(&mut self, scan_to: Option<Quantity>) -> Result<Vec<Vec<f64>>, LabError> {
         if self.network.n_areas() != 1 {
             let message = format!(
                 "fixed points: found {} areas, expected 1",
@@ -924,26 +1010,45 @@ impl Lab {
             );
             return Err(misfit(message));
         }
-        let first = &self.network.info().variables[0];
-        if !first.max.is_finite() {
+        let states = &self.network.info().variables[..self.network.info().states];
+        let first = &states[0];
+        let end = match scan_to {
+            Some(q) => (q.in_unit_of(first.unit)).map_err(|e| misfit(e.to_string()))?,
+            None => first.max,
+        };
+        if !end.is_finite() {
             return Err(misfit(format!(
-                "{} has no upper bound to scan to",
+                "{} has no upper bound to scan to, expected `scan_to`",
                 first.name
             )));
         }
+        let grid = |min: f64, max: f64, points: usize| {
+            (0..=points).map(move |k| min + (max - min) * k as f64 / points as f64)
+        };
+        let second = states.get(1).filter(|v| v.max.is_finite());
         let base = self.plan.baseline.clone();
-        let span = first.max - first.min;
-        let mut found: Vec<Vec<f64>> = Vec::new();
-        for k in 0..=SCAN_POINTS {
+        let mut guesses: Vec<Vec<f64>> = Vec::new();
+        for x in grid(first.min, end, SCAN_POINTS) {
             let mut guess = base.clone();
-            guess[0] = first.min + span * k as f64 / SCAN_POINTS as f64;
+            guess[0] = x;
+            guesses.push(guess.clone());
+            if let Some(second) = second {
+                guesses.extend(grid(second.min, second.max, SECOND_POINTS).map(|y| {
+                    guess[1] = y;
+                    guess.clone()
+                }));
+            }
+        }
+        let mut found: Vec<Vec<f64>> = Vec::new();
+        for guess in guesses {
             let Ok(point) = fixed_point(&self.plan, &guess) else {
                 continue;
             };
-            if found
-                .iter()
-                .all(|f| (f[0] - point[0]).abs() > SAME_POINT * span)
-            {
+            let same = |f: &Vec<f64>| {
+                let near = |v: usize, span: f64| (f[v] - point[v]).abs() <= SAME_POINT * span;
+                near(0, end - first.min) && second.is_none_or(|s| near(1, s.max - s.min))
+            };
+            if !found.iter().any(same) {
                 found.push(point);
             }
         }
@@ -951,15 +1056,26 @@ impl Lab {
         Ok(found)
     }
 
-    fn nth_fixed_point(&mut self, which: usize) -> Result<Vec<f64>, LabError> {
-        let points = self.fixed_points()?;
+    fn nth_fixed_point(
+        &mut self,
+        which: usize,
+        scan_to: Option<Quantity>,
+    ) -> Result<Vec<f64>, LabError> {
+        let known = self.fixed_points.take().filter(|(to, _)| *to == scan_to);
+        let (_, points) = match known {
+            Some(known) => self.fixed_points.insert(known),
+            None => {
+                let points = self.fixed_points(scan_to)?;
+                self.fixed_points.insert((scan_to, points))
+            }
+        };
         let count = points.len();
         let missing = || {
             misfit(format!(
                 "found {count} fixed points, expected more than {which}"
             ))
         };
-        points.into_iter().nth(which).ok_or_else(missing)
+        points.get(which).cloned().ok_or_else(missing)
     }
 
     fn bistable_areas(&mut self) -> Result<Value, LabError> {
@@ -969,7 +1085,7 @@ impl Lab {
             isolate_area(&mut spec, &self.network, &name)?;
             let mut lab = Lab::from_spec(spec, self.threads)?;
             let mut stable = 0;
-            for point in lab.fixed_points()? {
+            for point in lab.fixed_points(None)? {
                 stable += usize::from(engine::modes(&lab.plan, &point)?.is_stable());
             }
             if stable > 1 {
@@ -993,7 +1109,9 @@ impl Lab {
             let mut spec = self.spec.clone();
             let set = Quantity { value, ..from };
             spec.circuit.parameters.insert(parameter.to_owned(), set);
-            Ok(Lab::from_spec(spec, self.threads)?.fixed_points()?.len())
+            Ok(Lab::from_spec(spec, self.threads)?
+                .fixed_points(None)?
+                .len())
         };
         let to = to
             .expect(from.dimension)
@@ -1020,7 +1138,7 @@ impl Lab {
             let values = spec.connectome.replace.entry(g.map.clone()).or_default();
             values.insert(area.clone(), (factor - 1.0) / g.strength);
             let mut lab = Lab::from_spec(spec, self.threads)?;
-            let points = lab.fixed_points()?;
+            let points = lab.fixed_points(None)?;
             Ok((lab, points))
         };
         if !(from > 0.0 && from < to && g.strength != 0.0) {
@@ -1115,6 +1233,15 @@ fn isolate_area(spec: &mut ExperimentSpec, whole: &Network, name: &str) -> Resul
         .retain(|place, _| place == "all" || place == name);
     remove_areas(spec, others);
     Ok(())
+}
+
+/// Part of an eigenvalue, 1/s.
+fn eigenvalue(modes: &Modes, rank: usize, part: Part) -> Result<f64, LabError> {
+    let values = match part {
+        Part::Real => modes.re(),
+        Part::Imaginary => modes.im(),
+    };
+    Ok(nth(values, rank)? * 1e3)
 }
 
 fn nth<T: Copy>(values: &[T], rank: usize) -> Result<T, LabError> {

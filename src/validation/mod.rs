@@ -17,7 +17,7 @@ pub use recordings::{
     Comparison, DelayReports, Recordings, RegionTime, Regions, Reports, Row, bundled_recordings,
     compare, load_recordings,
 };
-pub use targets::{Case, Measure, Target, TargetFile, bundled, load};
+pub use targets::{Case, Measure, Part, Target, TargetFile, bundled, load};
 
 /// The verdict on one number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]

@@ -230,7 +230,8 @@ pub enum Measure {
         /// Fraction of the peak.
         fraction: f64,
     },
-    /// Number of fixed points of a one-area network, scanned over its first state.
+    /// Number of fixed points of a one-area network, scanned over its first state, and over its second
+    /// where that has bounds.
     FixedPointCount,
     /// Value of a variable at a fixed point of a one-area network, sorted by the first state.
     FixedPoint {
@@ -238,11 +239,30 @@ pub enum Measure {
         which: usize,
         /// Variable.
         variable: String,
+        /// Where the scan of the first state ends if that has no upper bound.
+        #[serde(default)]
+        scan_to: Option<Quantity>,
     },
-    /// Real part of the slowest eigenvalue at a fixed point of a one-area network, 1/s.
+    /// Eigenvalue at a fixed point of a one-area network, 1/s.
     FixedPointEigenvalue {
         /// 0 for the lowest.
         which: usize,
+        /// 0 for the slowest.
+        #[serde(default)]
+        rank: usize,
+        /// Real or imaginary part.
+        #[serde(default)]
+        part: Part,
+        /// As for [`Measure::FixedPoint`].
+        #[serde(default)]
+        scan_to: Option<Quantity>,
+    },
+    /// Value of a parameter in an area, after gradients and background.
+    Parameter {
+        /// Area.
+        area: String,
+        /// Parameter.
+        parameter: String,
     },
     /// Areas with more than one stable fixed point when each is alone.
     BistableAreas,
@@ -392,6 +412,56 @@ pub enum Measure {
         /// First moment that no longer belongs to it.
         to: Quantity,
     },
+    /// Smallest value of a recorded variable in an area over a span of time, of each replicate, and their
+    /// mean.
+    Lowest {
+        /// Variable.
+        variable: String,
+        /// Area.
+        area: String,
+        /// First moment.
+        from: Quantity,
+        /// First moment that no longer belongs to it.
+        to: Quantity,
+    },
+    /// Standard deviation of a recorded variable in an area over a span of time, of each replicate, and their
+    /// mean.
+    Sd {
+        /// Variable.
+        variable: String,
+        /// Area.
+        area: String,
+        /// First moment.
+        from: Quantity,
+        /// First moment that no longer belongs to it.
+        to: Quantity,
+    },
+    /// How often a second a recorded variable rises through the middle of its range in an area over a span
+    /// of time, Hz, of each replicate, and their mean; 0 without a cycle.
+    Frequency {
+        /// Variable.
+        variable: String,
+        /// Area.
+        area: String,
+        /// First moment.
+        from: Quantity,
+        /// First moment that no longer belongs to it.
+        to: Quantity,
+    },
+    /// Share of the right choices among the trials of a condition that ended with a choice.
+    ShareCorrect {
+        /// Readout, `winner` or `threshold`.
+        readout: String,
+        /// Condition.
+        condition: String,
+    },
+    /// Mean reaction time over the trials of a condition that ended with a choice, ms.
+    ReactionTime {
+        /// Readout, `threshold`.
+        readout: String,
+        /// Condition.
+        condition: String,
+    },
     /// In how many areas one recorded variable exceeds another on average over a span of time.
     ExceedingCount {
         /// Variable.
@@ -497,10 +567,13 @@ impl Measure {
             ShuffledDecayHierarchyR2 { shuffles: 0, .. } => "intact: r² with hierarchy".to_owned(),
             ShuffledDecayHierarchyR2 { what, .. } => format!("{what}: median r² with hierarchy"),
             FixedPointCount => "fixed points".to_owned(),
-            FixedPoint { which, variable } => format!("{variable} at fixed point {}", which + 1),
-            FixedPointEigenvalue { which } => {
-                format!("slow eigenvalue at fixed point {}", which + 1)
-            }
+            FixedPoint {
+                which, variable, ..
+            } => format!("{variable} at fixed point {}", which + 1),
+            FixedPointEigenvalue {
+                which, rank, part, ..
+            } => format!("{} {} at fixed point {}", part.label(), rank + 1, which + 1),
+            Parameter { area, parameter } => format!("{parameter} of {area}"),
             BistableAreas => "bistable alone".to_owned(),
             BifurcationFactor { variable: None, .. } => "factor at the bifurcation".to_owned(),
             BifurcationFactor {
@@ -543,6 +616,11 @@ impl Measure {
                 to,
             } => format!("{variable} {times} of {}, {from} to {to}", some(areas)),
             Largest { variable, area, .. } => format!("largest {variable} of {area}"),
+            Lowest { variable, area, .. } => format!("lowest {variable} of {area}"),
+            Sd { variable, area, .. } => format!("SD of {variable} of {area}"),
+            Frequency { variable, area, .. } => format!("frequency of {variable} of {area}"),
+            ShareCorrect { condition, .. } => format!("{condition}, share of right choices"),
+            ReactionTime { condition, .. } => format!("{condition}, reaction time"),
             ExceedingCount {
                 variable,
                 than,
@@ -575,10 +653,16 @@ pub fn bundled() -> &'static [(&'static str, &'static str)] {
             "chaudhuri2015",
             include_str!("../../data/targets/chaudhuri2015.yaml"),
         ),
+        ("deco2013", include_str!("../../data/targets/deco2013.yaml")),
+        ("deco2014", include_str!("../../data/targets/deco2014.yaml")),
         ("ding2024", include_str!("../../data/targets/ding2024.yaml")),
         (
             "froudist_walsh2021",
             include_str!("../../data/targets/froudist_walsh2021.yaml"),
+        ),
+        (
+            "jansen_rit",
+            include_str!("../../data/targets/jansen_rit.yaml"),
         ),
         (
             "joglekar2018",
@@ -587,6 +671,22 @@ pub fn bundled() -> &'static [(&'static str, &'static str)] {
         (
             "mejias_wang2022",
             include_str!("../../data/targets/mejias_wang2022.yaml"),
+        ),
+        (
+            "montbrio_pazo_roxin",
+            include_str!("../../data/targets/montbrio_pazo_roxin.yaml"),
+        ),
+        (
+            "stuart_landau",
+            include_str!("../../data/targets/stuart_landau.yaml"),
+        ),
+        (
+            "wilson_cowan",
+            include_str!("../../data/targets/wilson_cowan.yaml"),
+        ),
+        (
+            "wong_wang2006",
+            include_str!("../../data/targets/wong_wang2006.yaml"),
         ),
     ]
 }
