@@ -13,7 +13,7 @@ fn program() -> Assert {
 }
 
 /// Six amplitudes of a pulse, two replicates of noise each: too many for one batch.
-const BASE: [&str; 13] = [
+const BASE: [&str; 14] = [
     "chaudhuri2015_v1_pulse",
     "--set",
     "stimuli.pulse.amplitude=10..40 Hz:3",

@@ -638,7 +638,7 @@ mod tests {
                 .unwrap();
         assert!(
             layers
-                .spec(&[])
+                .with(&[])
                 .unwrap_err()
                 .to_string()
                 .contains("isocortex sweep")

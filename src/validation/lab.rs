@@ -331,11 +331,6 @@ impl Lab {
         self.modes.as_ref().ok_or_else(|| misfit("no modes"))
     }
 
-    /// Real parts of the eigenvalues of one area's own block of the Jacobian, 1/ms, slowest first.
-    fn area_eigenvalues(&mut self, area: usize) -> Result<Vec<f64>, LabError> {
-        Ok(self.area_modes(area)?.re().to_vec())
-    }
-
     /// Modes of one area's own block of the Jacobian.
     fn area_modes(&mut self, area: usize) -> Result<Modes, LabError> {
         let baseline = self.baseline()?.to_vec();
