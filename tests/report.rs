@@ -191,6 +191,7 @@ task:
     report: {threshold: {A: nu_E}, above: 20 Hz, areas: [V1], from: 10 ms, to: 100 ms, correct: cue}
 simulation: {duration: 100 ms, seed: 5}
 record: {every: 1 ms, variables: [nu_E]}
+noise: {background: {kind: white, into: drive_E, areas: all, sd: 0.01 Hz, bin: 0.2 ms}}
 analysis: {functional_connectivity: {method: simulated, variable: nu_E}, modes: {variable: nu_E}}
 ";
 

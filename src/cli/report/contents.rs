@@ -1,7 +1,6 @@
 //! What a page shows, gathered from a result file: what the file does not hold is not there.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 
 use ndarray::{Array3, Ix2, Ix3, Ix4};
 use serde_json::{Map, Value, json};
@@ -101,6 +100,8 @@ pub(super) fn contents(file: &Results, wanted: Option<&[usize]>) -> Result<Conte
         }));
     }
     let times = cut.times(&time).into_iter();
+    // NaN, which has no place in the page, for a single sample.
+    let sample_ms = significant((time[samples - 1] - time[0]) / (samples - 1) as f64, 4);
     let title = file.attr_text("title")?;
     let hierarchy = hierarchy(file, network.map(|n| &n.spec))?;
     let json = json!({
@@ -116,7 +117,7 @@ pub(super) fn contents(file: &Results, wanted: Option<&[usize]>) -> Result<Conte
         "hierarchy": hierarchy,
         "time": times.map(|t| significant(t, 9)).collect::<Vec<_>>(),
         "samples": samples,
-        "sample_ms": if samples > 1 { significant((time[samples - 1] - time[0]) / (samples - 1) as f64, 4) } else { Value::Null },
+        "sample_ms": sample_ms,
         "thinned": cut.thinned(),
         "trials": !conditions.is_empty(),
         "series": described(&series, network.map(|n| &n.network), &areas),
@@ -257,7 +258,7 @@ fn samples(file: &Results, variable: &Variable, all: usize) -> Result<usize, Fai
             .index_axis(ndarray::Axis(3), p)
             .to_owned(),
     };
-    Ok(finished(Path::new(file.path()), &values))
+    Ok(finished(file.path(), &values))
 }
 
 /// Condition of every trial; empty without a task.

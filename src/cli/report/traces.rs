@@ -55,7 +55,8 @@ pub(super) struct Cut {
 }
 
 impl Cut {
-    /// As many frames as fit for so many traces.
+    /// As many frames as fit for so many traces; an eighth of what is wanted if there are more areas
+    /// than a page can hold.
     pub(super) fn new(samples: usize, traces: usize) -> Self {
         let values = (VALUES / traces.max(1)).clamp(LEAST / 8, MOST);
         let frames = if samples <= values {
@@ -93,7 +94,8 @@ impl Cut {
     }
 }
 
-/// How many replicates can be shown one by one beside `means` means, with traces that are still worth looking at.
+/// How many replicates can be shown one by one beside `means` means, with traces that are still
+/// worth looking at.
 pub(super) fn fitting(variables: usize, areas: usize, means: usize) -> usize {
     (VALUES / LEAST / (variables * areas).max(1))
         .saturating_sub(means)
