@@ -25,7 +25,7 @@ local_circuit! {
         citation: "Jansen & Rit 1995, Biol Cybern 73:357-366",
         doi: "10.1007/BF00199471",
         sent: ["y_0"],
-        published_order: [["y_0", "y_1", "y_2", "y_3", "y_4", "y_5", "v_P"]],
+        published_order: [["v_P"], ["y_0", "y_1", "y_2", "y_3", "y_4", "y_5"]],
         background: [],
     }
     time_constants {
