@@ -413,6 +413,7 @@ fn inhibition_control_reaches_the_target_in_every_area() {
             "found a value for `J_i`, expected none",
         ),
         ("baseline.solve=fixed_point", "expected `J_i` [pA]"),
+        ("baseline.state.S_E=1", "found NaN for `J_i` of area"),
     ] {
         let spec = isocortex::spec::from_text("test", text, &[set.to_owned()]).unwrap();
         let said = isocortex::network::Network::build(&spec)

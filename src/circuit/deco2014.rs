@@ -127,19 +127,20 @@ impl LocalCircuit for Deco2014 {
 }
 
 /// The root of a function of one sign of curvature from its outer side, where steps only come closer;
-/// ends where they no longer move.
+/// ends where they hardly move. NaN if there is no root.
 fn newton(start: f64, f: impl Fn(f64) -> Dual) -> f64 {
     const STEPS: usize = 1000;
     let mut x = start;
     for _ in 0..STEPS {
         let y = f(x);
         let next = x - y.value / y.slope;
-        if !((next - x).abs() > 1e-15 * x.abs()) {
+        // Errors are squared from step to step: what is left is round-off.
+        if (next - x).abs() <= 1e-9 * x.abs() {
             return next;
         }
         x = next;
     }
-    x
+    f64::NAN
 }
 
 #[cfg(test)]
@@ -216,6 +217,14 @@ mod tests {
                     "{S_E} {I_E}: {dx:?}"
                 );
             }
+        }
+    }
+
+    /// No current gives a rate of 0 or less, nor a gate that is always open.
+    #[test]
+    fn targets_out_of_reach_have_no_inhibition() {
+        for S_E in [-0.1, 0.0, 1.0] {
+            assert!(!controlled(S_E, 0.0).0.is_finite(), "{S_E}");
         }
     }
 

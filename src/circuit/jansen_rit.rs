@@ -25,7 +25,7 @@ local_circuit! {
         citation: "Jansen & Rit 1995, Biol Cybern 73:357-366",
         doi: "10.1007/BF00199471",
         sent: ["y_0"],
-        published_order: [["y_0", "y_1", "y_2", "y_3", "y_4", "y_5", "v_P"]],
+        published_order: [["v_P"], ["y_0", "y_1", "y_2", "y_3", "y_4", "y_5"]],
         background: [],
     }
     time_constants {
@@ -160,24 +160,22 @@ mod tests {
         facts::assert_digits("last", v[v.len() - 1], "1.1455");
     }
 
-    /// At rest every potential is amplitude x time constant x what arrives.
+    /// Without synapses in the column what is left of y_1 is the input: it rests at A p / a. Interneurons fire
+    /// at rest, too, since S(0) is not 0, but reach nobody.
     #[test]
-    fn potentials_are_those_of_their_synapses() {
-        let p = usual(0.0);
+    fn a_column_without_synapses_rests_at_its_input() {
+        let mut p = usual(300.0);
+        p[7] = 0.0;
         let y_1 = 3.25 * 10.0 * 0.3;
-        let dx = facts::derivative::<JansenRit>(
-            &{
-                let mut p = p.clone();
-                // No synapses within the column: what is left is the input.
-                p[7] = 0.0;
-                p[12] = 300.0;
-                p
-            },
-            &[0.0, y_1, 0.0, 0.0, 0.0, 0.0],
-            &[0.0; 2],
-        );
-        // S(0) is not 0: interneurons fire, but reach nobody where J is 0.
+        let x = [0.0, y_1, 0.0, 0.0, 0.0, 0.0];
+        let dx = facts::derivative::<JansenRit>(&p, &x, &[0.0; 2]);
         assert_eq!((dx[1], dx[5]), (0.0, 0.0));
-        assert!(dx[4].abs() < 1e-15, "{}", dx[4]);
+        assert!(dx[4].abs() < 1e-15 && dx[3] > 0.0, "{dx:?}");
+        // Pulses from outside are worth as much as p, potentials as much as y_1.
+        let given = facts::derivative::<JansenRit>(&p, &x, &[20.0, 0.0]);
+        p[12] = 320.0;
+        assert_eq!(given, facts::derivative::<JansenRit>(&p, &x, &[0.0; 2]));
+        let lifted = facts::variables::<JansenRit>(&p, &x, &[0.0, 2.0]);
+        assert_eq!(lifted[6], y_1 + 2.0);
     }
 }

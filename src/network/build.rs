@@ -1294,6 +1294,21 @@ fn solve_background(spec: &ExperimentSpec, network: &mut Network) -> Result<(), 
             inputs: &inputs.row(area).to_vec(),
         };
         network.circuit.visit(solve);
+        let solved = info.background.iter().filter_map(|name| {
+            let parameter = info.parameter(name).map(|k| parameters[k]);
+            Some((
+                name,
+                parameter.or(info.variable(name).map(|v| baseline[v]))?,
+            ))
+        });
+        if let Some((name, value)) = solved.into_iter().find(|s| !s.1.is_finite()) {
+            let area = &network.connectome.areas[area].name;
+            let message = format!(
+                "no background: found {value} for `{name}` of area {area}, expected a finite value; the \
+                 circuit cannot rest at this state"
+            );
+            return Err(spec.config.error("baseline.state", message));
+        }
         for (k, value) in parameters.into_iter().enumerate() {
             network.parameters[[area, k]] = value;
         }
