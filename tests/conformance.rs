@@ -239,7 +239,8 @@ fn changed_networks() {
         }
         let signature = |plan: &Plan| {
             let weights: Vec<&Matrix> = plan.projections.iter().map(|p| &p.matrix).collect();
-            format!("{:?} {weights:?}", plan.parameters)
+            let gains: Vec<_> = plan.projections.iter().map(|p| &p.received).collect();
+            format!("{:?} {weights:?} {gains:?}", plan.parameters)
         };
         let unchanged = signature(&plain.plan());
         for change in &changes {
@@ -312,6 +313,8 @@ fn sparse_matrices() {
             sets.extend(["circuit.areas=null".to_owned(), "initial=null".to_owned()]);
             for name in model.spec.projections.keys() {
                 sets.push(format!("projections.{name}.layers=all"));
+                sets.push(format!("projections.{name}.layers_at_most=[]"));
+                sets.push(format!("projections.{name}.weights=fln"));
                 sets.push(format!("projections.{name}.areas=null"));
             }
             sets.push("simulation.replicates=2".to_owned());

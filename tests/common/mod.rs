@@ -198,7 +198,7 @@ pub fn inline_connectome(
         .map(|(to, from, w)| format!("{{to: \"{to}\", from: \"{from}\", weight: {w:?}}}"))
         .collect();
     format!(
-        "{{data: null, areas: {{{}}}, links: [{}]}}",
+        "{{data: null, only: null, gradients: null, areas: {{{}}}, links: [{}]}}",
         areas.join(", "),
         links.join(", ")
     )
