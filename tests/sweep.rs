@@ -62,7 +62,7 @@ fn a_condition_has_the_bits_of_a_run_of_its_own() {
     let folder = tempfile::tempdir().unwrap();
     let all = sweep(folder.path(), &["--activity"]);
     let all = Results::open(&all).unwrap();
-    let rates = all.read("nu_E").unwrap();
+    let rates = all.read("nu").unwrap();
     let means = all.read("nu_E_mean").unwrap();
     assert_eq!(rates.shape()[0], 6);
     for (condition, (amplitude, preset)) in [
@@ -84,7 +84,7 @@ fn a_condition_has_the_bits_of_a_run_of_its_own() {
             .arg(&file)
             .assert()
             .success();
-        let one = Results::open(&file).unwrap().read("nu_E").unwrap();
+        let one = Results::open(&file).unwrap().read("nu").unwrap();
         let ours = rates.index_axis(ndarray::Axis(0), condition);
         assert_eq!(ours.shape(), one.shape());
         let same = ours
@@ -165,7 +165,7 @@ fn what_cannot_run_fails_alone_and_says_why() {
     let out = program()
         .args(["sweep", "chaudhuri2015_v1_pulse", "--json", "--set"])
         .args([
-            "circuit.parameters.mu_EE=33.7 pA/Hz,400 pA/Hz",
+            "circuit.parameters.w_EE=24.3 pA/Hz,200 pA/Hz",
             "--set",
             "analysis.timescales=null",
             "-o",

@@ -20,16 +20,12 @@ pub const SUMMARIES: [(&str, &str); 4] = [
 pub struct Summaries {
     areas: usize,
     runs: usize,
-    cells: Vec<Running>,
-}
-
-#[derive(Debug, Clone, Copy)]
-struct Running {
-    count: f64,
-    mean: f64,
-    squares: f64,
-    min: f64,
-    max: f64,
+    /// Samples so far, [variable][run].
+    counts: Vec<f64>,
+    mean: Vec<f64>,
+    squares: Vec<f64>,
+    min: Vec<f64>,
+    max: Vec<f64>,
 }
 
 impl Summaries {
@@ -37,42 +33,41 @@ impl Summaries {
     #[must_use]
     pub fn new(plan: &Plan) -> Self {
         let (areas, runs) = (plan.record.areas.len(), plan.replicates as usize);
-        let none = Running {
-            count: 0.0,
-            mean: 0.0,
-            squares: 0.0,
-            min: f64::INFINITY,
-            max: f64::NEG_INFINITY,
-        };
+        let rows = plan.record.variables.len() * runs;
+        let all = |value: f64| vec![value; rows * areas];
         Summaries {
             areas,
             runs,
-            cells: vec![none; plan.record.variables.len() * runs * areas],
+            counts: vec![0.0; rows],
+            mean: all(0.0),
+            squares: all(0.0),
+            min: all(f64::INFINITY),
+            max: all(f64::NEG_INFINITY),
         }
     }
 
     /// Adds consecutive samples of one variable of one run, \[time, area\]. Of a run that was stopped
     /// everything from there on is NaN, and so are its summaries.
     pub fn add(&mut self, variable: usize, run: u32, values: ArrayView2<'_, f64>) {
-        let from = (variable * self.runs + run as usize) * self.areas;
-        let cells = &mut self.cells[from..][..self.areas];
-        for row in values.outer_iter() {
-            for (cell, &x) in cells.iter_mut().zip(row) {
-                cell.count += 1.0;
-                let off = x - cell.mean;
-                cell.mean += off / cell.count;
-                cell.squares += off * (x - cell.mean);
-                // `f64::min` would lose a NaN.
-                cell.min = if x < cell.min || x.is_nan() {
-                    x
-                } else {
-                    cell.min
-                };
-                cell.max = if x > cell.max || x.is_nan() {
-                    x
-                } else {
-                    cell.max
-                };
+        let row = variable * self.runs + run as usize;
+        let (from, areas) = (row * self.areas, self.areas);
+        // Slices of one length, so that the loop over areas is a loop over vectors.
+        let [mean, squares, min, max] = [
+            &mut self.mean,
+            &mut self.squares,
+            &mut self.min,
+            &mut self.max,
+        ]
+        .map(|all| &mut all[from..][..areas]);
+        for sample in values.outer_iter() {
+            self.counts[row] += 1.0;
+            let part = 1.0 / self.counts[row];
+            for (a, &x) in sample.iter().enumerate().take(areas) {
+                let off = x - mean[a];
+                mean[a] += off * part;
+                squares[a] += off * (x - mean[a]);
+                min[a] = if x < min[a] { x } else { min[a] };
+                max[a] = if x > max[a] { x } else { max[a] };
             }
         }
     }
@@ -80,13 +75,69 @@ impl Summaries {
     /// One of [`SUMMARIES`] of a variable in a run, by area.
     #[must_use]
     pub fn of(&self, summary: usize, variable: usize, run: u32) -> Vec<f64> {
-        let from = (variable * self.runs + run as usize) * self.areas;
-        let value = |c: &Running| match summary {
-            0 => c.mean,
-            1 => (c.squares / c.count).sqrt(),
-            2 => c.min,
-            _ => c.max,
+        let row = variable * self.runs + run as usize;
+        let own = |all: &[f64]| all[row * self.areas..][..self.areas].to_vec();
+        // Comparisons lose a NaN, the mean does not.
+        let known = |all: &[f64]| {
+            let both = own(all).into_iter().zip(own(&self.mean));
+            both.map(|(x, mean)| if mean.is_nan() { mean } else { x })
+                .collect()
         };
-        self.cells[from..][..self.areas].iter().map(value).collect()
+        match summary {
+            0 => own(&self.mean),
+            1 => {
+                let variance = own(&self.squares).into_iter();
+                variance.map(|s| (s / self.counts[row]).sqrt()).collect()
+            }
+            2 => known(&self.min),
+            _ => known(&self.max),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ndarray::Array2;
+
+    use super::*;
+    use crate::network::Network;
+    use crate::plan::Execution;
+    use crate::spec::load;
+
+    #[test]
+    fn summaries_do_not_depend_on_pieces_and_keep_nan() {
+        let spec = load(
+            "chaudhuri2015_v1_pulse",
+            &["simulation.replicates=2".to_owned()],
+        )
+        .unwrap();
+        let network = Network::build(&spec).unwrap();
+        let plan = Plan::compile(&network, &spec, Execution::default()).unwrap();
+        let areas = plan.record.areas.len();
+        let mut values =
+            Array2::from_shape_fn((50, areas), |(t, a)| ((t * 7 + a) % 11) as f64 - 3.0);
+        values[[20, 3]] = f64::NAN;
+        let of = |pieces: &[usize]| {
+            let mut summaries = Summaries::new(&plan);
+            let mut from = 0;
+            for &to in pieces {
+                summaries.add(1, 1, values.slice(ndarray::s![from..to, ..]));
+                from = to;
+            }
+            (0..4).map(|s| summaries.of(s, 1, 1)).collect::<Vec<_>>()
+        };
+        let whole = of(&[50]);
+        let bits =
+            |all: &[Vec<f64>]| -> Vec<u64> { all.iter().flatten().map(|x| x.to_bits()).collect() };
+        assert_eq!(bits(&whole), bits(&of(&[1, 2, 30, 50])));
+        for row in &whole {
+            let nan: Vec<usize> = (0..areas).filter(|&a| row[a].is_nan()).collect();
+            assert_eq!(nan, [3]);
+        }
+        let column = values.column(0);
+        let mean = column.mean().unwrap();
+        let sd = (column.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / 50.0).sqrt();
+        assert!((whole[0][0] - mean).abs() < 1e-13 && (whole[1][0] - sd).abs() < 1e-13);
+        assert_eq!((whole[2][0], whole[3][0]), (-3.0, 7.0));
     }
 }

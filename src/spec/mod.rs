@@ -255,6 +255,7 @@ impl ConfigLayers {
         let (axes, fixed) = sweep::of_sets(sets)?;
         let top = self.layers.last().map(|layer| layer.at.clone());
         let at = top.expect("a config has at least one layer");
+        self.lay(&fixed)?;
         let mut section: Option<Node> = None;
         for layer in &mut self.layers {
             let Some(over) = layer.take("sweep") else {
@@ -276,7 +277,6 @@ impl ConfigLayers {
         });
         spec.axes.extend(axes);
         sweep::check(&spec, &at)?;
-        self.lay(&fixed)?;
         Ok(spec)
     }
 
