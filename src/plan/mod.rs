@@ -715,14 +715,17 @@ fn choose_lanes(
         .rev()
         .find(|&w| w <= available.max(1).min(most));
     // Plain x86-64 has vectors of two numbers and no fused multiply–add: lanes side by side would be the
-    // most code of all, for rare machines, and no faster.
-    let scalar = cfg!(target_arch = "x86_64") && Isa::detect() == Isa::Base;
+    // most code of all, for rare machines, and no faster. With AVX2 sixteen numbers are four of its
+    // sixteen vectors: code that is long to compile and spills.
+    let compiled = match Isa::detect() {
+        _ if cfg!(not(target_arch = "x86_64")) => 16,
+        Isa::Avx512 => 16,
+        Isa::Avx2 => 8,
+        Isa::Base => 1,
+    };
     Lanes {
         axis,
-        width: match scalar {
-            true => 1,
-            false => execution.width.or(widest).unwrap_or(1),
-        },
+        width: execution.width.or(widest).unwrap_or(1).min(compiled),
     }
 }
 

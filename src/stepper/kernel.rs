@@ -14,9 +14,9 @@
 
 use rayon::prelude::*;
 
-use crate::circuit::{Fields, LocalCircuit, Numbered, ParameterFields};
+use crate::circuit::{CircuitInfo, Fields, LocalCircuit, Numbered, ParameterFields};
 use crate::ids::Replicate;
-use crate::lanes::{Aligned, Lanes};
+use crate::lanes::{Aligned, Isa, Lanes};
 use crate::noise::{Target, start_site};
 use crate::plan::history::{LONGEST_BLOCK, WINDOW};
 use crate::plan::{Delayed, History, Member, Plan, Sparse};
@@ -1208,20 +1208,22 @@ pub(super) fn advance<C: LocalCircuit, L: NoisyLanes, const SHARED: bool>(
     samples: &mut Samples,
     until: u64,
 ) {
-    let mut run = Run::<C, L, SHARED> {
+    let mut run = Run::<L, SHARED> {
         plan,
         c,
         state,
-        circuit: std::marker::PhantomData,
+        info: &C::INFO,
+        hot: Hot::of::<C, SHARED>(),
     };
     run.advance(samples, until);
 }
 
 impl<L: NoisyLanes> Part<L> {
     /// Noise that is multiplied, and the inputs of a stage at an entry of the step, if it reads any.
-    fn gather<C: LocalCircuit, const SHARED: bool>(
+    fn gather<const SHARED: bool>(
         &mut self,
         c: &Constants<L>,
+        info: &CircuitInfo,
         (stage, entry): (Stage, usize),
         pasts: &[Past],
         sent: &[L],
@@ -1232,13 +1234,12 @@ impl<L: NoisyLanes> Part<L> {
                 Stage::HeunCorrect | Stage::Rk(2..) => &self.work.trial,
                 _ => &self.x,
             };
-            self.noise
-                .add_up(c, C::INFO.variables.len(), self.first, seen);
+            self.noise.add_up(c, info.variables.len(), self.first, seen);
         }
         if matches!(stage, Stage::Published(n) if !c.stage_reads[n]) {
             return;
         }
-        let cells = self.x.len() / C::INFO.variables.len();
+        let cells = self.x.len() / info.variables.len();
         for delayed in &mut self.delayed {
             let past = &pasts[delayed.past];
             let Weights::Delayed(links) = &c.projections[delayed.projection].weights else {
@@ -1267,52 +1268,88 @@ impl<L: NoisyLanes> Part<L> {
     }
 
     /// One stage; what the cells send afterwards is left in `next`, or in the part where that is none.
-    fn run<C: LocalCircuit, const SHARED: bool>(
-        &mut self,
-        c: &Constants<L>,
-        at: At,
-        next: Option<&mut [L]>,
-    ) {
+    fn run(&mut self, c: &Constants<L>, hot: Hot<L>, at: At, next: Option<&mut [L]>) {
         let (first, noise) = (self.first, self.noise.in_slopes());
         let (x, work) = (&mut self.x, &mut self.work);
         let next = next.unwrap_or(&mut self.next);
         let Stage::Published(n) = at.stage else {
-            return run_stage::<C, L, SHARED>(c.isa, c, at, noise, first, x, work, next);
+            return (hot.stage)(c.isa, c, at, noise, first, x, work, next);
         };
-        let inputs = &work.inputs;
-        macro_rules! stages {
-            ($($n:literal)*) => {
-                $(if const { C::INFO.has_stages() && $n < C::INFO.published_order.len() } {
-                    if n == $n {
-                        let (isa, dt_ms) = (c.isa, at.dt_ms);
-                        run_published::<C, L, SHARED, $n>(isa, c, dt_ms, noise, first, x, inputs, next);
-                    }
-                })*
+        if let Some(published) = hot.published[n] {
+            published(c.isa, c, at.dt_ms, noise, first, x, &work.inputs, next);
+        }
+    }
+}
+
+/// The hot code of a circuit. Everything else of a run goes through these pointers, so that it is
+/// compiled once for all circuits.
+#[derive(Clone, Copy)]
+struct Hot<L: NoisyLanes> {
+    stage: HotStage<L>,
+    /// By stage of the published order.
+    published: [Option<HotPublished<L>>; MOST_STAGES],
+    /// By where noise enters; none where bursts are not compiled.
+    bursts: Option<[HotBurst<L>; 4]>,
+}
+
+/// [`run_stage`] of a circuit.
+type HotStage<L> = fn(Isa, &Constants<L>, At, &[L], usize, &mut [L], &mut Work<L>, next: &mut [L]);
+/// [`run_published`] of a circuit.
+type HotPublished<L> = fn(Isa, &Constants<L>, f64, &[L], usize, &mut [L], &[L], next: &mut [L]);
+/// [`run_burst`] of a circuit.
+type HotBurst<L> = fn(Isa, &Constants<L>, Turns<'_, L>, &mut [L], &mut [L], &mut [L]);
+
+impl<L: NoisyLanes> Hot<L> {
+    fn of<C: LocalCircuit, const SHARED: bool>() -> Self {
+        const { assert!(C::INFO.published_order.len() <= MOST_STAGES) };
+        macro_rules! stage {
+            ($n:literal) => {
+                if const { C::INFO.has_stages() && $n < C::INFO.published_order.len() } {
+                    Some(run_published::<C, L, SHARED, $n> as HotPublished<L>)
+                } else {
+                    None
+                }
             };
         }
-        const { assert!(C::INFO.published_order.len() <= MOST_STAGES) };
-        stages!(0 1 2 3);
+        // One number at a time gains nothing from bursts, and a circuit that sends several variables
+        // has more projections than the one that they know.
+        let bursts = if const { L::WIDTH > 1 && C::INFO.sent.len() == 1 } {
+            Some([
+                run_burst::<C, L, SHARED, NOWHERE> as HotBurst<L>,
+                run_burst::<C, L, SHARED, IN_SLOPES>,
+                run_burst::<C, L, SHARED, IN_INPUTS>,
+                run_burst::<C, L, SHARED, { IN_INPUTS + IN_SLOPES }>,
+            ])
+        } else {
+            None
+        };
+        Hot {
+            stage: run_stage::<C, L, SHARED>,
+            published: [stage!(0), stage!(1), stage!(2), stage!(3)],
+            bursts,
+        }
     }
 }
 
 /// A block on its way.
-struct Run<'a, C, L: NoisyLanes, const SHARED: bool> {
+struct Run<'a, L: NoisyLanes, const SHARED: bool> {
     plan: &'a Plan,
     c: &'a Constants<L>,
     state: &'a mut State<L>,
-    circuit: std::marker::PhantomData<C>,
+    info: &'static CircuitInfo,
+    hot: Hot<L>,
 }
 
-impl<'a, C: LocalCircuit, L: NoisyLanes, const SHARED: bool> Run<'a, C, L, SHARED> {
+impl<L: NoisyLanes, const SHARED: bool> Run<'_, L, SHARED> {
     fn advance(&mut self, samples: &mut Samples, until: u64) {
         let plan = self.plan;
         let published = self.in_published_order();
-        let algebraic = C::INFO.variables.len() > C::INFO.states;
+        let algebraic = self.info.variables.len() > self.info.states;
         if self.state.step == 0 && !self.state.prepared {
             self.begin_delays();
             if published && algebraic {
                 // The authors' code starts from rates at rest, before any stimulus or noise.
-                let zero = Numbers::<L>::zero::<SHARED>(self.c.cells * C::INFO.inputs.len());
+                let zero = Numbers::<L>::zero::<SHARED>(self.c.cells * self.info.inputs.len());
                 self.all_cells(Stage::Algebraic, 0, &zero);
             }
         }
@@ -1371,7 +1408,7 @@ impl<'a, C: LocalCircuit, L: NoisyLanes, const SHARED: bool> Run<'a, C, L, SHARE
                 part.noise.go_to(step);
             }
         } else if !c.noise.is_empty() {
-            in_parts(&mut state.parts, |part| {
+            in_parts(&mut state.parts, &|part| {
                 part.noise.prepare(c, keys, step, per_step, replicates);
             });
         }
@@ -1381,17 +1418,13 @@ impl<'a, C: LocalCircuit, L: NoisyLanes, const SHARED: bool> Run<'a, C, L, SHARE
 
     /// Whether variables are updated one after another.
     fn in_published_order(&self) -> bool {
-        self.plan.update_order == Order::Published && C::INFO.has_stages()
+        self.plan.update_order == Order::Published && self.info.has_stages()
     }
-
-    /// Whether bursts are compiled. One number at a time gains nothing from them, and a circuit that
-    /// sends several variables has more projections than the one that they know.
-    const HAS_BURSTS: bool = L::WIDTH > 1 && C::INFO.sent.len() == 1;
 
     /// Whether steps may be taken several at a time.
     fn may_burst(&self) -> bool {
         let c = self.c;
-        Self::HAS_BURSTS
+        self.hot.bursts.is_some()
             && c.one.is_some()
             && self.plan.stepper == Stepper::Euler
             && !self.in_published_order()
@@ -1429,18 +1462,10 @@ impl<'a, C: LocalCircuit, L: NoisyLanes, const SHARED: bool> Run<'a, C, L, SHARE
             slope_noise: &noise.slopes[noise.at * noise.slope_count..],
         };
         let (x, sums) = (&mut part.x, &mut part.work.sums);
-        macro_rules! with_noise {
-            ($noise:expr) => {
-                run_burst::<C, L, SHARED, { $noise }>(c.isa, c, turns, x, sums, sent)
-            };
-        }
-        if const { Self::HAS_BURSTS } {
-            match (c.noise_in_inputs, c.noise_in_slopes) {
-                (false, false) => with_noise!(NOWHERE),
-                (false, true) => with_noise!(IN_SLOPES),
-                (true, false) => with_noise!(IN_INPUTS),
-                (true, true) => with_noise!(IN_INPUTS + IN_SLOPES),
-            }
+        if let Some(bursts) = self.hot.bursts {
+            let slopes = usize::from(c.noise_in_slopes) * usize::from(IN_SLOPES);
+            let inputs = usize::from(c.noise_in_inputs) * usize::from(IN_INPUTS);
+            bursts[slopes + inputs](c.isa, c, turns, x, sums, sent);
         }
         if (*step + count).is_multiple_of(WATCH_STEPS) {
             self.flush();
@@ -1457,7 +1482,7 @@ impl<'a, C: LocalCircuit, L: NoisyLanes, const SHARED: bool> Run<'a, C, L, SHARE
                     sent, sent_before, ..
                 } = &mut *self.state;
                 sent_before.copy_from_slice(sent);
-                for n in 0..C::INFO.published_order.len() {
+                for n in 0..self.info.published_order.len() {
                     self.stage(Stage::Published(n), 0);
                 }
                 let State {
@@ -1490,12 +1515,12 @@ impl<'a, C: LocalCircuit, L: NoisyLanes, const SHARED: bool> Run<'a, C, L, SHARE
 
     /// What is negligible becomes zero.
     fn flush(&mut self) {
-        let variables = C::INFO.variables.len();
+        let variables = self.info.variables.len();
         let State { parts, sent, .. } = &mut *self.state;
         for part in parts {
             part.noise.flush();
             for (local, cell) in part.x.chunks_exact_mut(variables).enumerate() {
-                for x in &mut cell[..C::INFO.states] {
+                for x in &mut cell[..self.info.states] {
                     *x = x.flush();
                 }
                 for (n, &v) in self.c.sent.iter().enumerate() {
@@ -1508,12 +1533,12 @@ impl<'a, C: LocalCircuit, L: NoisyLanes, const SHARED: bool> Run<'a, C, L, SHARE
     /// Finds what left its bounds, and stops those runs.
     fn watch(&mut self) {
         let (c, plan) = (self.c, self.plan);
-        let variables = C::INFO.variables.len();
+        let variables = self.info.variables.len();
         let state = &mut *self.state;
         for part in &state.parts {
             for (local, cell) in part.x.chunks_exact(variables).enumerate() {
-                for (v, x) in cell[..C::INFO.states].iter().enumerate() {
-                    let (low, high) = bounds(&C::INFO.variables[v]);
+                for (v, x) in cell[..self.info.states].iter().enumerate() {
+                    let (low, high) = bounds(&self.info.variables[v]);
                     // Written so that NaN is outside.
                     let inside = |x: f64| x >= low && x <= high;
                     if (0..L::WIDTH).fold(true, |all, lane| all & inside(x.lane(lane))) {
@@ -1600,7 +1625,7 @@ impl<'a, C: LocalCircuit, L: NoisyLanes, const SHARED: bool> Run<'a, C, L, SHARE
     }
 
     fn all_cells(&mut self, stage: Stage, entry: usize, held: &Numbers<L>) {
-        let c = self.c;
+        let (c, info, hot) = (self.c, self.info, self.hot);
         let State {
             parts, sent, pasts, ..
         } = &mut *self.state;
@@ -1609,17 +1634,17 @@ impl<'a, C: LocalCircuit, L: NoisyLanes, const SHARED: bool> Run<'a, C, L, SHARE
             dt_ms: self.plan.dt_ms,
         };
         if let [part] = &mut parts[..] {
-            part.gather::<C, SHARED>(c, (stage, entry), pasts, sent, held);
-            part.run::<C, SHARED>(c, at, Some(sent));
+            part.gather::<SHARED>(c, info, (stage, entry), pasts, sent, held);
+            part.run(c, hot, at, Some(sent));
             return;
         }
-        in_parts(parts, |part| {
-            part.gather::<C, SHARED>(c, (stage, entry), pasts, sent, held);
-            part.run::<C, SHARED>(c, at, None);
+        in_parts(parts, &|part| {
+            part.gather::<SHARED>(c, info, (stage, entry), pasts, sent, held);
+            part.run(c, hot, at, None);
         });
         if !matches!(stage, Stage::Algebraic | Stage::Slope) {
             for part in parts {
-                let cells = part.x.len() / C::INFO.variables.len();
+                let cells = part.x.len() / info.variables.len();
                 for n in 0..c.sent.len() {
                     let now = &mut sent[n * c.cells + part.first..][..cells];
                     now.copy_from_slice(&part.next[n * cells..][..cells]);
@@ -1632,7 +1657,7 @@ impl<'a, C: LocalCircuit, L: NoisyLanes, const SHARED: bool> Run<'a, C, L, SHARE
     fn begin_delays(&mut self) {
         let c = self.c;
         let State { parts, pasts, .. } = &mut *self.state;
-        in_parts(parts, |part| {
+        in_parts(parts, &|part| {
             for delayed in &mut part.delayed {
                 let Weights::Delayed(links) = &c.projections[delayed.projection].weights else {
                     continue;
@@ -1662,7 +1687,7 @@ impl<'a, C: LocalCircuit, L: NoisyLanes, const SHARED: bool> Run<'a, C, L, SHARE
             }
             let block = past.block;
             let past_now = &*past;
-            in_parts(parts, |part| {
+            in_parts(parts, &|part| {
                 for delayed in part.delayed.iter_mut().filter(|d| d.past == k) {
                     let Weights::Delayed(links) = &c.projections[delayed.projection].weights else {
                         continue;
@@ -1685,7 +1710,7 @@ impl<'a, C: LocalCircuit, L: NoisyLanes, const SHARED: bool> Run<'a, C, L, SHARE
         } = &mut *self.state;
         for (past, history) in pasts.iter_mut().zip(&plan.histories) {
             for part in parts.iter().filter(|_| per_step == 2) {
-                let cells = part.x.len() / C::INFO.variables.len();
+                let cells = part.x.len() / self.info.variables.len();
                 let middle = &part.work.middle[past.sent * cells..][..cells];
                 past.write(c, history, 1, part.first, middle);
             }
@@ -1710,7 +1735,7 @@ pub fn bounds(v: &crate::circuit::Variable) -> (f64, f64) {
 }
 
 /// Does something for all parts: in turn where there is one, else in parallel.
-fn in_parts<L: NoisyLanes>(parts: &mut [Part<L>], work: impl Fn(&mut Part<L>) + Send + Sync) {
+fn in_parts<L: NoisyLanes>(parts: &mut [Part<L>], work: &(dyn Fn(&mut Part<L>) + Sync)) {
     match parts {
         [one] => work(one),
         many => many.par_iter_mut().for_each(work),

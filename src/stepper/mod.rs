@@ -273,8 +273,6 @@ impl<'a> Simulation<'a> {
                     #[cfg(target_arch = "x86_64")]
                     (8, Isa::Avx512) => self.make::<C, Pack<8, Avx512>>(),
                     #[cfg(target_arch = "x86_64")]
-                    (16, Isa::Avx2) => self.make::<C, Pack<16, Avx2>>(),
-                    #[cfg(target_arch = "x86_64")]
                     (8, Isa::Avx2) => self.make::<C, Pack<8, Avx2>>(),
                     #[cfg(target_arch = "x86_64")]
                     (4, Isa::Avx512 | Isa::Avx2) => self.make::<C, Pack<4, Avx2>>(),
