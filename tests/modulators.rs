@@ -234,10 +234,6 @@ fn what_does_not_fit_is_refused_with_its_place() {
             "unknown input of this projection",
         ),
         ("projections.feedback_nmda_1.areas={8n: {I_PV: 3 pA}}", "8n"),
-        (
-            "projections.feedback_nmda_1.shuffle={what: topology, seed: 1}",
-            "found no SLN, expected one for every link",
-        ),
     ] {
         let spec = isocortex::spec::from_text("test", MODEL, &[set.to_owned()]).unwrap();
         let error = Network::build(&spec).unwrap_err().to_string();

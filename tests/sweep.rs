@@ -92,12 +92,12 @@ fn a_condition_has_the_bits_of_a_run_of_its_own() {
             .zip(&one)
             .all(|(a, b)| a.to_bits() == b.to_bits());
         assert!(same, "condition {condition}");
-        // [replicate, time, area] → mean over time of the last replicate and area.
-        let last = one.slice(ndarray::s![1, .., -1]);
-        let (mean, kept) = (
-            last.mean().unwrap(),
-            means[[condition, 1, one.shape()[2] - 1]],
-        );
+        // [replicate, time, area, population]: mean over time of E in the last replicate and area.
+        let areas = one.shape()[2];
+        let last = one.select(ndarray::Axis(0), &[1]);
+        let last = last.select(ndarray::Axis(2), &[areas - 1]);
+        let mean = last.select(ndarray::Axis(3), &[0]).mean().unwrap();
+        let kept = means[[condition, 1, areas - 1]];
         assert!((mean - kept).abs() <= 1e-12 * mean.abs(), "{mean} {kept}");
     }
 }

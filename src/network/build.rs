@@ -135,7 +135,7 @@ fn load_connectome(
             let read = loaded.get(data, || {
                 Ok(connectome::load(&Source::parse_from(data, Path::new(""))?)?)
             })?;
-            if draft.replace.is_empty() {
+            if draft.only.is_none() && draft.gradients.is_empty() && draft.replace.is_empty() {
                 return Ok(read);
             }
             Connectome::clone(&read)

@@ -18,7 +18,7 @@ use std::sync::mpsc::sync_channel;
 use crate::engine::{self, EngineError, Measures, check_measures, measure_network};
 use crate::network::{DataSets, Network, NetworkError};
 use crate::plan::{Execution, Plan};
-use crate::record::{Journal, RecordError, journal_path};
+use crate::record::{self, Journal, RecordError, journal_path};
 use crate::spec::{ConfigLayers, ExperimentSpec, SpecError, SweepSpec, overrides, sha256_hex};
 use crate::stepper::linear::{baseline_state, start_from};
 
@@ -270,7 +270,7 @@ impl Sweep {
             ("data sets", data),
             (
                 "versions of the program",
-                format!("{} {}", crate::VERSION, crate::COMMIT),
+                format!("{} {}", record::VERSION, record::COMMIT),
             ),
         ])
     }
