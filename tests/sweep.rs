@@ -289,7 +289,7 @@ fn kill_and_resume(kills: usize) {
         if journal_path(&path).exists() {
             if let Ok((journal, _)) = Journal::open(&journal_path(&path)) {
                 assert!(journal.len() >= before, "a finished condition was lost");
-                kept_somewhere += usize::from(journal.len() > 0 && journal.len() < 64);
+                kept_somewhere += usize::from((1..64).contains(&journal.len()));
             }
         } else if path.exists() {
             assert_same(&reference, &path);
