@@ -417,11 +417,12 @@ fn a_full_disk_keeps_what_was_finished() {
 #[test]
 fn a_signal_ends_it_after_the_batches_under_way() {
     let folder = tempfile::tempdir().unwrap();
-    let mut child = killed(folder.path(), &["--set", "simulation.duration=20 s"])
-        .spawn()
-        .unwrap();
+    let one_by_one = ["--set", "simulation.duration=20 s", "--threads", "1"];
+    let mut child = killed(folder.path(), &one_by_one).spawn().unwrap();
     let journal = journal_path(&folder.path().join("s.h5"));
-    while !journal.exists() && child.try_wait().unwrap().is_none() {
+    // The first of four batches is in.
+    let some = || std::fs::metadata(&journal).is_ok_and(|m| m.len() > 10_000);
+    while !some() && child.try_wait().unwrap().is_none() {
         sleep(Duration::from_millis(5));
     }
     let id = child.id().to_string();
