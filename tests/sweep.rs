@@ -180,6 +180,20 @@ fn what_cannot_run_fails_alone_and_says_why() {
     assert_eq!(failed.keys().collect::<Vec<_>>(), ["1"], "{said}");
     let file = Results::open(&path).unwrap();
     assert!(file.read("nu_E_mean").unwrap()[[0, 0, 0]].is_finite());
+    let mean = file.read("nu_E_mean").unwrap();
+    let second = mean.index_axis(ndarray::Axis(0), 1);
+    assert!(second.iter().all(|x| x.is_nan()));
+    // Alone, without a run beside it that goes on to the end, it leaves the same.
+    let alone = folder.path().join("alone.h5");
+    program()
+        .args(["sweep", "chaudhuri2015_v1_pulse", "--quiet", "--set"])
+        .args(["circuit.parameters.w_EE=200..200 pA/Hz:1", "--set"])
+        .args(["analysis.timescales=null", "-o"])
+        .arg(&alone)
+        .assert()
+        .success();
+    let mean = Results::open(&alone).unwrap().read("nu_E_mean").unwrap();
+    assert!(mean.iter().all(|x| x.is_nan()));
     let why = file.coord_text("failure").unwrap();
     assert!(why[0].is_empty() && !why[1].is_empty(), "{why:?}");
 }

@@ -19,7 +19,6 @@ pub(super) fn check_bytes(what: &str, needed: u128) -> Result<(), Failure> {
     if needed <= most {
         return Ok(());
     }
-    let gigabytes = |bytes: u128| bytes as f64 / 1e9;
     Err(format!(
         "not enough memory: the {what} needs {:.1} GB, expected at most the {:.1} GB of this machine",
         gigabytes(needed),
@@ -33,6 +32,10 @@ pub(super) fn check_recording(spec: &ExperimentSpec, plan: &Plan) -> Result<(), 
     fits(spec, plan, true, installed())
 }
 
+fn gigabytes(bytes: u128) -> f64 {
+    bytes as f64 / 1e9
+}
+
 fn fits(spec: &ExperimentSpec, plan: &Plan, keeps_all: bool, most: u128) -> Result<(), Failure> {
     let needed = needed(plan, keeps_all);
     if needed <= most {
@@ -44,7 +47,6 @@ fn fits(spec: &ExperimentSpec, plan: &Plan, keeps_all: bool, most: u128) -> Resu
     } else {
         spec.counted_at()
     };
-    let gigabytes = |bytes: u128| bytes as f64 / 1e9;
     let message = format!(
         "not enough memory: found {samples} samples of {} variable(s) in {} areas and {replicates} \
          replicate(s), which need {:.1} GB; expected at most the {:.1} GB of this machine",

@@ -280,6 +280,17 @@ fn check_ordinary(output: &Path) -> Result<(), Failure> {
     Ok(())
 }
 
+/// Refuses an output that is no ordinary file, and makes the default folder, which is ours to make; any
+/// other must be there.
+fn make_way(output: &Path) -> Result<(), Failure> {
+    check_ordinary(output)?;
+    if let Some(folder) = output.parent().filter(|f| f.starts_with("results")) {
+        std::fs::create_dir_all(folder)
+            .map_err(|e| format!("cannot make the folder {}: {e}", folder.display()))?;
+    }
+    Ok(())
+}
+
 /// Puts a whole file in place, or leaves what was there: a full disk gives no half of a file.
 fn replace(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     let mut name = path.as_os_str().to_owned();

@@ -7,7 +7,7 @@ use clap::Args;
 
 use super::show::{self, Bar, aligned, number, table};
 use super::{
-    ConfigArgs, ExecutionArgs, Failure, check_ordinary, default_output, memory, stop_flag, trials,
+    ConfigArgs, ExecutionArgs, Failure, default_output, make_way, memory, stop_flag, trials,
 };
 use crate::engine::{self, Conditions, DelayActivity, Outcome, TimescaleRow};
 use crate::ids::AreaId;
@@ -76,7 +76,7 @@ fn simulate(
     execution: &ExecutionArgs,
     quiet: bool,
 ) -> Result<Outcome, Failure> {
-    check_ordinary(output)?;
+    make_way(output)?;
     let stop = stop_flag()?;
     let bar = Bar::new(quiet, &prepared.spec.title);
     let conditions = Conditions {
@@ -84,13 +84,6 @@ fn simulate(
         stop: &stop,
         progress: &bar,
     };
-    if let Some(folder) = output.parent().filter(|f| !f.as_os_str().is_empty())
-        && folder.starts_with("results")
-    {
-        // The default folder is ours to make; any other must be there.
-        std::fs::create_dir_all(folder)
-            .map_err(|e| format!("cannot make the folder {}: {e}", folder.display()))?;
-    }
     let Prepared {
         spec,
         network,

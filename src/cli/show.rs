@@ -6,6 +6,7 @@ use comfy_table::{Cell, CellAlignment, ContentArrangement, Table, presets};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::engine::Progress;
+use crate::sweep;
 
 /// A table without vertical rules: columns by name, numbers to the right.
 pub(super) fn table(header: &[&str], numeric: &[bool]) -> Table {
@@ -78,20 +79,6 @@ impl Bar {
         )
     }
 
-    /// `failed` of the `done` conditions have no result.
-    pub(super) fn conditions(&self, done: u64, failed: u64, total: u64) {
-        if self.0.length() != Some(total) {
-            // What was finished before says nothing of how long the rest takes.
-            self.0.set_length(total);
-            self.0.set_position(done);
-            self.0.reset_eta();
-        }
-        self.0.set_position(done);
-        if failed > 0 {
-            self.0.set_message(format!(" · {failed} failed"));
-        }
-    }
-
     fn drawn(quiet: bool, template: &str) -> Self {
         let shown = !quiet && io::stderr().is_terminal();
         let target = if shown {
@@ -108,6 +95,22 @@ impl Bar {
 
     pub(super) fn finish(&self) {
         self.0.finish_and_clear();
+    }
+}
+
+impl sweep::Progress for Bar {
+    fn conditions(&self, done: usize, failed: usize, total: usize) {
+        let (done, total) = (done as u64, total as u64);
+        if self.0.length() != Some(total) {
+            // What was finished before says nothing of how long the rest takes.
+            self.0.set_length(total);
+            self.0.set_position(done);
+            self.0.reset_eta();
+        }
+        self.0.set_position(done);
+        if failed > 0 {
+            self.0.set_message(format!(" · {failed} failed"));
+        }
     }
 }
 

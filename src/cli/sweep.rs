@@ -9,9 +9,11 @@ use std::time::{Duration, Instant};
 use clap::Args;
 
 use super::show::{self, Bar, aligned, table};
-use super::{ConfigArgs, Failure, cores, default_output, memory, parse_threads, stop_flag};
+use super::{
+    ConfigArgs, Failure, cores, default_output, make_way, memory, parse_threads, stop_flag,
+};
 use crate::spec::ConfigLayers;
-use crate::sweep::{Carry, Earlier, Progress, Summary, Sweep};
+use crate::sweep::{Carry, Earlier, Summary, Sweep};
 
 #[derive(Debug, Args)]
 pub(super) struct SweepArgs {
@@ -58,6 +60,7 @@ pub(super) fn sweep(args: &SweepArgs) -> Result<ExitCode, Failure> {
         return dry_run(args, &sweep, threads);
     }
     if let Some(to) = &args.collect {
+        make_way(to)?;
         let count = sweep.collect(&output, to)?;
         let total = sweep.design().len();
         show::print(&format!(
@@ -66,11 +69,7 @@ pub(super) fn sweep(args: &SweepArgs) -> Result<ExitCode, Failure> {
         ))?;
         return Ok(ExitCode::SUCCESS);
     }
-    if let Some(folder) = output.parent().filter(|f| f.starts_with("results")) {
-        // The default folder is ours to make; any other must be there.
-        std::fs::create_dir_all(folder)
-            .map_err(|e| format!("cannot make the folder {}: {e}", folder.display()))?;
-    }
+    make_way(&output)?;
     let stop = stop_flag()?;
     let bar = Bar::of_conditions(args.quiet || args.json);
     let carry = Carry {
@@ -98,12 +97,6 @@ pub(super) fn sweep(args: &SweepArgs) -> Result<ExitCode, Failure> {
         show::print(&as_text(&sweep, &summary))?;
     }
     Ok(ExitCode::SUCCESS)
-}
-
-impl Progress for Bar {
-    fn conditions(&self, done: usize, failed: usize, total: usize) {
-        self.conditions(done as u64, failed as u64, total as u64);
-    }
 }
 
 fn as_json(sweep: &Sweep, summary: &Summary) -> serde_json::Value {

@@ -139,7 +139,8 @@ pub fn condition_layout(
 /// Variable of a sweep that says where runs were stopped.
 const STOPPED_AT: &str = "stopped_at";
 
-/// Writes the summaries of a condition whose runs begin with `first`, and where they were stopped.
+/// Writes the summaries of a condition whose runs begin with `first`, none of those that were stopped,
+/// and where they were.
 ///
 /// # Errors
 /// As [`Put::put`].
@@ -154,7 +155,8 @@ pub fn write_summaries(
     for (k, &v) in plan.record.variables.iter().enumerate() {
         for (s, (name, _)) in SUMMARIES.iter().enumerate() {
             let name = format!("{}_{name}", info.variables[v].name);
-            for r in 0..stops.len() {
+            // What a stopped run has left depends on how long those beside it went on.
+            for r in (0..stops.len()).filter(|&r| stops[r].is_none()) {
                 let row = summaries.of(s, k, first + r as u32);
                 let row = ArrayView2::from_shape((1, row.len()), &row).expect("a row of areas");
                 writer.put(&name, &[r, 0], row.into_dyn())?;

@@ -206,6 +206,14 @@ pub enum Piece<'a> {
     Finished(u64),
 }
 
+/// Puts consecutive samples of a run, [time, area], into the recording of a variable, [run, time, area].
+pub fn place(recording: &mut Array3<f64>, run: u32, first: usize, values: ArrayView2<'_, f64>) {
+    let span = first..first + values.nrows();
+    recording
+        .slice_mut(s![run as usize, span, ..])
+        .assign(&values);
+}
+
 /// Samples of all blocks over one stretch of time.
 struct Chunk {
     /// First sample.
@@ -436,10 +444,7 @@ pub fn simulate(plan: &Plan, conditions: &Conditions<'_>) -> Result<Recording, E
             values,
         } = piece
         {
-            let span = first..first + values.nrows();
-            variables[variable]
-                .slice_mut(s![run as usize, span, ..])
-                .assign(&values);
+            place(&mut variables[variable], run, first, values);
         }
         Ok(())
     })?;
@@ -499,10 +504,7 @@ pub fn run(
                     values,
                 } => {
                     if (run as usize) < kept {
-                        let span = first..first + values.nrows();
-                        memory[variable]
-                            .slice_mut(s![run as usize, span, ..])
-                            .assign(&values);
+                        place(&mut memory[variable], run, first, values);
                     }
                     layout::write(writer, datasets, variable, run, first, values)?;
                 }

@@ -107,7 +107,7 @@ impl Range {
         }
     }
 
-    /// Reads `A..B`, with `:log` if `suffix` is given.
+    /// Reads `A..B`; nothing if the text is none.
     fn parse(text: &str, log: bool) -> Result<Option<Range>, String> {
         let Some((a, b)) = text.split_once("..") else {
             return Ok(None);

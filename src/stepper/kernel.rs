@@ -1533,14 +1533,15 @@ impl<L: NoisyLanes, const SHARED: bool> Run<'_, L, SHARED> {
     /// Finds what left its bounds, and stops those runs.
     fn watch(&mut self) {
         let (c, plan) = (self.c, self.plan);
-        let variables = self.info.variables.len();
+        let (variables, states) = (self.info.variables.len(), self.info.states);
         let state = &mut *self.state;
-        for part in &state.parts {
-            for (local, cell) in part.x.chunks_exact(variables).enumerate() {
-                for (v, x) in cell[..self.info.states].iter().enumerate() {
-                    let (low, high) = bounds(&self.info.variables[v]);
-                    // Written so that NaN is outside.
-                    let inside = |x: f64| x >= low && x <= high;
+        for (v, variable) in self.info.variables[..states].iter().enumerate() {
+            let (low, high) = bounds(variable);
+            // Written so that NaN is outside.
+            let inside = |x: f64| x >= low && x <= high;
+            for part in &state.parts {
+                for (local, cell) in part.x.chunks_exact(variables).enumerate() {
+                    let x = cell[v];
                     if (0..L::WIDTH).fold(true, |all, lane| all & inside(x.lane(lane))) {
                         continue;
                     }

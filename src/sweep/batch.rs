@@ -52,7 +52,7 @@ impl Finished {
 
     /// Reads what [`Finished::bytes`] wrote, if it holds `expected` values or a failure.
     #[must_use]
-    pub fn read(bytes: &[u8], expected: usize) -> Option<Finished> {
+    pub fn read(condition: usize, bytes: &[u8], expected: usize) -> Option<Finished> {
         let (length, rest) = bytes.split_at_checked(8)?;
         let length = usize::try_from(u64::from_le_bytes(length.try_into().ok()?)).ok()?;
         let (why, rest) = rest.split_at_checked(length)?;
@@ -63,7 +63,7 @@ impl Finished {
         let whole = rest.len().is_multiple_of(8)
             && (values.len() == expected || (values.is_empty() && !why.is_empty()));
         whole.then(|| Finished {
-            condition: 0,
+            condition,
             failure: (!why.is_empty()).then(|| why.to_owned()),
             values,
         })
@@ -167,10 +167,7 @@ fn together(
             {
                 summaries.add(variable, run, values);
                 if keep {
-                    let span = first..first + values.nrows();
-                    memory[variable]
-                        .slice_mut(s![run as usize, span, ..])
-                        .assign(&values);
+                    engine::place(&mut memory[variable], run, first, values);
                 }
             }
             Ok(())
@@ -281,14 +278,14 @@ mod tests {
             why in prop::option::of("[ -~]{1,40}"),
             values in prop::collection::vec(-1e9_f64..1e9, 3),
         ) {
-            let finished = Finished { condition: 0, failure: why, values };
-            prop_assert_eq!(Finished::read(&finished.bytes(), 3), Some(finished.clone()));
-            prop_assert_eq!(Finished::read(&finished.bytes(), 4), None);
+            let finished = Finished { condition: 7, failure: why, values };
+            prop_assert_eq!(Finished::read(7, &finished.bytes(), 3), Some(finished.clone()));
+            prop_assert_eq!(Finished::read(7, &finished.bytes(), 4), None);
         }
 
         #[test]
         fn no_bytes_break_the_reader(bytes in prop::collection::vec(any::<u8>(), 0..64)) {
-            let _ = Finished::read(&bytes, 2);
+            let _ = Finished::read(0, &bytes, 2);
         }
     }
 }

@@ -1,5 +1,6 @@
 //! What the file of a sweep holds, and how it is made from the journal.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use ndarray::{ArrayD, ArrayViewD, IxDyn};
@@ -27,8 +28,8 @@ pub(super) struct Schema {
     /// Where each variable begins among the values of a condition, and their number at the end.
     starts: Vec<usize>,
     areas: Vec<String>,
-    variables: Vec<usize>,
-    replicates: u32,
+    /// What all conditions share, in words.
+    shared: Vec<(&'static str, String)>,
     keeps_activity: bool,
     /// Lesions change which areas there are: coordinates of areas then come from no one condition.
     widened: bool,
@@ -51,19 +52,16 @@ impl Schema {
             shapes: Vec::new(),
             starts: Vec::new(),
             areas: area_names(plan),
-            variables: plan.record.variables.clone(),
-            replicates: plan.replicates,
+            shared: shared(plan, keeps_activity),
             keeps_activity,
             widened: false,
         }
     }
 
     /// Makes room for the areas of another condition: a lesion takes some away.
-    pub(super) fn widen(&mut self, first: &Plan, other: &Plan) -> Result<(), SweepError> {
-        self.admit_but_areas(first, other)?;
-        let new: Vec<String> = (area_names(other).into_iter())
-            .filter(|name| !self.areas.contains(name))
-            .collect();
+    pub(super) fn widen(&mut self, other: &Plan) -> Result<(), SweepError> {
+        self.check_shared(other)?;
+        let new: Vec<String> = self.new_areas(other);
         self.widened |= !new.is_empty();
         self.areas.extend(new);
         Ok(())
@@ -119,58 +117,34 @@ impl Schema {
 
     /// Refuses a condition whose results have no place here.
     pub(super) fn admit(&self, plan: &Plan) -> Result<(), SweepError> {
-        let names = area_names(plan);
-        let new: Vec<&str> = (names.iter())
-            .filter(|name| !self.areas.contains(name))
-            .map(String::as_str)
-            .collect();
-        differ(
-            "recorded areas",
-            new.is_empty(),
-            &new.join(", "),
-            "areas that a single value of an axis shows, too",
-        )?;
-        let runs = plan.replicates == self.replicates && plan.record.variables == self.variables;
-        differ(
-            "runs or recorded variables",
-            runs,
-            &plan.replicates.to_string(),
-            &self.replicates.to_string(),
-        )
+        self.check_shared(plan)?;
+        let new = self.new_areas(plan);
+        if new.is_empty() {
+            return Ok(());
+        }
+        Err(SweepError::Differs {
+            what: "recorded areas",
+            found: new.join(", "),
+            expected: "areas that a single value of an axis shows, too".to_owned(),
+        })
     }
 
-    fn admit_but_areas(&self, first: &Plan, other: &Plan) -> Result<(), SweepError> {
-        let name = |plan: &Plan| plan.circuit.info().name;
-        differ(
-            "circuits",
-            first.circuit == other.circuit,
-            name(other),
-            name(first),
-        )?;
-        let recorded = |plan: &Plan| {
-            let info = plan.circuit.info();
-            let names = plan
-                .record
-                .variables
-                .iter()
-                .map(|&v| info.variables[v].name);
-            names.collect::<Vec<_>>().join(", ")
-        };
-        let (a, b) = (recorded(first), recorded(other));
-        differ("recorded variables", a == b, &b, &a)?;
-        let (a, b) = (first.replicates, other.replicates);
-        differ("numbers of runs", a == b, &b.to_string(), &a.to_string())?;
-        let times = |plan: &Plan| match self.keeps_activity {
-            true => format!(
-                "{} from {} ms every {} ms",
-                plan.record.samples,
-                plan.sample_ms(0),
-                plan.sample_ms(1) - plan.sample_ms(0)
-            ),
-            false => String::new(),
-        };
-        let (a, b) = (times(first), times(other));
-        differ("samples, which are kept,", a == b, &b, &a)
+    fn new_areas(&self, plan: &Plan) -> Vec<String> {
+        let names = area_names(plan).into_iter();
+        names.filter(|name| !self.areas.contains(name)).collect()
+    }
+
+    fn check_shared(&self, plan: &Plan) -> Result<(), SweepError> {
+        let found = shared(plan, self.keeps_activity);
+        let mut both = self.shared.iter().zip(found);
+        match both.find(|((_, expected), (_, found))| expected != found) {
+            None => Ok(()),
+            Some(((what, expected), (_, found))) => Err(SweepError::Differs {
+                what,
+                found,
+                expected: expected.clone(),
+            }),
+        }
     }
 
     /// Room for the values of a condition.
@@ -187,27 +161,32 @@ impl Schema {
         }
     }
 
+    /// Conditions of a journal that have no result, or not all of it, and why.
+    pub(super) fn failures(
+        &self,
+        journal: &mut Journal,
+    ) -> Result<BTreeMap<usize, String>, SweepError> {
+        let mut out = BTreeMap::new();
+        for key in journal.keys().collect::<Vec<_>>() {
+            let (condition, bytes) = (key as usize, journal.read(key)?.unwrap_or_default());
+            let finished = Finished::read(condition, &bytes, self.values());
+            if let Some(why) = finished.and_then(|f| f.failure) {
+                out.insert(condition, why);
+            }
+        }
+        Ok(out)
+    }
+
     /// Writes the result file: what the journal holds, in the order of the conditions, NaN elsewhere.
     pub(super) fn write(
         &self,
         design: &Design,
         journal: &mut Journal,
+        failed: &BTreeMap<usize, String>,
         path: &Path,
     ) -> Result<(), SweepError> {
         let conditions = design.len();
         let at_once = (BLOCK / self.values().max(1)).clamp(1, conditions);
-        let mut failures = vec![String::new(); conditions];
-        // Failures are coordinates, which a file is created with.
-        for condition in journal.keys().collect::<Vec<_>>() {
-            let bytes = journal.read(condition)?.unwrap_or_default();
-            let finished = Finished::read(&bytes, self.values());
-            if let Some(failure) = finished.and_then(|f| f.failure)
-                && let Some(place) = failures.get_mut(condition as usize)
-            {
-                // One line each: a picture of the place in the config is for the terminal.
-                *place = failure.lines().next().unwrap_or_default().to_owned();
-            }
-        }
         let mut layout = self.layout.clone();
         let index = (0..conditions as i64).collect();
         let long = "condition: the same experiment with other values";
@@ -217,13 +196,16 @@ impl Schema {
             var.dims.insert(0, CONDITION.to_owned());
         }
         layout.aux.extend(coordinates(design, &layout));
-        if failures.iter().any(|f| !f.is_empty()) {
+        if !failed.is_empty() {
+            // One line each: a picture of the place in the config is for the terminal.
+            let first_line = |why: &String| why.lines().next().unwrap_or_default().to_owned();
+            let why = |condition: usize| failed.get(&condition).map(first_line).unwrap_or_default();
             layout.aux.push(Aux {
                 name: "failure".to_owned(),
                 dim: CONDITION.to_owned(),
                 long_name: "why a condition has no result, or not all of it; empty if it has"
                     .to_owned(),
-                values: AuxValues::Text(failures),
+                values: AuxValues::Text((0..conditions).map(why).collect()),
             });
         }
         let mut writer = Writer::create(path, &layout)?;
@@ -253,14 +235,14 @@ impl Schema {
         for condition in from..from + count {
             let finished = match journal.read(condition as u64)? {
                 None => None,
-                Some(bytes) => Some(Finished::read(&bytes, self.values()).ok_or_else(|| {
-                    RecordError::Journal {
+                Some(bytes) => Some(Finished::read(condition, &bytes, self.values()).ok_or_else(
+                    || RecordError::Journal {
                         path: journal.path().to_owned(),
                         problem: format!(
                             "condition {condition} holds other variables than expected"
                         ),
-                    }
-                })?),
+                    },
+                )?),
             };
             all.push(finished.map_or_else(Vec::new, |f| f.values));
         }
@@ -283,15 +265,27 @@ impl Schema {
     }
 }
 
-fn differ(what: &'static str, same: bool, found: &str, expected: &str) -> Result<(), SweepError> {
-    if same {
-        return Ok(());
+/// What conditions must share for their results to stand in one file, in words.
+fn shared(plan: &Plan, keeps_activity: bool) -> Vec<(&'static str, String)> {
+    let info = plan.circuit.info();
+    let recorded: Vec<&str> = (plan.record.variables.iter())
+        .map(|&v| info.variables[v].name)
+        .collect();
+    let mut out = vec![
+        ("circuits", info.name.to_owned()),
+        ("recorded variables", recorded.join(", ")),
+        ("numbers of runs", plan.replicates.to_string()),
+    ];
+    if keeps_activity {
+        let times = format!(
+            "{} from {} ms every {} ms",
+            plan.record.samples,
+            plan.sample_ms(0),
+            plan.sample_ms(1) - plan.sample_ms(0)
+        );
+        out.push(("samples, which are kept,", times));
     }
-    Err(SweepError::Differs {
-        what,
-        found: found.to_owned(),
-        expected: expected.to_owned(),
-    })
+    out
 }
 
 fn area_names(plan: &Plan) -> Vec<String> {

@@ -10,7 +10,7 @@ mod batch;
 mod design;
 mod file;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::sync_channel;
@@ -192,15 +192,15 @@ impl Sweep {
         let (base, network, plan) =
             prepare(&layered, &data, &design.sets(0)).map_err(|e| of_condition(&design, 0, e))?;
         let mut schema = Schema::new(&design, &network, &plan, &base, spec.keep_activity);
-        let mut tried: Vec<usize> = design.one_by_one().collect();
-        if design.len() <= TRIED_AT_ONCE {
-            tried = (0..design.len()).collect();
-        }
+        // The first condition is there already.
+        let tried: BTreeSet<usize> = match design.len() {
+            few @ ..=TRIED_AT_ONCE => (1..few).collect(),
+            _ => design.one_by_one().filter(|&c| c > 0).collect(),
+        };
         for condition in tried {
-            let (_, _, other) = prepare(&layered, &data, &design.sets(condition))
-                .map_err(|e| of_condition(&design, condition, e))?;
-            let widened = schema.widen(&plan, &other);
-            widened.map_err(|e| of_condition(&design, condition, e))?;
+            let fits = prepare(&layered, &data, &design.sets(condition))
+                .and_then(|(_, _, other)| schema.widen(&other));
+            fits.map_err(|e| of_condition(&design, condition, e))?;
         }
         schema.close();
         let values = 8 * schema.values();
@@ -284,14 +284,7 @@ impl Sweep {
         let dropped = journal.dropped();
         let before = journal.len();
         let total = self.design.len();
-        let mut failed = BTreeMap::new();
-        for condition in journal.keys().collect::<Vec<_>>() {
-            let bytes = journal.read(condition)?.unwrap_or_default();
-            if let Some(why) = Finished::read(&bytes, self.schema.values()).and_then(|f| f.failure)
-            {
-                failed.insert(condition as usize, why);
-            }
-        }
+        let mut failed = self.schema.failures(&mut journal)?;
         carry.progress.conditions(before, failed.len(), total);
         let pending: Vec<usize> = (0..total)
             .filter(|&c| !journal.contains(c as u64))
@@ -316,7 +309,8 @@ impl Sweep {
                 because,
             });
         }
-        self.schema.write(&self.design, &mut journal, output)?;
+        let (design, schema) = (&self.design, &self.schema);
+        schema.write(design, &mut journal, &failed, output)?;
         let run = journal.len() - before;
         journal.remove()?;
         Ok(Summary {
@@ -334,7 +328,9 @@ impl Sweep {
     /// No unfinished sweep of that name, or another one.
     pub fn collect(&self, output: &Path, to: &Path) -> Result<usize, SweepError> {
         let mut journal = self.reopen(&journal_path(output))?;
-        self.schema.write(&self.design, &mut journal, to)?;
+        let failed = self.schema.failures(&mut journal)?;
+        let (design, schema) = (&self.design, &self.schema);
+        schema.write(design, &mut journal, &failed, to)?;
         Ok(journal.len())
     }
 
