@@ -149,6 +149,11 @@ impl ExecutionArgs {
         }
     }
 
+    /// Whether the plan is left to choose lanes.
+    fn is_default(&self) -> bool {
+        self.lanes.is_none() && self.lane_axis.is_none()
+    }
+
     fn threads(&self) -> usize {
         self.threads.unwrap_or_else(cores)
     }
@@ -187,7 +192,9 @@ pub fn main() -> ExitCode {
             let _ = writeln!(std::io::stderr(), "error: {failure}");
             let stopped = failure.downcast_ref::<EngineError>();
             match stopped {
-                Some(EngineError::Stopped { .. } | EngineError::Interrupted) => ExitCode::from(130),
+                Some(EngineError::Stopped { because: None, .. } | EngineError::Interrupted) => {
+                    ExitCode::from(130)
+                }
                 _ => ExitCode::FAILURE,
             }
         }
