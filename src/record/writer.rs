@@ -521,7 +521,7 @@ impl Room {
             .current
             .is_some_and(|most| most < until)
         {
-            return Err(std::io::ErrorKind::FileTooLarge.into());
+            return Err(Errno::FBIG.into());
         }
         let count = until - self.length;
         match fallocate(&self.file, FallocateFlags::KEEP_SIZE, self.length, count) {
