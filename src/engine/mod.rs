@@ -315,6 +315,80 @@ enum Sent {
     State(Vec<Vec<u64>>),
 }
 
+/// Room for the samples of a chunk of all blocks.
+fn room_of(plan: &Plan, blocks: &[(u32, u32)]) -> Vec<(u32, usize, Samples)> {
+    let capacity = chunk_samples(plan);
+    let of = |&(first, runs): &(u32, u32)| {
+        let runs = runs as usize;
+        (first, runs, Samples::new(plan, runs, capacity))
+    };
+    blocks.iter().map(of).collect()
+}
+
+/// Steps after which a chunk ends at the latest.
+fn steps_at_once(plan: &Plan) -> u64 {
+    let work = (plan.n_areas() as u64 * u64::from(plan.replicates)).max(1);
+    (CHUNK_AREA_STEPS / work).max(1)
+}
+
+/// Where the next chunk ends if its samples do not fill up. The steps before the first sample end before
+/// it: chunks then start at samples.
+fn next_stop(plan: &Plan, reached: u64, budget: u64) -> u64 {
+    match plan.record.first.checked_sub(reached + 1) {
+        Some(before) if before > 0 => reached + budget.min(before),
+        _ => reached + budget,
+    }
+}
+
+fn advance(simulation: &mut Simulation<'_>, samples: &mut Samples, until: u64) {
+    samples.clear();
+    simulation.advance_until(samples, until);
+}
+
+/// As [`drive`], all in the thread of the caller: for sinks that cost less than to wake another thread.
+///
+/// # Errors
+/// What the sink returns.
+pub fn drive_here(
+    plan: &Plan,
+    starts: &[&[f64]],
+    stop: &AtomicBool,
+    mut sink: impl FnMut(Piece<'_>) -> Result<(), EngineError>,
+) -> Result<(Vec<Option<Stop>>, u64), EngineError> {
+    let blocks = plan.blocks();
+    let of = |&(first, runs): &(u32, u32)| Simulation::of_conditions(plan, first, runs, starts);
+    let mut simulations: Vec<Simulation<'_>> = blocks.iter().map(of).collect();
+    let budget = steps_at_once(plan);
+    let mut chunk = Chunk {
+        first: 0,
+        written: 0,
+        blocks: room_of(plan, &blocks),
+    };
+    let mut reached = 0;
+    let stops = |simulations: &[Simulation<'_>]| -> Vec<Option<Stop>> {
+        simulations
+            .iter()
+            .flat_map(|s| s.stops().to_vec())
+            .collect()
+    };
+    while chunk.first < plan.record.samples && !stop.load(Ordering::Relaxed) {
+        let until = next_stop(plan, reached, budget);
+        for (one, (_, _, samples)) in simulations.iter_mut().zip(&mut chunk.blocks) {
+            advance(one, samples, until);
+        }
+        chunk.written = chunk.blocks.first().map_or(0, |(_, _, s)| s.written);
+        reached = simulations.first().map_or(until, Simulation::step);
+        if chunk.written > 0 {
+            chunk.hand_on(plan, &mut sink)?;
+            chunk.first += chunk.written as u64;
+            if stops(&simulations).iter().all(Option::is_some) {
+                break;
+            }
+        }
+    }
+    Ok((stops(&simulations), chunk.first))
+}
+
 fn saved(simulations: &mut [Simulation<'_>]) -> Sent {
     Sent::State(simulations.iter_mut().map(Simulation::save).collect())
 }
@@ -328,7 +402,6 @@ fn go_on(
     keep: Keep<'_>,
     mut sink: impl FnMut(Piece<'_>) -> Result<(), EngineError> + Send,
 ) -> Result<Ended, EngineError> {
-    let capacity = chunk_samples(plan);
     let blocks = plan.blocks();
     let mut simulations: Vec<Simulation<'_>> = pool.install(|| {
         blocks
@@ -346,18 +419,8 @@ fn go_on(
         sampled = checkpoint.samples;
         reached = simulations.first().map_or(0, Simulation::step);
     }
-    let room = || -> Vec<(u32, usize, Samples)> {
-        let of = |&(first, runs): &(u32, u32)| {
-            (
-                first,
-                runs as usize,
-                Samples::new(plan, runs as usize, capacity),
-            )
-        };
-        blocks.iter().map(of).collect()
-    };
-    let work = (plan.n_areas() as u64 * u64::from(plan.replicates)).max(1);
-    let budget = (CHUNK_AREA_STEPS / work).max(1);
+    let room = || room_of(plan, &blocks);
+    let budget = steps_at_once(plan);
     let (to_sink, from_loop) = sync_channel::<Sent>(CHUNKS);
     let (to_loop, from_sink) = sync_channel::<Vec<(u32, usize, Samples)>>(CHUNKS);
     let samples = std::thread::scope(|scope| {
@@ -396,21 +459,15 @@ fn go_on(
                     Err(_) => break,
                 },
             };
-            // The steps before the first sample end before it: chunks then start at samples.
-            let until = match plan.record.first.checked_sub(reached + 1) {
-                Some(before) if before > 0 => reached + budget.min(before),
-                _ => reached + budget,
-            };
-            let advance = |simulation: &mut Simulation<'_>, samples: &mut Samples| {
-                samples.clear();
-                simulation.advance_until(samples, until);
-            };
+            let until = next_stop(plan, reached, budget);
             match (&mut simulations[..], &mut chunk[..]) {
                 // Nothing to share out, so no other thread has to be woken up.
-                ([one], [(_, _, samples)]) if !one.is_parallel() => advance(one, samples),
+                ([one], [(_, _, samples)]) if !one.is_parallel() => {
+                    advance(one, samples, until);
+                }
                 (all, chunk) => pool.install(|| {
                     let both = all.par_iter_mut().zip(chunk);
-                    both.for_each(|(simulation, (_, _, samples))| advance(simulation, samples));
+                    both.for_each(|(one, (_, _, samples))| advance(one, samples, until));
                 }),
             }
             // All blocks stop at the same step: they have the same schedule and the same room.

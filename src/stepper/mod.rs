@@ -5,7 +5,7 @@
 //! fixed points and Jacobians of the same compiled equations.
 
 mod constants;
-mod isa;
+pub(crate) mod isa;
 mod kernel;
 pub mod linear;
 mod snapshot;
