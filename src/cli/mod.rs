@@ -5,8 +5,10 @@
 
 mod base64;
 mod data;
+mod exchange;
 #[cfg(feature = "plot")]
 mod figure;
+mod init;
 mod inspect;
 mod memory;
 mod predict;
@@ -68,7 +70,9 @@ enum Command {
     Report(report::ReportArgs),
     /// Eigenmodes of the linearised network of a config or result file
     Modes(results::ModeArgs),
-    /// Data sets: list, show, check
+    /// Start a project: a cortex of one's own, an experiment, a task, to be edited
+    Init(init::InitArgs),
+    /// Data sets: list, show, check, import, export
     #[command(subcommand)]
     Data(data::DataCommand),
     /// List the local circuits, or show one with its parameters, variables and inputs
@@ -80,6 +84,16 @@ enum Command {
     Configs {
         /// Config to print
         name: Option<String>,
+    },
+    /// Print completions for a shell
+    Completions {
+        /// Which one
+        shell: clap_complete::Shell,
+    },
+    /// Write manual pages
+    Man {
+        /// Folder for them; made if it is not there
+        folder: PathBuf,
     },
 }
 
@@ -180,6 +194,9 @@ pub fn main() -> ExitCode {
         Command::Fc(args) => results::functional_connectivity(&args),
         Command::Report(args) => report::report(&args),
         Command::Modes(args) => results::modes(&args),
+        Command::Init(args) => init::init(&args),
+        Command::Completions { shell } => init::completions(shell),
+        Command::Man { folder } => init::man(&folder),
         Command::Data(command) => data::data(&command),
         Command::Circuits { name } => inspect::circuits(name.as_deref()),
         Command::Configs { name } => inspect::configs(name.as_deref()),
