@@ -52,7 +52,7 @@ fn a_new_project_runs_as_its_readme_says() {
     }
     assert_eq!(commands, 5);
     let results = Results::open(mine.join("results/task.h5")).unwrap();
-    let rate = results.read("rate").unwrap();
+    let rate = results.read("readout_rate").unwrap();
     let condition = results.coord_text("condition").unwrap();
     let mean = |name: &str| {
         let of = condition.iter().zip(&rate).filter(|(c, _)| *c == name);
