@@ -32,6 +32,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use crate::engine::EngineError;
 use crate::plan::{Axis, Execution, WIDTHS};
 use crate::spec::suggest::did_you_mean;
+use crate::sweep::Ranks;
 
 /// Whole-cortex connectome simulator.
 #[derive(Debug, Parser)]
@@ -179,14 +180,33 @@ type Failure = Box<dyn std::error::Error + Send + Sync>;
 /// Runs the program with the arguments of the process.
 #[must_use]
 pub fn main() -> ExitCode {
+    main_on(None)
+}
+
+/// The same as one of several processes: sweeps are shared out among them, nothing else is.
+#[must_use]
+pub fn main_on(ranks: Option<&dyn Ranks>) -> ExitCode {
     let cli = Cli::parse();
+    let several = ranks.filter(|ranks| ranks.size() > 1);
+    if let Some(ranks) = several
+        && !matches!(cli.command, Command::Sweep(_))
+    {
+        if ranks.rank() == 0 {
+            let _ = writeln!(
+                std::io::stderr(),
+                "error: found {} ranks, expected one: only `sweep` is shared out",
+                ranks.size()
+            );
+        }
+        return ExitCode::FAILURE;
+    }
     start_log(cli.verbose);
     let outcome = match cli.command {
         Command::Run(args) => run::run(&args),
         Command::Reproduce(args) => reproduce::reproduce(&args),
         Command::Validate(args) => validate::validate(&args),
         Command::Predict(args) => predict::predict(&args),
-        Command::Sweep(args) => sweep::sweep(&args),
+        Command::Sweep(args) => sweep::sweep(&args, several),
         Command::Rerun(args) => run::rerun(&args),
         Command::Check(args) => inspect::check(&args),
         Command::Plan(args) => inspect::plan(&args),

@@ -13,7 +13,7 @@ use super::{
     ConfigArgs, Failure, cores, default_output, make_way, memory, parse_threads, stop_flag,
 };
 use crate::spec::ConfigLayers;
-use crate::sweep::{Carry, Earlier, Summary, Sweep};
+use crate::sweep::{Carry, Earlier, Ranks, Summary, Sweep};
 
 #[derive(Debug, Args)]
 pub(super) struct SweepArgs {
@@ -48,14 +48,19 @@ pub(super) struct SweepArgs {
     quiet: bool,
 }
 
-pub(super) fn sweep(args: &SweepArgs) -> Result<ExitCode, Failure> {
+pub(super) fn sweep(args: &SweepArgs, ranks: Option<&dyn Ranks>) -> Result<ExitCode, Failure> {
     let mut layered = ConfigLayers::read(&args.config.config)?;
     let mut spec = layered.take_sweep(&args.config.sets)?;
     spec.keep_activity |= args.activity;
     let sweep = Sweep::new(layered, &spec)?;
-    let threads = args.threads.unwrap_or_else(cores);
+    // One rank a core is what launchers start.
+    let threads = (args.threads).unwrap_or_else(|| ranks.map_or_else(cores, |_| 1));
     memory::check_bytes("sweep", sweep.memory_bytes() as u128 * threads as u128)?;
     let output = (args.output.clone()).unwrap_or_else(|| default_output(&args.config.config));
+    let first = ranks.is_none_or(|ranks| ranks.rank() == 0);
+    if !first && (args.dry_run || args.collect.is_some()) {
+        return Ok(ExitCode::SUCCESS);
+    }
     if args.dry_run {
         return dry_run(args, &sweep, threads);
     }
@@ -69,9 +74,11 @@ pub(super) fn sweep(args: &SweepArgs) -> Result<ExitCode, Failure> {
         ))?;
         return Ok(ExitCode::SUCCESS);
     }
-    make_way(&output)?;
     let stop = stop_flag()?;
-    let bar = Bar::of_conditions(args.quiet || args.json);
+    if first {
+        make_way(&output)?;
+    }
+    let bar = Bar::of_conditions(args.quiet || args.json || !first);
     let carry = Carry {
         threads,
         stop: &stop,
@@ -82,7 +89,11 @@ pub(super) fn sweep(args: &SweepArgs) -> Result<ExitCode, Failure> {
             _ => Earlier::Refuse,
         },
     };
-    let ended = sweep.run(&output, &carry);
+    if let Some(ranks) = ranks.filter(|_| !first) {
+        sweep.serve(&carry, ranks)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let ended = sweep.run_on(&output, &carry, ranks);
     bar.finish();
     let summary = match ended {
         Err(e) if e.is_interrupted() => {

@@ -9,11 +9,13 @@
 mod batch;
 mod design;
 mod file;
+mod ranks;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::mpsc::sync_channel;
+use std::sync::mpsc::{RecvTimeoutError, sync_channel};
+use std::time::Duration;
 
 use crate::engine::{self, EngineError, Measures, check_measures, measure_network};
 use crate::network::{DataSets, Network, NetworkError};
@@ -25,6 +27,8 @@ use crate::stepper::linear::{baseline_state, start_from};
 pub use batch::Finished;
 pub use design::{Axis, Design};
 use file::Schema;
+use ranks::Others;
+pub use ranks::Ranks;
 
 /// Why a sweep could not be carried out.
 #[derive(Debug, thiserror::Error)]
@@ -80,6 +84,14 @@ pub enum SweepError {
         path: PathBuf,
         /// What differs.
         what: String,
+    },
+    /// Another rank cannot take part.
+    #[error("rank {rank}: {why}")]
+    Rank {
+        /// Which one.
+        rank: usize,
+        /// What it said.
+        why: String,
     },
     /// The person asked to stop, or the disk is full.
     #[error(
@@ -176,6 +188,9 @@ struct Case {
 
 /// Conditions that are tried before anything runs, at most, beside every value of every axis.
 const TRIED_AT_ONCE: usize = 64;
+
+/// Other ranks are answered after this time at the latest.
+const ANSWER_WITHIN: Duration = Duration::from_micros(500);
 
 /// Runs that a batch steps side by side, at least: the widest lanes.
 const ABREAST: usize = 16;
@@ -275,11 +290,47 @@ impl Sweep {
         ])
     }
 
+    fn header_bytes(&self) -> Vec<u8> {
+        serde_json::to_vec(&self.header()).expect("a map of texts serialises")
+    }
+
     /// Runs what is not finished yet and writes the result file.
     ///
     /// # Errors
     /// See [`SweepError`]. Whatever was finished is in the journal and stays there.
     pub fn run(&self, output: &Path, carry: &Carry<'_>) -> Result<Summary, SweepError> {
+        self.run_on(output, carry, None)
+    }
+
+    /// The same as rank 0 of several; the others [`Sweep::serve`].
+    ///
+    /// # Errors
+    /// As [`Sweep::run`].
+    pub fn run_on(
+        &self,
+        output: &Path,
+        carry: &Carry<'_>,
+        ranks: Option<&dyn Ranks>,
+    ) -> Result<Summary, SweepError> {
+        let values = self.schema.values();
+        let mut others = ranks.map(|ranks| Others::new(ranks, self.header_bytes(), values));
+        let ended = self.run_with(output, carry, others.as_mut());
+        // Whatever happened, nobody is left waiting.
+        while others.as_ref().is_some_and(|others| !others.are_done()) {
+            others
+                .iter_mut()
+                .for_each(|others| others.serve(|| None, |_| ()));
+            std::thread::sleep(ANSWER_WITHIN);
+        }
+        ended
+    }
+
+    fn run_with(
+        &self,
+        output: &Path,
+        carry: &Carry<'_>,
+        others: Option<&mut Others<'_>>,
+    ) -> Result<Summary, SweepError> {
         let mut journal = self.open(&journal_path(output), carry.earlier)?;
         let dropped = journal.dropped();
         let before = journal.len();
@@ -289,7 +340,7 @@ impl Sweep {
         let pending: Vec<usize> = (0..total)
             .filter(|&c| !journal.contains(c as u64))
             .collect();
-        let ended = self.work(&pending, carry, |finished| {
+        let ended = self.work(&pending, carry, others, |finished| {
             journal.append(finished.condition as u64, &finished.bytes())?;
             if let Some(why) = finished.failure {
                 failed.insert(finished.condition, why);
@@ -350,7 +401,7 @@ impl Sweep {
     }
 
     fn open(&self, path: &Path, earlier: Earlier) -> Result<Journal, SweepError> {
-        let header = serde_json::to_string(&self.header()).expect("a map of texts serialises");
+        let header = self.header_bytes();
         match (Journal::exists(path), earlier) {
             (true, Earlier::Refuse) => {
                 let path = path.to_owned();
@@ -359,9 +410,9 @@ impl Sweep {
             (true, Earlier::Resume) => self.reopen(path),
             (true, Earlier::Forget) => {
                 Journal::discard(path)?;
-                Ok(Journal::create(path, header.as_bytes())?)
+                Ok(Journal::create(path, &header)?)
             }
-            (false, _) => Ok(Journal::create(path, header.as_bytes())?),
+            (false, _) => Ok(Journal::create(path, &header)?),
         }
     }
 
@@ -387,6 +438,7 @@ impl Sweep {
         &self,
         pending: &[usize],
         carry: &Carry<'_>,
+        others: Option<&mut Others<'_>>,
         mut hand_on: impl FnMut(Finished) -> Result<(), SweepError>,
     ) -> Result<(), SweepError> {
         let batches: Vec<&[usize]> = pending.chunks(self.batch()).collect();
@@ -427,13 +479,35 @@ impl Sweep {
             }
             drop(done);
             let mut outcome = Ok(());
-            for finished in finished {
+            let mut take = |finished: Result<Finished, SweepError>| {
                 if outcome.is_ok() {
                     outcome = finished.and_then(&mut hand_on);
                 }
                 if outcome.is_err() {
                     given_up.store(true, Ordering::Relaxed);
                 }
+            };
+            let Some(others) = others else {
+                finished.into_iter().for_each(take);
+                return outcome;
+            };
+            let stopped = || carry.stop.load(Ordering::Relaxed) || given_up.load(Ordering::Relaxed);
+            let next = || match stopped() {
+                true => None,
+                false => batches.get(next.fetch_add(1, Ordering::Relaxed)).copied(),
+            };
+            let mut ours = true;
+            while ours || !others.are_done() {
+                if ours {
+                    match finished.recv_timeout(ANSWER_WITHIN) {
+                        Ok(one) => take(one),
+                        Err(RecvTimeoutError::Timeout) => {}
+                        Err(RecvTimeoutError::Disconnected) => ours = false,
+                    }
+                } else {
+                    std::thread::sleep(ANSWER_WITHIN);
+                }
+                others.serve(next, &mut take);
             }
             outcome
         })
