@@ -5,14 +5,11 @@ use std::process::ExitCode;
 
 use clap::Args;
 
+use super::prepare::{self, Prepared};
 use super::show::{self, Bar, aligned, number, table};
-use super::{
-    ConfigArgs, ExecutionArgs, Failure, default_output, make_way, memory, stop_flag, trials,
-};
+use super::{ConfigArgs, ExecutionArgs, Failure, default_output, make_way, stop_flag, trials};
 use crate::engine::{self, Conditions, DelayActivity, Outcome, TimescaleRow};
 use crate::ids::AreaId;
-use crate::network::Network;
-use crate::plan::Plan;
 use crate::record::Results;
 use crate::spec::{self, ExperimentSpec};
 
@@ -44,30 +41,13 @@ pub(super) struct RerunArgs {
     execution: ExecutionArgs,
 }
 
-/// An experiment with all that was made from it.
-struct Prepared {
-    spec: ExperimentSpec,
-    network: Network,
-    plan: Plan,
-}
-
 fn prepare(spec: ExperimentSpec, execution: &ExecutionArgs) -> Result<Prepared, Failure> {
-    let network = Network::build(&spec)?;
-    for warning in &network.connectome.provenance.warnings {
+    let prepared = prepare::prepare(spec, execution.execution())?;
+    for warning in &prepared.warnings {
         tracing::warn!("{warning}");
     }
-    for remark in network.remarks(spec.run.dt_ms) {
-        tracing::warn!("{remark}");
-    }
-    let plan = Plan::compile(&network, &spec, execution.execution())?;
-    engine::check_measures(&network, &spec)?;
-    memory::check(&spec, &plan)?;
-    tracing::debug!("plan\n{}", plan.explain());
-    Ok(Prepared {
-        spec,
-        network,
-        plan,
-    })
+    tracing::debug!("plan\n{}", prepared.plan.explain());
+    Ok(prepared)
 }
 
 fn simulate(
@@ -88,6 +68,7 @@ fn simulate(
         spec,
         network,
         plan,
+        ..
     } = prepared;
     let outcome = engine::run(network, plan, spec, output, &conditions);
     bar.finish();
@@ -102,7 +83,9 @@ pub(super) fn run(args: &RunArgs) -> Result<ExitCode, Failure> {
         .clone()
         .unwrap_or_else(|| default_output(&args.config.config));
     let outcome = simulate(&prepared, &output, &args.execution, args.quiet)?;
-    warn_of_divergence(&prepared.plan, &outcome);
+    for warning in prepared.divergence(&outcome) {
+        tracing::warn!("{warning}");
+    }
     let figure = if args.no_figure {
         None
     } else {
@@ -119,32 +102,6 @@ pub(super) fn run(args: &RunArgs) -> Result<ExitCode, Failure> {
     }
     Ok(ExitCode::SUCCESS)
 }
-
-fn warn_of_divergence(plan: &Plan, outcome: &Outcome) {
-    for (replicate, stop) in outcome.stops.iter().enumerate() {
-        let Some(stop) = stop else { continue };
-        let variable = plan.circuit.info().variables[stop.variable].name;
-        let (area, time) = (&plan.areas[stop.area], stop.step as f64 * plan.dt_ms);
-        tracing::warn!(
-            "replicate {replicate} was stopped at {time} ms: {variable} of area {area} is {:e}; \
-             what follows of it is NaN",
-            stop.value
-        );
-    }
-    let peaks = outcome.measures.peaks.iter();
-    let largest = peaks
-        .map(|p| p.value.abs())
-        .filter(|v| v.is_finite())
-        .fold(0.0, f64::max);
-    if largest > IMPLAUSIBLE {
-        tracing::warn!(
-            "activity reached {largest:.1e}: finite, but the network is unstable for these parameters"
-        );
-    }
-}
-
-/// No rate, gate or current of a cortical area comes near this in Hz, pA or as a fraction.
-const IMPLAUSIBLE: f64 = 1e6;
 
 /// Recorded areas from low to high in the hierarchy, as indices into the recorded areas.
 fn hierarchical_order(prepared: &Prepared) -> (Vec<usize>, Option<Vec<f64>>) {
@@ -306,6 +263,7 @@ fn figure(prepared: &Prepared, outcome: &Outcome) -> Result<Vec<PathBuf>, Failur
         spec,
         network,
         plan,
+        ..
     } = prepared;
     let info = plan.circuit.info();
     let variable = &info.variables[plan.record.variables[0]];

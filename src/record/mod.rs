@@ -23,7 +23,7 @@ mod tests;
 pub use error::RecordError;
 pub use journal::{Journal, journal_path};
 pub use layout::{Attr, Aux, AuxValues, Compression, Coord, Dim, Dtype, Layout, Var};
-pub use reader::{AuxInfo, DimInfo, Results, VarInfo};
+pub use reader::{AuxInfo, CoordValues, DimInfo, Results, VarInfo};
 pub use writer::{Writer, append_vars, partial_path};
 
 /// Version of the program, as written into every file.

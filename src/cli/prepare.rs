@@ -1,0 +1,73 @@
+//! From a config to a run that will fit: what the program and the Python package do alike.
+
+use super::{Failure, memory};
+use crate::engine::{self, Outcome};
+use crate::network::Network;
+use crate::plan::{Execution, Plan};
+use crate::spec::ExperimentSpec;
+
+/// An experiment with all that was made from it.
+pub struct Prepared {
+    /// The experiment.
+    pub spec: ExperimentSpec,
+    /// Its network.
+    pub network: Network,
+    /// How it will be stepped.
+    pub plan: Plan,
+    /// What a person should know before trusting a number of it.
+    pub warnings: Vec<String>,
+}
+
+/// Builds the network and the plan of an experiment and checks what would fail later.
+///
+/// # Errors
+/// A network that cannot be built, a step too long, measures that do not fit it, too little memory.
+pub fn prepare(spec: ExperimentSpec, execution: Execution) -> Result<Prepared, Failure> {
+    let network = Network::build(&spec)?;
+    let of_data = network.connectome.provenance.warnings.iter();
+    let mut warnings: Vec<String> = of_data.map(ToString::to_string).collect();
+    warnings.extend(network.remarks(spec.run.dt_ms));
+    let plan = Plan::compile(&network, &spec, execution)?;
+    engine::check_measures(&network, &spec)?;
+    memory::check(&spec, &plan)?;
+    Ok(Prepared {
+        spec,
+        network,
+        plan,
+        warnings,
+    })
+}
+
+/// No rate, gate or current of a cortical area comes near this in Hz, pA or as a fraction.
+const IMPLAUSIBLE: f64 = 1e6;
+
+impl Prepared {
+    /// Replicates that left their bounds, and activity that no cortex has.
+    #[must_use]
+    pub fn divergence(&self, outcome: &Outcome) -> Vec<String> {
+        let plan = &self.plan;
+        let mut all = Vec::new();
+        for (replicate, stop) in outcome.stops.iter().enumerate() {
+            let Some(stop) = stop else { continue };
+            let variable = plan.circuit.info().variables[stop.variable].name;
+            let (area, time) = (&plan.areas[stop.area], stop.step as f64 * plan.dt_ms);
+            all.push(format!(
+                "replicate {replicate} was stopped at {time} ms: {variable} of area {area} is {:e}; \
+                 what follows of it is NaN",
+                stop.value
+            ));
+        }
+        let peaks = outcome.measures.peaks.iter();
+        let largest = peaks
+            .map(|p| p.value.abs())
+            .filter(|v| v.is_finite())
+            .fold(0.0, f64::max);
+        if largest > IMPLAUSIBLE {
+            all.push(format!(
+                "activity reached {largest:.1e}: finite, but the network is unstable for these \
+                 parameters"
+            ));
+        }
+        all
+    }
+}
