@@ -9,7 +9,7 @@ from ._core import COMMIT, IsocortexError
 from ._core import VERSION as __version__
 from .configs import Config, Sets, check, config, config_text, names, parameters, plan, stimuli
 from .connectome import Connectome, Gradient
-from .experiments import IsocortexWarning, linearise, predict, reproduce, run, sweep
+from .experiments import IsocortexWarning, linearise, predict, reproduce, run, sweep, validate
 from .results import load
 
 __all__ = [
@@ -35,4 +35,5 @@ __all__ = [
     "run",
     "stimuli",
     "sweep",
+    "validate",
 ]

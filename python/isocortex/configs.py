@@ -85,7 +85,7 @@ def source(
 
 
 def names(kind: str = "configs") -> list[str]:
-    """Names of what travels inside the package: `configs`, `circuits`, `data`, `papers` or `designs`."""
+    """Names of what travels inside the package: `configs`, `circuits`, `data`, `papers`, `recordings` or `designs`."""
     return _core.names(kind)
 
 

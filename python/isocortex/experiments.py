@@ -127,6 +127,25 @@ def reproduce(paper: str, *, threads: int | None = None, progress: Progress = No
     return table
 
 
+def validate(
+    recordings: str,
+    experiment: str | os.PathLike[str] | None = None,
+    *,
+    set: Sets = None,
+    threads: int | None = None,
+) -> pd.DataFrame:
+    """Sets an experiment, or that of the table, beside recordings: a row an area, `recorded`, `model`, `agrees`.
+
+    `attrs` of the table hold `statistics` (words to number), `title`, `paper`, `rule` and `left_out`.
+    """
+    named = None if experiment is None else os.fspath(experiment)
+    compared = json.loads(_core.validate(os.fspath(recordings), named, source("", set).sets, threads))
+    rows = pd.DataFrame(compared.pop("rows")).set_index("name")
+    compared["statistics"] = dict(compared["statistics"])
+    rows.attrs.update(compared)
+    return rows
+
+
 def predict(
     design: str,
     *,

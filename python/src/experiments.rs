@@ -21,6 +21,7 @@ pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(run, module)?)?;
     module.add_function(wrap_pyfunction!(sweep, module)?)?;
     module.add_function(wrap_pyfunction!(reproduce, module)?)?;
+    module.add_function(wrap_pyfunction!(validate, module)?)?;
     module.add_function(wrap_pyfunction!(predict, module)?)?;
     module.add_function(wrap_pyfunction!(check, module)?)?;
     module.add_function(wrap_pyfunction!(config, module)?)?;
@@ -152,6 +153,27 @@ fn reproduce(
     })
 }
 
+/// A model beside a table of recordings, as JSON.
+#[pyfunction]
+fn validate(
+    py: Python<'_>,
+    recordings: String,
+    experiment: Option<String>,
+    sets: Vec<String>,
+    threads: Option<usize>,
+) -> PyResult<String> {
+    watched(py, None, |watch| {
+        let threads = self::threads(threads)?;
+        let known = validation::bundled_recordings();
+        let text = cli::own_or_bundled(&recordings, known, "recordings", "table")?;
+        let mut table = validation::load_recordings(&recordings, &text)?;
+        table.experiment = table.experiment.map(|own| cli::beside(&recordings, &own));
+        let stop = &watch.stop;
+        let compared = validation::compare(&table, experiment.as_deref(), &sets, threads, stop)?;
+        Ok(serde_json::to_string(&compared)?)
+    })
+}
+
 /// The table of a design of perturbations, as JSON: `title`, `rows`.
 #[pyfunction]
 fn predict(
@@ -223,7 +245,8 @@ fn linearised(py: Python<'_>, source: Source) -> PyResult<Bound<'_, PyDict>> {
     Ok(out)
 }
 
-/// Names of what travels inside the package: `configs`, `circuits`, `data`, `papers`, `designs`.
+/// Names of what travels inside the package: `configs`, `circuits`, `data`, `papers`,
+/// `recordings`, `designs`.
 #[pyfunction]
 fn names(kind: &str) -> PyResult<Vec<&'static str>> {
     Ok(match kind {
@@ -234,13 +257,18 @@ fn names(kind: &str) -> PyResult<Vec<&'static str>> {
             .iter()
             .map(|(name, _)| *name)
             .collect(),
+        "recordings" => {
+            let tables = validation::bundled_recordings();
+            tables.iter().map(|(name, _)| *name).collect()
+        }
         "designs" => prediction::bundled()
             .iter()
             .map(|(name, _)| *name)
             .collect(),
         other => {
             let message = format!(
-                "unknown kind: found `{other}`, expected configs, circuits, data, papers or designs"
+                "unknown kind: found `{other}`, expected configs, circuits, data, papers, recordings or \
+                 designs"
             );
             return Err(raised(&message));
         }

@@ -69,6 +69,16 @@ def test_reproduce_gives_the_scorecard(program):
     assert card.attrs["paper"] and {"id", "found", "expected", "unit", "source", "note"} <= {*card}
 
 
+def test_validate_gives_the_table_of_the_program(program):
+    rows = iso.validate("leavitt2017")
+    said = json.loads(program("validate", "leavitt2017", "--json").stdout)["comparisons"][0]
+    assert rows.reset_index().to_dict("records") == said["rows"]
+    assert rows.attrs["statistics"] == dict(said["statistics"])
+    assert list(rows.index[~rows["agrees"]]) == said["disagree"]
+    with pytest.raises(iso.IsocortexError, match="no such recordings"):
+        iso.validate("nobody")
+
+
 def test_predict_gives_the_table_of_the_program(program, tmp_path):
     design = tmp_path / "design.yaml"
     design.write_text(
