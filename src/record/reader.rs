@@ -299,12 +299,7 @@ impl Results {
     /// # Errors
     /// If there is no such variable or attribute.
     pub fn var_attr(&self, var: &str, name: &str) -> Result<Attr, RecordError> {
-        if !self.file.link_exists(var) || var.contains('/') {
-            let names = self.vars.iter().map(|v| &v.name);
-            let names = names.chain(self.dims.iter().map(|d| &d.name));
-            return Err(self.unknown("variable", var, list(names)));
-        }
-        let dataset = self.file.dataset(var).map_err(self.reading(var))?;
+        let dataset = self.any_dataset(var)?;
         self.attr_at(&dataset, name, format!(" of `{var}`"))
     }
 
@@ -322,7 +317,7 @@ impl Results {
             "_FillValue",
             "coordinates",
         ];
-        let dataset = self.file.dataset(var).map_err(self.reading(var))?;
+        let dataset = self.any_dataset(var)?;
         let mut names = dataset.attr_names().map_err(self.reading(var))?;
         names.retain(|n| !INNER.contains(&n.as_str()) && !n.starts_with("_Netcdf4"));
         names.sort();
@@ -371,6 +366,16 @@ impl Results {
             Attr::Int(value) => Ok(value as f64),
             other @ Attr::Text(_) => Err(self.kind(name, kind_of(&other).to_owned(), "a number")),
         }
+    }
+
+    /// A variable or a coordinate.
+    fn any_dataset(&self, name: &str) -> Result<Dataset, RecordError> {
+        if !self.file.link_exists(name) || name.contains('/') {
+            let names = self.vars.iter().map(|v| &v.name);
+            let names = names.chain(self.dims.iter().map(|d| &d.name));
+            return Err(self.unknown("variable", name, list(names)));
+        }
+        self.file.dataset(name).map_err(self.reading(name))
     }
 
     fn variable(&self, name: &str) -> Result<Dataset, RecordError> {
