@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import bz2
 import csv
 import hashlib
 import io
@@ -10,7 +9,6 @@ import json
 import os
 import tempfile
 import warnings
-import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -227,45 +225,37 @@ class Connectome:
         )
 
     @classmethod
-    def from_tvb(
-        cls,
-        path: str | os.PathLike[str],
-        *,
-        rows: Literal["target", "source"] = "target",
-        diagonal: Literal["refuse", "drop"] = "refuse",
-    ) -> Connectome:
-        """Reads a connectivity zip of The Virtual Brain: weights, tract lengths in mm, names of the regions.
+    def from_tvb(cls, path: str | os.PathLike[str]) -> Connectome:
+        """Reads a connectivity of The Virtual Brain, a zip file or a folder: weights, tract lengths in mm, centres.
 
-        Its `weights.txt` has a row a target and a column a source, which nothing in the file says; for one that was
-        written the other way, `rows="source"`. A matrix that is symmetric does not tell. Weights become projection
-        strengths on their own scale. The centres, in mm, become the gradients `centre_x`, `centre_y`, `centre_z`.
-        Weights of a region onto itself are refused, because that is what local circuits are for; `diagonal="drop"`
-        leaves them out.
+        A row of `weights.txt` is a target, as the coupling of The Virtual Brain has it; nothing in the file says so.
+        Weights become projection strengths. Links of an area to itself are left out with a warning, because that is
+        what local circuits are for. Centres become the gradients `centre_x_mm`, `centre_y_mm`, `centre_z_mm`.
         """
-        with zipfile.ZipFile(path) as archive:
-            weights = _numbers(archive, "weights")
-            lengths = _numbers(archive, "tract_lengths")
-            centres = [line.split() for line in _member(archive, "centres").splitlines() if line.strip()]
-        if any(len(fields) != 4 for fields in centres):
-            raise _core.IsocortexError(f"centres in {path}: expected lines of a name and three numbers")
-        if rows == "source":
-            weights, lengths = weights.T, lengths.T
-        if diagonal == "drop":
-            weights = weights.copy()
-            np.fill_diagonal(weights, 0.0)
-        position = np.array([[float(x) for x in fields[1:]] for fields in centres])
-        described = {
-            f"centre_{axis}": Gradient(position[:, k], "mm", "centre of the region, as the file gives it")
-            for k, axis in enumerate("xyz")
-        }
+        return cls._imported(path, "tvb")
+
+    @classmethod
+    def from_counts(
+        cls, path: str | os.PathLike[str], *, merge: Literal["mean", "sum"] = "mean"
+    ) -> Connectome:
+        """Computes FLN and SLN from a table of labelled neurons, as `isocortex data import counts` does. Repeated
+        injections into an area are merged by the mean of their FLN, or by the sum of their neurons."""
+        return cls._imported(path, merge)
+
+    @classmethod
+    def _imported(cls, path: str | os.PathLike[str], of: str) -> Connectome:
+        found = _core.import_tables(os.fspath(path), of)
+        for message in found["remarks"]:
+            warnings.warn(message, IsocortexWarning, stacklevel=3)
         return cls.from_arrays(
-            weights,
-            [fields[0] for fields in centres],
-            kind="strength",
-            distance_mm=lengths,
-            gradients=described,
+            found["weights"],
+            found["areas"],
+            kind=found["kind"],
+            sln=found["sln"],
+            distance_mm=found["distance_mm"],
+            gradients=dict(found["gradients"]),
             name=Path(path).stem,
-            title=f"connectivity {Path(path).name} of The Virtual Brain",
+            title=f"Imported from {Path(path).name}",
         )
 
     def save(self, folder: str | os.PathLike[str]) -> Path:
@@ -300,26 +290,6 @@ def _required(array: Floats | None) -> Floats:
     if array is None:
         raise _core.IsocortexError("weights: found none, expected a matrix")
     return array
-
-
-def _member(archive: zipfile.ZipFile, name: str) -> str:
-    """The text of a file of the archive, whatever folder it is in, compressed or not."""
-    for member in archive.namelist():
-        base = member.rsplit("/", 1)[-1]
-        if base == f"{name}.txt":
-            return archive.read(member).decode()
-        if base == f"{name}.txt.bz2":
-            return bz2.decompress(archive.read(member)).decode()
-    raise _core.IsocortexError(f"{archive.filename}: found no {name}.txt, expected one in a connectivity zip")
-
-
-def _numbers(archive: zipfile.ZipFile, name: str) -> Floats:
-    try:
-        return np.loadtxt(io.StringIO(_member(archive, name)), ndmin=2)
-    except _core.IsocortexError:
-        raise
-    except ValueError as error:
-        raise _core.IsocortexError(f"{archive.filename}: {name}.txt: {error}") from None
 
 
 @dataclass

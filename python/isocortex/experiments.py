@@ -74,6 +74,7 @@ def run(
     replicates: int | None = None,
     threads: int | None = None,
     output: str | os.PathLike[str] | None = None,
+    resume: bool = False,
     progress: Progress = None,
 ) -> xr.Dataset:
     """Runs an experiment: `isocortex run`, with the result file as a dataset.
@@ -83,11 +84,11 @@ def run(
     but config, `set`, `seed` and `replicates` changes a number.
 
     Raises IsocortexError with the text that the program prints. Ctrl-C stops the run; with `output` given, what
-    was finished is then in `output` + `.partial`.
+    was finished is then in `output` + `.partial`, and `resume=True` goes on from it to the same bits.
     """
     wanted = source(config, set, seed=seed, replicates=replicates)
     with _file(output) as path, _shown(progress, "samples") as show:
-        _warn(_core.run(wanted, path, threads, show))
+        _warn(_core.run(wanted, path, output is not None, resume, threads, show))
         return load(path)
 
 

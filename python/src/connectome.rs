@@ -1,5 +1,8 @@
 //! Connectomes as arrays, read and checked by the library.
 
+use std::path::PathBuf;
+
+use isocortex::connectome::import::{Merge, read_counts, read_tvb};
 use isocortex::connectome::{self, Connectome, Source, WeightKind};
 use ndarray::Array2;
 use numpy::{PyArray2, ToPyArray};
@@ -9,7 +12,8 @@ use pyo3::types::{PyDict, PyList};
 use crate::watch::{raised, watched};
 
 pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
-    module.add_function(wrap_pyfunction!(load_connectome, module)?)
+    module.add_function(wrap_pyfunction!(load_connectome, module)?)?;
+    module.add_function(wrap_pyfunction!(import_tables, module)?)
 }
 
 /// A sparse matrix with `absent` where it has no entry.
@@ -25,6 +29,42 @@ fn dense<'py>(
     out.to_pyarray(py)
 }
 
+fn kind(weights: WeightKind) -> &'static str {
+    match weights {
+        WeightKind::Fln => "fln",
+        WeightKind::Strength => "strength",
+    }
+}
+
+/// Reads the files of others: `tvb`, or counts of neurons, merged by `mean` or `sum`.
+#[pyfunction]
+fn import_tables(py: Python<'_>, path: PathBuf, of: String) -> PyResult<Bound<'_, PyDict>> {
+    let tables = watched(py, None, |_| {
+        Ok(match of.as_str() {
+            "tvb" => read_tvb(&path)?,
+            "mean" => read_counts(&path, Merge::MeanFln)?,
+            "sum" => read_counts(&path, Merge::SumNeurons)?,
+            other => return Err(format!("merge: found `{other}`, expected mean or sum").into()),
+        })
+    })?;
+    let out = PyDict::new(py);
+    out.set_item("areas", &tables.areas)?;
+    out.set_item("kind", kind(tables.kind))?;
+    out.set_item("weights", tables.weights.to_pyarray(py))?;
+    out.set_item("sln", tables.sln.map(|m| m.to_pyarray(py)))?;
+    out.set_item("distance_mm", tables.distance_mm.map(|m| m.to_pyarray(py)))?;
+    // Words, such as lobes, are no gradients.
+    let numbers = tables.columns.iter().filter_map(|column| {
+        let values = column.values.iter().map(|v| v.parse::<f64>());
+        Some((&column.name, values.collect::<Result<Vec<f64>, _>>().ok()?))
+    });
+    let gradients: Vec<(&String, Vec<f64>)> = numbers.collect();
+    out.set_item("gradients", gradients)?;
+    out.set_item("made", &tables.made)?;
+    out.set_item("remarks", &tables.remarks)?;
+    Ok(out)
+}
+
 /// Reads a bundled data set or a folder and makes all the checks that a run would make.
 #[pyfunction]
 fn load_connectome(py: Python<'_>, source: String) -> PyResult<Bound<'_, PyDict>> {
@@ -35,11 +75,7 @@ fn load_connectome(py: Python<'_>, source: String) -> PyResult<Bound<'_, PyDict>
     out.set_item("name", &found.name)?;
     let names: Vec<&str> = found.area_names().collect();
     out.set_item("areas", names)?;
-    let kind = match found.weights {
-        WeightKind::Fln => "fln",
-        WeightKind::Strength => "strength",
-    };
-    out.set_item("kind", kind)?;
+    out.set_item("kind", kind(found.weights))?;
     out.set_item("weights", dense(py, &found.fln, 0.0))?;
     let sln = found.sln.as_ref().map(|sln| dense(py, sln, f64::NAN));
     out.set_item("sln", sln)?;

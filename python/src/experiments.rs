@@ -1,10 +1,12 @@
 //! Runs, sweeps, scorecards, predictions: what the commands of the same names do.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use isocortex::circuit::CIRCUITS;
+use isocortex::cli::prepare::Clock;
 use isocortex::cli::{self, Failure, memory, prepare};
-use isocortex::engine::{Conditions, modes};
+use isocortex::engine::{Conditions, Keep, modes};
 use isocortex::network::Network;
 use isocortex::plan::{Execution, Plan};
 use isocortex::spec::{self, ConfigLayers, ExperimentSpec, bundled};
@@ -62,19 +64,33 @@ fn threads(wanted: Option<usize>) -> Result<usize, Failure> {
     }
 }
 
-/// Runs an experiment into a file. Gives what a person should know of it.
+/// How often a run that is kept writes a checkpoint, as the program does.
+const CHECKPOINT: Duration = Duration::from_secs(10);
+
+/// Runs an experiment into a file, with checkpoints if it shall be `kept`. Gives what a person should know
+/// of it.
 #[pyfunction]
 fn run(
     py: Python<'_>,
     source: Source,
     output: PathBuf,
+    kept: bool,
+    resume: bool,
     threads: Option<usize>,
     progress: Option<Py<PyAny>>,
 ) -> PyResult<Vec<String>> {
     watched(py, progress, |watch| {
         let threads = self::threads(threads)?;
-        let prepared = prepare::prepare(source.experiment()?, Execution::default())?;
+        let checkpoint = prepare::begun(&output, resume)?;
+        // The state lies in the lanes of the machine that began.
+        let execution = checkpoint.as_ref().map(engine::execution_of);
+        let prepared = prepare::prepare(source.experiment()?, execution.unwrap_or_default())?;
         cli::make_way(&output)?;
+        let clock = Clock::new(CHECKPOINT);
+        let keep = Keep {
+            pace: kept.then_some(&clock),
+            from: checkpoint.as_ref(),
+        };
         let conditions = Conditions {
             threads,
             stop: &watch.stop,
@@ -86,6 +102,7 @@ fn run(
             &prepared.spec,
             &output,
             &conditions,
+            keep,
         )?;
         let mut warnings = prepared.divergence(&outcome);
         warnings.splice(0..0, prepared.warnings);

@@ -124,14 +124,33 @@ def test_connectivity_of_the_virtual_brain(tmp_path):
     assert found.kind == "strength" and found.areas == AREAS
     assert np.array_equal(found.weights, W * 5)
     assert np.array_equal(found.distance_mm[W > 0], (W * 200)[W > 0])
-    assert found.gradients["centre_x"].values.tolist() == [0.5, 1.5, 2.5]
-    other = iso.Connectome.from_tvb(tmp_path / "c.zip", rows="source")
-    assert np.array_equal(other.weights, W.T * 5)
-    loops = tvb(tmp_path / "loops.zip", W + np.eye(3))
-    with pytest.raises(iso.IsocortexError):
-        iso.Connectome.from_tvb(loops)
-    assert np.array_equal(iso.Connectome.from_tvb(loops, diagonal="drop").weights, W)
+    assert found.gradients["centre_x_mm"].values.tolist() == [0.5, 1.5, 2.5]
+    with pytest.warns(iso.IsocortexWarning, match="itself|themselves|diagonal"):
+        loops = iso.Connectome.from_tvb(tvb(tmp_path / "loops.zip", W + np.eye(3)))
+    assert np.array_equal(loops.weights, W)
     with zipfile.ZipFile(tmp_path / "bad.zip", "w") as archive:
         archive.writestr("weights.txt", "1 2\n3 x\n")
     with pytest.raises(iso.IsocortexError, match="weights.txt"):
         iso.Connectome.from_tvb(tmp_path / "bad.zip")
+
+
+def test_tables_are_those_that_the_program_imports(program, tmp_path):
+    path = tvb(tmp_path / "c.zip", W * 5)
+    done = program("data", "import", "tvb", path, "--output", tmp_path / "set")
+    assert done.returncode == 0, done.stderr
+    theirs, ours = iso.Connectome(tmp_path / "set"), iso.Connectome.from_tvb(path)
+    assert np.array_equal(ours.weights, theirs.weights)
+    assert np.array_equal(ours.distance_mm, theirs.distance_mm, equal_nan=True)
+    assert ours.areas == theirs.areas and ours.kind == theirs.kind
+    for name, gradient in theirs.gradients.items():
+        assert np.array_equal(ours.gradients[name].values, gradient.values)
+
+
+def test_counts_of_neurons_become_fln(tmp_path):
+    path = tmp_path / "counts.csv"
+    path.write_text("target,source,case,supra,infra\nV1,V2,a,60,20\nV1,MT,a,5,15\nV2,V1,b,30,0\nMT,V1,c,1,3\n")
+    found = iso.Connectome.from_counts(path)
+    v1, v2 = found.areas.index("V1"), found.areas.index("V2")
+    assert found.weights[v1, v2] == pytest.approx(0.8) and found.sln[v1, v2] == pytest.approx(0.75)
+    with pytest.raises(iso.IsocortexError, match="expected mean or sum"):
+        iso.Connectome.from_counts(path, merge="median")

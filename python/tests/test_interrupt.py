@@ -41,6 +41,23 @@ def test_ctrl_c_stops_a_run_and_keeps_what_was_finished(tmp_path):
     assert float(kept["nu"].isel(time=0).notnull().mean()) == 1.0
 
 
+def test_a_run_goes_on_from_where_the_program_was_stopped(begin, tmp_path):
+    path = tmp_path / "long.h5"
+    sets = {"simulation.duration": "200 s", "record.every": "20 ms", "analysis": None}
+    args = [f"--set={key}={'null' if value is None else value}" for key, value in sets.items()]
+    process = begin("run", "chaudhuri2015_v1_pulse", *args, "--quiet", "--no-figure", "--checkpoint=0.05", "-o", path)
+    patience = time.monotonic() + 30
+    while not list(tmp_path.glob("long.h5*checkpoint*")):
+        assert process.poll() is None and time.monotonic() < patience
+        time.sleep(0.005)
+    process.send_signal(signal.SIGINT)
+    assert process.wait(timeout=30) == 130
+    gone_on = iso.run("chaudhuri2015_v1_pulse", set=sets, output=path, resume=True)
+    whole = iso.run("chaudhuri2015_v1_pulse", set=sets)
+    assert gone_on["nu"].values.tobytes() == whole["nu"].values.tobytes()
+    assert [entry.name for entry in tmp_path.iterdir()] == ["long.h5"]
+
+
 def test_ctrl_c_ends_a_program_that_does_not_catch_it():
     code = LONG.split("try:")[0] + (
         "print('ready', flush=True)\n"

@@ -1,9 +1,14 @@
 //! From a config to a run that will fit: what the program and the Python package do alike.
 
+use std::path::Path;
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
 use super::{Failure, memory};
-use crate::engine::{self, Outcome};
+use crate::engine::{self, Outcome, Pace};
 use crate::network::Network;
 use crate::plan::{Execution, Plan};
+use crate::record::{Checkpoint, checkpoint_path};
 use crate::spec::ExperimentSpec;
 
 /// An experiment with all that was made from it.
@@ -36,6 +41,61 @@ pub fn prepare(spec: ExperimentSpec, execution: Execution) -> Result<Prepared, F
         plan,
         warnings,
     })
+}
+
+/// The checkpoint of the unfinished run of that name, if it shall go on and there is one.
+///
+/// # Errors
+/// A checkpoint that cannot be read.
+pub fn begun(output: &Path, resume: bool) -> Result<Option<Checkpoint>, Failure> {
+    let path = checkpoint_path(output);
+    Ok(match resume && path.exists() {
+        true => Some(Checkpoint::read(&path)?),
+        false => None,
+    })
+}
+
+/// When checkpoints are written: every so often, and more rarely where they take long.
+pub struct Clock {
+    every: Duration,
+    /// When it is time again; none while one is being written.
+    next: Mutex<Option<Instant>>,
+    begun: Mutex<Instant>,
+}
+
+/// A run spends at most about one part in so many on checkpoints.
+const PART_OF_TIME: u32 = 20;
+
+impl Clock {
+    /// One that lets `every` pass between checkpoints.
+    #[must_use]
+    pub fn new(every: Duration) -> Self {
+        let now = Instant::now();
+        Clock {
+            every,
+            next: Mutex::new(Some(now + every)),
+            begun: Mutex::new(now),
+        }
+    }
+}
+
+impl Pace for Clock {
+    fn due(&self) -> bool {
+        let now = Instant::now();
+        let mut next = self.next.lock().expect("nobody panics with it");
+        let due = next.is_some_and(|next| next <= now);
+        if due {
+            *next = None;
+            *self.begun.lock().expect("nobody panics with it") = now;
+        }
+        due
+    }
+
+    fn written(&self) {
+        let took = self.begun.lock().expect("nobody panics with it").elapsed();
+        let wait = self.every.max(took * PART_OF_TIME);
+        *self.next.lock().expect("nobody panics with it") = Some(Instant::now() + wait);
+    }
 }
 
 /// No rate, gate or current of a cortical area comes near this in Hz, pA or as a fraction.

@@ -2,14 +2,16 @@
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::Args;
 
-use super::prepare::{self, Prepared};
+use super::prepare::{self, Clock, Prepared};
 use super::show::{self, Bar, aligned, number, table};
 use super::{ConfigArgs, ExecutionArgs, Failure, default_output, make_way, stop_flag, trials};
-use crate::engine::{self, Conditions, DelayActivity, Outcome, TimescaleRow};
+use crate::engine::{self, Conditions, DelayActivity, Keep, Outcome, TimescaleRow};
 use crate::ids::AreaId;
+use crate::plan::Execution;
 use crate::record::Results;
 use crate::spec::{self, ExperimentSpec};
 
@@ -22,6 +24,13 @@ pub(super) struct RunArgs {
     output: Option<PathBuf>,
     #[command(flatten)]
     execution: ExecutionArgs,
+    /// Go on with the unfinished run of that name, from its latest checkpoint; from the start if there is
+    /// none
+    #[arg(long)]
+    resume: bool,
+    /// Seconds between checkpoints of an unfinished run; 0 for none
+    #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = parse_seconds)]
+    checkpoint: Duration,
     /// No figure beside the result file
     #[arg(long)]
     no_figure: bool,
@@ -41,8 +50,16 @@ pub(super) struct RerunArgs {
     execution: ExecutionArgs,
 }
 
-fn prepare(spec: ExperimentSpec, execution: &ExecutionArgs) -> Result<Prepared, Failure> {
-    let prepared = prepare::prepare(spec, execution.execution())?;
+fn parse_seconds(text: &str) -> Result<Duration, String> {
+    let seconds = text
+        .parse()
+        .ok()
+        .and_then(|s| Duration::try_from_secs_f64(s).ok());
+    seconds.ok_or_else(|| format!("found `{text}`, expected a number of seconds, at least 0"))
+}
+
+fn prepare(spec: ExperimentSpec, execution: Execution) -> Result<Prepared, Failure> {
+    let prepared = prepare::prepare(spec, execution)?;
     for warning in &prepared.warnings {
         tracing::warn!("{warning}");
     }
@@ -54,6 +71,7 @@ fn simulate(
     prepared: &Prepared,
     output: &Path,
     execution: &ExecutionArgs,
+    keep: Keep<'_>,
     quiet: bool,
 ) -> Result<Outcome, Failure> {
     make_way(output)?;
@@ -70,19 +88,30 @@ fn simulate(
         plan,
         ..
     } = prepared;
-    let outcome = engine::run(network, plan, spec, output, &conditions);
+    let outcome = engine::run(network, plan, spec, output, &conditions, keep);
     bar.finish();
     Ok(outcome?)
 }
 
 pub(super) fn run(args: &RunArgs) -> Result<ExitCode, Failure> {
     let spec = spec::load(&args.config.config, &args.config.sets)?;
-    let prepared = prepare(spec, &args.execution)?;
     let output = args
         .output
         .clone()
         .unwrap_or_else(|| default_output(&args.config.config));
-    let outcome = simulate(&prepared, &output, &args.execution, args.quiet)?;
+    let checkpoint = prepare::begun(&output, args.resume)?;
+    let execution = match &checkpoint {
+        // The state lies in the lanes of the machine that began.
+        Some(begun) if args.execution.is_default() => engine::execution_of(begun),
+        _ => args.execution.execution(),
+    };
+    let prepared = prepare(spec, execution)?;
+    let clock = Clock::new(args.checkpoint);
+    let keep = Keep {
+        pace: (!args.checkpoint.is_zero()).then_some(&clock),
+        from: checkpoint.as_ref(),
+    };
+    let outcome = simulate(&prepared, &output, &args.execution, keep, args.quiet)?;
     for warning in prepared.divergence(&outcome) {
         tracing::warn!("{warning}");
     }
@@ -366,7 +395,7 @@ pub(super) fn rerun(args: &RerunArgs) -> Result<ExitCode, Failure> {
     let old = Results::open(&args.results)?;
     let name = format!("config in {}", args.results.display());
     let spec = spec::from_text(&name, &old.attr_text("config")?, &[])?;
-    let prepared = prepare(spec, &args.execution)?;
+    let prepared = prepare(spec, args.execution.execution())?;
     let (stored, found) = (
         old.attr_text("connectome_sha256")?,
         prepared.network.connectome.provenance.digest(),
@@ -383,7 +412,7 @@ pub(super) fn rerun(args: &RerunArgs) -> Result<ExitCode, Failure> {
         .output
         .clone()
         .unwrap_or_else(|| args.results.with_extension("rerun.h5"));
-    let outcome = simulate(&prepared, &output, &args.execution, false)?;
+    let outcome = simulate(&prepared, &output, &args.execution, Keep::default(), false)?;
     let new = Results::open(&outcome.path)?;
     let mut differing = Vec::new();
     for var in old.vars() {
