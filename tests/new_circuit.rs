@@ -114,6 +114,8 @@ fn the_circuit_of_the_guide_builds_and_runs() {
         "src",
         "configs",
         "data",
+        "python/src",
+        "python/Cargo.toml",
         "tools/xtask",
     ] {
         copy_tree(&root().join(path), &copy.join(path));

@@ -9,12 +9,18 @@ use crate::spec::ExperimentSpec;
 const ASSUMED: u128 = 1 << 40;
 
 /// Refuses a run that needs more memory than the machine has.
-pub(super) fn check(spec: &ExperimentSpec, plan: &Plan) -> Result<(), Failure> {
+///
+/// # Errors
+/// How much it needs and how much there is.
+pub fn check(spec: &ExperimentSpec, plan: &Plan) -> Result<(), Failure> {
     fits(spec, plan, needs_recording(spec), installed())
 }
 
-/// Refuses what needs more memory than the machine has.
-pub(super) fn check_bytes(what: &str, needed: u128) -> Result<(), Failure> {
+/// Refuses what needs more memory than the machine has; `what` names it.
+///
+/// # Errors
+/// As [`check`].
+pub fn check_bytes(what: &str, needed: u128) -> Result<(), Failure> {
     let most = installed();
     if needed <= most {
         return Ok(());
@@ -28,7 +34,10 @@ pub(super) fn check_bytes(what: &str, needed: u128) -> Result<(), Failure> {
 }
 
 /// The same for a run in memory, which keeps the recording of every replicate.
-pub(super) fn check_recording(spec: &ExperimentSpec, plan: &Plan) -> Result<(), Failure> {
+///
+/// # Errors
+/// As [`check`].
+pub fn check_recording(spec: &ExperimentSpec, plan: &Plan) -> Result<(), Failure> {
     fits(spec, plan, true, installed())
 }
 

@@ -10,8 +10,9 @@ mod exchange;
 mod figure;
 mod init;
 mod inspect;
-mod memory;
+pub mod memory;
 mod predict;
+pub mod prepare;
 mod report;
 mod reproduce;
 mod results;
@@ -131,7 +132,11 @@ enum LaneAxis {
 /// More threads than this only take memory; the system refuses some tens of thousands.
 const MOST_THREADS: usize = 1024;
 
-fn parse_threads(text: &str) -> Result<usize, String> {
+/// A number of worker threads as typed.
+///
+/// # Errors
+/// Not a number from 1 to 1024.
+pub fn parse_threads(text: &str) -> Result<usize, String> {
     let threads = text.parse().ok().filter(|n| (1..=MOST_THREADS).contains(n));
     threads.ok_or_else(|| format!("found `{text}`, expected 1 to {MOST_THREADS}"))
 }
@@ -148,7 +153,8 @@ fn parse_width(text: &str) -> Result<usize, String> {
 }
 
 /// Cores of this machine.
-fn cores() -> usize {
+#[must_use]
+pub fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
 }
 
@@ -175,7 +181,7 @@ impl ExecutionArgs {
 }
 
 /// Anything that ends a command early.
-type Failure = Box<dyn std::error::Error + Send + Sync>;
+pub type Failure = Box<dyn std::error::Error + Send + Sync>;
 
 /// Runs the program with the arguments of the process.
 #[must_use]
@@ -279,7 +285,10 @@ fn stop_flag() -> Result<Arc<AtomicBool>, Failure> {
 
 /// The text of a file of one's own, else of a bundled one; `none` and `kind` are words of the
 /// message if there is neither.
-fn own_or_bundled(
+///
+/// # Errors
+/// Neither, or a file that cannot be read.
+pub fn own_or_bundled(
     name: &str,
     bundled: &[(&str, &str)],
     none: &str,
@@ -301,7 +310,8 @@ fn own_or_bundled(
 }
 
 /// A config that a file of one's own names: one beside that file, else as it is written.
-fn beside(file: &str, config: &str) -> String {
+#[must_use]
+pub fn beside(file: &str, config: &str) -> String {
     let folder = Path::new(file)
         .parent()
         .filter(|_| Path::new(file).is_file());
@@ -326,7 +336,10 @@ fn check_ordinary(output: &Path) -> Result<(), Failure> {
 
 /// Refuses an output that is no ordinary file, and makes the default folder, which is ours to make; any
 /// other must be there.
-fn make_way(output: &Path) -> Result<(), Failure> {
+///
+/// # Errors
+/// Which file or folder it is.
+pub fn make_way(output: &Path) -> Result<(), Failure> {
     check_ordinary(output)?;
     if let Some(folder) = output.parent().filter(|f| f.starts_with("results")) {
         std::fs::create_dir_all(folder)

@@ -2,20 +2,17 @@
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::Mutex;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use clap::Args;
 
+use super::prepare::{self, Clock, Prepared};
 use super::show::{self, Bar, aligned, number, table};
-use super::{
-    ConfigArgs, ExecutionArgs, Failure, default_output, make_way, memory, stop_flag, trials,
-};
-use crate::engine::{self, Conditions, DelayActivity, Keep, Outcome, Pace, TimescaleRow};
+use super::{ConfigArgs, ExecutionArgs, Failure, default_output, make_way, stop_flag, trials};
+use crate::engine::{self, Conditions, DelayActivity, Keep, Outcome, TimescaleRow};
 use crate::ids::AreaId;
-use crate::network::Network;
-use crate::plan::{Execution, Plan};
-use crate::record::{Checkpoint, Results, checkpoint_path};
+use crate::plan::Execution;
+use crate::record::Results;
 use crate::spec::{self, ExperimentSpec};
 
 #[derive(Debug, Args)]
@@ -61,71 +58,13 @@ fn parse_seconds(text: &str) -> Result<Duration, String> {
     seconds.ok_or_else(|| format!("found `{text}`, expected a number of seconds, at least 0"))
 }
 
-/// When checkpoints are written: every so often, and more rarely where they take long.
-struct Clock {
-    every: Duration,
-    /// When it is time again; none while one is being written.
-    next: Mutex<Option<Instant>>,
-    begun: Mutex<Instant>,
-}
-
-/// A run spends at most about one part in so many on checkpoints.
-const PART_OF_TIME: u32 = 20;
-
-impl Clock {
-    fn new(every: Duration) -> Self {
-        let now = Instant::now();
-        Clock {
-            every,
-            next: Mutex::new(Some(now + every)),
-            begun: Mutex::new(now),
-        }
-    }
-}
-
-impl Pace for Clock {
-    fn due(&self) -> bool {
-        let now = Instant::now();
-        let mut next = self.next.lock().expect("nobody panics with it");
-        let due = next.is_some_and(|next| next <= now);
-        if due {
-            *next = None;
-            *self.begun.lock().expect("nobody panics with it") = now;
-        }
-        due
-    }
-
-    fn written(&self) {
-        let took = self.begun.lock().expect("nobody panics with it").elapsed();
-        let wait = self.every.max(took * PART_OF_TIME);
-        *self.next.lock().expect("nobody panics with it") = Some(Instant::now() + wait);
-    }
-}
-
-/// An experiment with all that was made from it.
-struct Prepared {
-    spec: ExperimentSpec,
-    network: Network,
-    plan: Plan,
-}
-
 fn prepare(spec: ExperimentSpec, execution: Execution) -> Result<Prepared, Failure> {
-    let network = Network::build(&spec)?;
-    for warning in &network.connectome.provenance.warnings {
+    let prepared = prepare::prepare(spec, execution)?;
+    for warning in &prepared.warnings {
         tracing::warn!("{warning}");
     }
-    for remark in network.remarks(spec.run.dt_ms) {
-        tracing::warn!("{remark}");
-    }
-    let plan = Plan::compile(&network, &spec, execution)?;
-    engine::check_measures(&network, &spec)?;
-    memory::check(&spec, &plan)?;
-    tracing::debug!("plan\n{}", plan.explain());
-    Ok(Prepared {
-        spec,
-        network,
-        plan,
-    })
+    tracing::debug!("plan\n{}", prepared.plan.explain());
+    Ok(prepared)
 }
 
 fn simulate(
@@ -147,6 +86,7 @@ fn simulate(
         spec,
         network,
         plan,
+        ..
     } = prepared;
     let outcome = engine::run(network, plan, spec, output, &conditions, keep);
     bar.finish();
@@ -159,10 +99,7 @@ pub(super) fn run(args: &RunArgs) -> Result<ExitCode, Failure> {
         .output
         .clone()
         .unwrap_or_else(|| default_output(&args.config.config));
-    let checkpoint = match checkpoint_path(&output) {
-        path if args.resume && path.exists() => Some(Checkpoint::read(&path)?),
-        _ => None,
-    };
+    let checkpoint = prepare::begun(&output, args.resume)?;
     let execution = match &checkpoint {
         // The state lies in the lanes of the machine that began.
         Some(begun) if args.execution.is_default() => engine::execution_of(begun),
@@ -175,7 +112,9 @@ pub(super) fn run(args: &RunArgs) -> Result<ExitCode, Failure> {
         from: checkpoint.as_ref(),
     };
     let outcome = simulate(&prepared, &output, &args.execution, keep, args.quiet)?;
-    warn_of_divergence(&prepared.plan, &outcome);
+    for warning in prepared.divergence(&outcome) {
+        tracing::warn!("{warning}");
+    }
     let figure = if args.no_figure {
         None
     } else {
@@ -192,32 +131,6 @@ pub(super) fn run(args: &RunArgs) -> Result<ExitCode, Failure> {
     }
     Ok(ExitCode::SUCCESS)
 }
-
-fn warn_of_divergence(plan: &Plan, outcome: &Outcome) {
-    for (replicate, stop) in outcome.stops.iter().enumerate() {
-        let Some(stop) = stop else { continue };
-        let variable = plan.circuit.info().variables[stop.variable].name;
-        let (area, time) = (&plan.areas[stop.area], stop.step as f64 * plan.dt_ms);
-        tracing::warn!(
-            "replicate {replicate} was stopped at {time} ms: {variable} of area {area} is {:e}; \
-             what follows of it is NaN",
-            stop.value
-        );
-    }
-    let peaks = outcome.measures.peaks.iter();
-    let largest = peaks
-        .map(|p| p.value.abs())
-        .filter(|v| v.is_finite())
-        .fold(0.0, f64::max);
-    if largest > IMPLAUSIBLE {
-        tracing::warn!(
-            "activity reached {largest:.1e}: finite, but the network is unstable for these parameters"
-        );
-    }
-}
-
-/// No rate, gate or current of a cortical area comes near this in Hz, pA or as a fraction.
-const IMPLAUSIBLE: f64 = 1e6;
 
 /// Recorded areas from low to high in the hierarchy, as indices into the recorded areas.
 fn hierarchical_order(prepared: &Prepared) -> (Vec<usize>, Option<Vec<f64>>) {
@@ -379,6 +292,7 @@ fn figure(prepared: &Prepared, outcome: &Outcome) -> Result<Vec<PathBuf>, Failur
         spec,
         network,
         plan,
+        ..
     } = prepared;
     let info = plan.circuit.info();
     let variable = &info.variables[plan.record.variables[0]];

@@ -27,7 +27,7 @@ pub use checkpoint::{Checkpoint, checkpoint_path};
 pub use error::RecordError;
 pub use journal::{Journal, journal_path};
 pub use layout::{Attr, Aux, AuxValues, Compression, Coord, Dim, Dtype, Layout, Var};
-pub use reader::{AuxInfo, DimInfo, Results, VarInfo};
+pub use reader::{AuxInfo, CoordValues, DimInfo, Results, VarInfo};
 pub use writer::{Writer, append_vars, partial_path};
 
 /// Version of the program, as written into every file.

@@ -50,6 +50,19 @@ pub struct AuxInfo {
     pub is_text: bool,
 }
 
+/// What stands along a dimension.
+#[derive(Debug, Clone, PartialEq)]
+pub enum CoordValues {
+    /// Nothing: readers number it from 0.
+    Index,
+    /// Real numbers [unit of the coordinate].
+    Float(Vec<f64>),
+    /// Whole numbers.
+    Int(Vec<i64>),
+    /// Names.
+    Text(Vec<String>),
+}
+
 /// A result file, open for reading.
 #[derive(Debug)]
 pub struct Results {
@@ -166,6 +179,29 @@ impl Results {
         dataset.read_raw::<f64>().map_err(self.reading(name))
     }
 
+    /// The values along a dimension [its units], or an auxiliary coordinate, in their own type.
+    ///
+    /// # Errors
+    /// If there is none of this name, or it holds neither numbers nor text.
+    pub fn coord(&self, name: &str) -> Result<CoordValues, RecordError> {
+        use TypeDescriptor::{Float, Integer, Unsigned};
+        if self.dims.iter().any(|d| d.name == name) {
+            let scale = self.file.dataset(name).map_err(self.reading(name))?;
+            if !scales::has_values(&scale).map_err(self.reading(name))? {
+                return Ok(CoordValues::Index);
+            }
+        }
+        let dataset = self.coordinate(name, "coordinates")?;
+        let kind = dataset.dtype().and_then(|t| t.to_descriptor());
+        Ok(match kind.map_err(self.reading(name))? {
+            Float(_) => CoordValues::Float(dataset.read_raw().map_err(self.reading(name))?),
+            Integer(_) | Unsigned(_) => {
+                CoordValues::Int(dataset.read_raw().map_err(self.reading(name))?)
+            }
+            _ => CoordValues::Text(self.coord_text(name)?),
+        })
+    }
+
     /// All values of a variable [its units].
     ///
     /// # Errors
@@ -263,13 +299,29 @@ impl Results {
     /// # Errors
     /// If there is no such variable or attribute.
     pub fn var_attr(&self, var: &str, name: &str) -> Result<Attr, RecordError> {
-        if !self.file.link_exists(var) || var.contains('/') {
-            let names = self.vars.iter().map(|v| &v.name);
-            let names = names.chain(self.dims.iter().map(|d| &d.name));
-            return Err(self.unknown("variable", var, list(names)));
-        }
-        let dataset = self.file.dataset(var).map_err(self.reading(var))?;
+        let dataset = self.any_dataset(var)?;
         self.attr_at(&dataset, name, format!(" of `{var}`"))
+    }
+
+    /// Names of the attributes of a variable or coordinate, sorted, without those by which HDF5 and
+    /// netCDF-4 hold the file together.
+    ///
+    /// # Errors
+    /// If there is no such variable or coordinate.
+    pub fn var_attr_names(&self, var: &str) -> Result<Vec<String>, RecordError> {
+        const INNER: [&str; 6] = [
+            "CLASS",
+            "NAME",
+            "DIMENSION_LIST",
+            "REFERENCE_LIST",
+            "_FillValue",
+            "coordinates",
+        ];
+        let dataset = self.any_dataset(var)?;
+        let mut names = dataset.attr_names().map_err(self.reading(var))?;
+        names.retain(|n| !INNER.contains(&n.as_str()) && !n.starts_with("_Netcdf4"));
+        names.sort();
+        Ok(names)
     }
 
     /// A text attribute of a variable or coordinate.
@@ -314,6 +366,16 @@ impl Results {
             Attr::Int(value) => Ok(value as f64),
             other @ Attr::Text(_) => Err(self.kind(name, kind_of(&other).to_owned(), "a number")),
         }
+    }
+
+    /// A variable or a coordinate.
+    fn any_dataset(&self, name: &str) -> Result<Dataset, RecordError> {
+        if !self.file.link_exists(name) || name.contains('/') {
+            let names = self.vars.iter().map(|v| &v.name);
+            let names = names.chain(self.dims.iter().map(|d| &d.name));
+            return Err(self.unknown("variable", name, list(names)));
+        }
+        self.file.dataset(name).map_err(self.reading(name))
     }
 
     fn variable(&self, name: &str) -> Result<Dataset, RecordError> {

@@ -180,6 +180,19 @@ fn names_coordinates_and_attributes_survive() {
     assert_eq!(results.attr_f64("seed").unwrap(), 42.0);
     assert_eq!(results.attr_text("Conventions").unwrap(), "CF-1.10");
 
+    let texts = |values: &[&str]| CoordValues::Text(values.iter().map(|v| (*v).into()).collect());
+    assert_eq!(results.coord("area").unwrap(), texts(&AREAS));
+    assert_eq!(results.coord("lobe").unwrap(), texts(&lobes));
+    let whole = CoordValues::Int(vec![3, 1]);
+    assert_eq!(results.coord("replicate").unwrap(), whole);
+    assert!(matches!(results.coord("time").unwrap(), CoordValues::Float(t) if t[3] == 1.5));
+    assert_eq!(results.coord("lag").unwrap(), CoordValues::Index);
+    assert!(results.coord("rate").is_err());
+    let attrs = |name| results.var_attr_names(name).unwrap();
+    assert_eq!(attrs("rate"), ["long_name", "population", "units"]);
+    assert_eq!(attrs("area"), ["long_name"]);
+    assert!(results.var_attr_names("none").is_err());
+
     let slab = results
         .read_slab("synaptic_gating", &[10..12, 1..3])
         .unwrap();

@@ -6,10 +6,7 @@ use std::time::{Duration, Instant};
 
 use crate::hdf5::{self, Setup};
 use crate::shell::{self, Workspace};
-use crate::{MAIN_JOB, instructions, isocortex, test_command, tidy};
-
-/// What the Python side needs to open a result.
-const PYTHON_PACKAGES: [&str; 5] = ["numpy", "xarray", "h5netcdf", "netCDF4", "h5py"];
+use crate::{MAIN_JOB, instructions, isocortex, python, test_command, tidy};
 
 /// The steps, cheapest first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,9 +20,10 @@ enum Step {
     Reproduce,
     Instructions,
     Compare,
+    Python,
 }
 
-const STEPS: [(&str, Step); 9] = [
+const STEPS: [(&str, Step); 10] = [
     ("fmt", Step::Fmt),
     ("tidy", Step::Tidy),
     ("clippy", Step::Clippy),
@@ -34,6 +32,7 @@ const STEPS: [(&str, Step); 9] = [
     ("reproduce", Step::Reproduce),
     ("instructions", Step::Instructions),
     ("compare", Step::Compare),
+    ("python", Step::Python),
     // Last: it builds a changed copy into the same folder, after which everything is built anew.
     ("new-circuit", Step::NewCircuit),
 ];
@@ -55,7 +54,8 @@ pub fn ci(args: &[String]) -> Result<(), String> {
         println!("\n== {name}");
         let start = Instant::now();
         let outcome = match step {
-            Step::Compare => compare(&ws, &setup),
+            Step::Compare => with_python(&ws, |python| compare(&ws, &setup, python)),
+            Step::Python => with_python(&ws, |_| python::python(&ws, &setup, &[])),
             Step::Instructions => match instructions::instructions(&ws, &setup, &[]) {
                 Ok(None) => Outcome::Passed,
                 Ok(Some(why)) => Outcome::Skipped(why),
@@ -126,7 +126,7 @@ fn plain(ws: &Workspace, setup: &Setup, step: Step) -> Result<(), String> {
     let mut command = ws.cargo();
     match step {
         Step::Tidy => return tidy::tidy(ws),
-        Step::Compare | Step::Instructions => return Ok(()),
+        Step::Compare | Step::Python | Step::Instructions => return Ok(()),
         Step::Test => command = test_command(ws, setup, &[]),
         Step::NewCircuit => {
             let args = ["--test", "new_circuit", "--", "--ignored"];
@@ -183,50 +183,29 @@ fn format_circuits(ws: &Workspace) -> Result<Command, String> {
     Ok(command)
 }
 
-/// Opens a result with the programs that other people use. On a machine without Python this is
-/// skipped; in CI it is not.
-fn compare(ws: &Workspace, setup: &Setup) -> Outcome {
+/// Does what needs Python. On a machine without it this is skipped; in CI it is not.
+fn with_python(ws: &Workspace, work: impl FnOnce(&Path) -> Result<(), String>) -> Outcome {
     let must = std::env::var_os("CI").is_some_and(|value| !value.is_empty() && value != "false");
-    let python = match python_with_packages(ws) {
+    let python = match python::environment(ws) {
         Ok(python) => python,
         Err(why) if must => return Outcome::Failed(why),
         Err(why) => return Outcome::Skipped(why),
     };
-    let outcome = result_file(ws, setup).and_then(|result| {
-        let mut command = Command::new(python);
-        command
-            .current_dir(&ws.root)
-            .arg("tests/comparison/open_with_xarray.py")
-            .arg(result);
-        shell::run(command)
-    });
-    match outcome {
+    match work(&python) {
         Ok(()) => Outcome::Passed,
         Err(why) => Outcome::Failed(why),
     }
 }
 
-/// The Python of a virtual environment under the target folder with the packages installed.
-fn python_with_packages(ws: &Workspace) -> Result<PathBuf, String> {
-    if !shell::on_path("python3") {
-        return Err("no python3 on PATH".to_owned());
-    }
-    let dir = ws.target.join("tools").join("python");
-    let python = hdf5::venv(Path::new("python3"), &dir)?;
-    let imports = format!("import {}", PYTHON_PACKAGES.join(", "));
-    if shell::output(&python, &["-c", &imports]).is_none() {
-        let mut command = Command::new(&python);
-        command.args([
-            "-m",
-            "pip",
-            "install",
-            "--quiet",
-            "--disable-pip-version-check",
-        ]);
-        command.args(PYTHON_PACKAGES);
-        shell::run(command)?;
-    }
-    Ok(python)
+/// Opens a result with the programs that other people use.
+fn compare(ws: &Workspace, setup: &Setup, python: &Path) -> Result<(), String> {
+    let result = result_file(ws, setup)?;
+    let mut command = Command::new(python);
+    command
+        .current_dir(&ws.root)
+        .arg("tests/comparison/open_with_xarray.py")
+        .arg(result);
+    shell::run(command)
 }
 
 /// The newest file under `results/`; where there is none, the main job makes one.
@@ -281,6 +260,7 @@ mod tests {
             "reproduce",
             "instructions",
             "compare",
+            "python",
             "new-circuit",
         ];
         assert_eq!(left, expected);

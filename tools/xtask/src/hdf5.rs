@@ -26,10 +26,22 @@ impl Setup {
     pub fn apply(&self, command: &mut Command) {
         if self.from_source {
             command.args(["--features", "static"]);
+        }
+        self.set_env(command);
+    }
+
+    /// Adds the environment alone, to a command that starts cargo or what it built.
+    pub fn set_env(&self, command: &mut Command) {
+        if self.from_source {
             // With it the build script of hdf5-metno-sys would not build.
             command.env_remove("HDF5_DIR");
         }
         command.envs(self.env.iter().map(|(name, value)| (name, value)));
+    }
+
+    /// Whether HDF5 is compiled into what is built, by the feature `static`.
+    pub fn is_from_source(&self) -> bool {
+        self.from_source
     }
 
     /// Folders outside the loader's own list where the library of the system lies.

@@ -5,6 +5,7 @@ mod bench;
 mod ci;
 mod hdf5;
 mod instructions;
+mod python;
 mod shell;
 mod tidy;
 
@@ -17,8 +18,8 @@ cargo xtask run [ARGS…]      set up HDF5, build isocortex in release, run it w
                              without ARGS: run configs/experiments/chaudhuri2015_v1_pulse.yaml
 cargo xtask test [ARGS…]     set up HDF5, cargo test --release --workspace ARGS
 cargo xtask ci [--skip STEP] every check, each with its time (STEP: fmt, tidy, clippy, test, doc,
-                             reproduce, instructions, compare, new-circuit; may be given more
-                             than once)
+                             reproduce, instructions, compare, python, new-circuit; may be given
+                             more than once)
 cargo xtask tidy             check sizes, white space, notes to self, debris, module docs, paths,
                              links between documents
 cargo xtask bench [--peers all|none|NAME,NAME] [--quick] [--write]
@@ -26,6 +27,8 @@ cargo xtask bench [--peers all|none|NAME,NAME] [--quick] [--write]
 cargo xtask instructions [--write]
                              count instructions per step with valgrind and hold them against
                              benches/instructions.csv; --write renews that table
+cargo xtask python [ARGS…]   build the Python package, install it into an environment under target/,
+                             check its types, pytest ARGS
 cargo xtask install [ARGS…]  set up HDF5, cargo install --path . --locked ARGS
 cargo xtask hdf5             set up HDF5 and say what was found
 
@@ -49,6 +52,7 @@ fn main() -> ExitCode {
             .map(|_| ()),
         "bench" => bench::bench(&rest),
         "instructions" => instructions(&rest),
+        "python" => python(&rest),
         "ci" => ci::ci(&rest),
         "tidy" => Workspace::find().and_then(|ws| tidy::tidy(&ws)),
         "help" | "-h" | "--help" => {
@@ -117,6 +121,12 @@ fn instructions(args: &[String]) -> Result<(), String> {
         println!("instructions: nothing was compared: {why}");
     }
     Ok(())
+}
+
+fn python(args: &[String]) -> Result<(), String> {
+    let ws = Workspace::find()?;
+    let setup = hdf5::set_up(&ws)?;
+    python::python(&ws, &setup, args)
 }
 
 fn install(args: &[String]) -> Result<(), String> {
