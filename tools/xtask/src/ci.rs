@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use crate::hdf5::{self, Setup};
 use crate::shell::{self, Workspace};
-use crate::{MAIN_JOB, instructions, isocortex, python, test_command, tidy};
+use crate::{MAIN_JOB, instructions, isocortex, mpi, python, test_command, tidy};
 
 /// The steps, cheapest first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,9 +21,10 @@ enum Step {
     Instructions,
     Compare,
     Python,
+    Mpi,
 }
 
-const STEPS: [(&str, Step); 10] = [
+const STEPS: [(&str, Step); 11] = [
     ("fmt", Step::Fmt),
     ("tidy", Step::Tidy),
     ("clippy", Step::Clippy),
@@ -33,6 +34,7 @@ const STEPS: [(&str, Step); 10] = [
     ("instructions", Step::Instructions),
     ("compare", Step::Compare),
     ("python", Step::Python),
+    ("mpi", Step::Mpi),
     // Last: it builds a changed copy into the same folder, after which everything is built anew.
     ("new-circuit", Step::NewCircuit),
 ];
@@ -56,6 +58,9 @@ pub fn ci(args: &[String]) -> Result<(), String> {
         let outcome = match step {
             Step::Compare => with_python(&ws, |python| compare(&ws, &setup, python)),
             Step::Python => with_python(&ws, |_| python::python(&ws, &setup, &[])),
+            Step::Mpi if !shell::on_path("mpirun") || !shell::on_path("mpicc") => {
+                Outcome::Skipped("no mpirun and mpicc on PATH".to_owned())
+            }
             Step::Instructions => match instructions::instructions(&ws, &setup, &[]) {
                 Ok(None) => Outcome::Passed,
                 Ok(Some(why)) => Outcome::Skipped(why),
@@ -128,6 +133,7 @@ fn plain(ws: &Workspace, setup: &Setup, step: Step) -> Result<(), String> {
         Step::Tidy => return tidy::tidy(ws),
         Step::Compare | Step::Python | Step::Instructions => return Ok(()),
         Step::Test => command = test_command(ws, setup, &[]),
+        Step::Mpi => command = mpi(ws, setup),
         Step::NewCircuit => {
             let args = ["--test", "new_circuit", "--", "--ignored"];
             command = test_command(ws, setup, &args.map(str::to_owned));

@@ -18,8 +18,8 @@ cargo xtask run [ARGS…]      set up HDF5, build isocortex in release, run it w
                              without ARGS: run configs/experiments/chaudhuri2015_v1_pulse.yaml
 cargo xtask test [ARGS…]     set up HDF5, cargo test --release --workspace ARGS
 cargo xtask ci [--skip STEP] every check, each with its time (STEP: fmt, tidy, clippy, test, doc,
-                             reproduce, instructions, compare, python, new-circuit; may be given
-                             more than once)
+                             reproduce, instructions, compare, python, mpi, new-circuit; may be
+                             given more than once)
 cargo xtask tidy             check sizes, white space, notes to self, debris, module docs, paths,
                              links between documents
 cargo xtask bench [--peers all|none|NAME,NAME] [--quick] [--write]
@@ -29,6 +29,7 @@ cargo xtask instructions [--write]
                              benches/instructions.csv; --write renews that table
 cargo xtask python [ARGS…]   build the Python package, install it into an environment under target/,
                              check its types, pytest ARGS
+cargo xtask mpi              build isocortex-mpi and test it on one, two and three ranks
 cargo xtask install [ARGS…]  set up HDF5, cargo install --path . --locked ARGS
 cargo xtask hdf5             set up HDF5 and say what was found
 
@@ -53,6 +54,10 @@ fn main() -> ExitCode {
         "bench" => bench::bench(&rest),
         "instructions" => instructions(&rest),
         "python" => python(&rest),
+        "mpi" => Workspace::find().and_then(|ws| {
+            let setup = hdf5::set_up(&ws)?;
+            shell::run(mpi(&ws, &setup))
+        }),
         "ci" => ci::ci(&rest),
         "tidy" => Workspace::find().and_then(|ws| tidy::tidy(&ws)),
         "help" | "-h" | "--help" => {
@@ -111,6 +116,16 @@ fn test_command(ws: &Workspace, setup: &hdf5::Setup, args: &[String]) -> Command
     command.args(["test", "--release", "--workspace"]);
     setup.apply(&mut command);
     command.args(args);
+    command
+}
+
+/// Tests of sweeps on several ranks. With the tests of the program named beside it, so that the library is
+/// that of all other tests.
+fn mpi(ws: &Workspace, setup: &hdf5::Setup) -> Command {
+    let mut command = ws.cargo();
+    command.args(["test", "--release", "--workspace"]);
+    command.args(["--features", "isocortex-mpi/mpi", "--test", "ranks"]);
+    setup.apply(&mut command);
     command
 }
 
