@@ -26,7 +26,7 @@ pub(super) enum DataCommand {
     },
     /// Turn matrices, a connectivity of The Virtual Brain or counts of neurons into a data set
     #[command(subcommand)]
-    Import(ImportCommand),
+    Import(Box<ImportCommand>),
     /// Write a data set for other programs
     Export(ExportArgs),
 }
