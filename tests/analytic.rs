@@ -527,7 +527,8 @@ fn thresholds_of_a_moving_mean() {
     let (instant, recording) = reaction("2 ms");
     let (mean, _) = reaction("50 ms");
     for trial in 0..3 {
-        let r_1 = recording.variables[0].slice(s![trial, .., 0]).to_vec();
+        // The window opens at 500 ms, 250 samples after the start.
+        let r_1 = recording.variables[0].slice(s![trial, 250.., 0]).to_vec();
         let first = |n: usize| {
             (n - 1..r_1.len()).find(|&k| r_1[k + 1 - n..=k].iter().sum::<f64>() / n as f64 >= 15.0)
         };

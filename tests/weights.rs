@@ -118,14 +118,16 @@ fn layers_count_as_far_as_layering_says_and_caps_allow() {
         close(deep, (1.0 - sln).min(0.4), 1e-12);
         sln
     };
-    let least = ["46d", "F7", "24c", "8B"].map(|from| capped("8m", from));
+    let least = ["46d", "F7", "ProM", "8B"].map(|from| capped("8m", from));
     assert!(least.iter().any(|sln| *sln < 0.6), "no cap was needed");
-    // Not into other areas.
-    let sln =
-        weight(&full, "excitation_A", "46d", "24c") / weight(&none, "excitation_A", "46d", "24c");
-    let deep =
-        weight(&full, "inhibition_A", "46d", "24c") / weight(&none, "inhibition_A", "46d", "24c");
-    close(deep, 1.0 - sln, 1e-12);
+    // Neither into other areas nor from those that are not frontal.
+    for (to, from) in [("46d", "F7"), ("8m", "24c")] {
+        let whole = weight(&none, "excitation_A", to, from);
+        let sln = weight(&full, "excitation_A", to, from) / whole;
+        let deep = weight(&full, "inhibition_A", to, from) / whole;
+        close(deep, 1.0 - sln, 1e-12);
+        assert!(deep > 0.4, "{to} from {from}: nothing to cap");
+    }
 }
 
 #[test]

@@ -15,7 +15,8 @@
 //! Rates in Hz, time in s; J_EI and J_II are negative, first subscript = receiving population.
 //! What differs from area to area are J_s and J_IE in the macaque, and J_EI and J_II in the mouse
 //! (Ding et al. 2024, eLife 13:e85442, the same equations): gradients of the model files. The
-//! published codes advance the rates first and the gates with the new rates.
+//! code of Mejias & Wang takes all new values from old ones; that of Ding et al. advances the rates
+//! first and the gates with the new rates, which is the circuit's `published` order.
 
 use super::LocalCircuit;
 use super::froudist_walsh2021::{gate, phi_E, saturating_gate};
