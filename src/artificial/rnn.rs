@@ -148,8 +148,13 @@ impl Rnn {
             return Err(Misfit(message));
         }
         let weights = recurrent.iter().chain(&input);
-        if let Some(odd) = weights.chain(units.iter().map(|u| &u.bias)).find(|w| !w.is_finite()) {
-            return Err(Misfit(format!("weights and biases: found {odd}, expected finite numbers")));
+        if let Some(odd) = weights
+            .chain(units.iter().map(|u| &u.bias))
+            .find(|w| !w.is_finite())
+        {
+            return Err(Misfit(format!(
+                "weights and biases: found {odd}, expected finite numbers"
+            )));
         }
         if let Some(unit) = units.iter().find(|u| !(u.alpha > 0.0 && u.alpha <= 1.0)) {
             let message = format!("alpha: found {}, expected above 0 to 1", unit.alpha);
@@ -166,7 +171,12 @@ impl Rnn {
             );
             return Err(Misfit(message));
         }
-        Ok(Rnn { units, recurrent, input, bounds })
+        Ok(Rnn {
+            units,
+            recurrent,
+            input,
+            bounds,
+        })
     }
 
     /// Number of units.
@@ -215,7 +225,8 @@ impl Rnn {
     #[must_use]
     pub fn is_linked(&self, to: usize, from: usize) -> bool {
         let (to, from) = (self.area(to), self.area(from));
-        to.into_iter().any(|i| from.clone().any(|j| self.recurrent[[i, j]] != 0.0))
+        to.into_iter()
+            .any(|i| from.clone().any(|j| self.recurrent[[i, j]] != 0.0))
     }
 
     /// What unit `i` becomes: `sent` gives the activity that each unit sends, `own` the unit's present one.
@@ -242,7 +253,9 @@ impl Rnn {
     /// All units from their states one step before.
     #[must_use]
     pub fn step(&self, a: ArrayView1<'_, f64>, x: ArrayView1<'_, f64>) -> Array1<f64> {
-        (0..self.n_units()).map(|i| self.respond(i, a[i], |j| a[j], x)).collect()
+        (0..self.n_units())
+            .map(|i| self.respond(i, a[i], |j| a[j], x))
+            .collect()
     }
 
     /// A step in which areas follow one another: each receives lower areas at the same step, itself and
@@ -253,7 +266,10 @@ impl Rnn {
         for area in 0..self.n_areas() {
             let units = self.area(area);
             let sent = |j: usize| if j < units.start { next[j] } else { a[j] };
-            let new: Vec<f64> = units.clone().map(|i| self.respond(i, a[i], sent, x)).collect();
+            let new: Vec<f64> = units
+                .clone()
+                .map(|i| self.respond(i, a[i], sent, x))
+                .collect();
             units.zip(new).for_each(|(i, a)| next[i] = a);
         }
         next
@@ -292,7 +308,9 @@ impl Rnn {
             ("columns of the inputs", inputs.ncols(), self.n_channels()),
         ] {
             if found != expected {
-                return Err(Misfit(format!("{what}: found {found}, expected {expected}")));
+                return Err(Misfit(format!(
+                    "{what}: found {found}, expected {expected}"
+                )));
             }
         }
         Ok(())
@@ -316,6 +334,10 @@ pub fn dale(weights: &Array2<f64>, signs: &[f64]) -> Result<Array2<f64>, Misfit>
         return Err(Misfit(format!("signs: found {odd}, expected 1 or -1")));
     }
     Ok(Array2::from_shape_fn(weights.dim(), |(i, j)| {
-        if i == j { 0.0 } else { weights[[i, j]].abs() * signs[j] }
+        if i == j {
+            0.0
+        } else {
+            weights[[i, j]].abs() * signs[j]
+        }
     }))
 }

@@ -65,12 +65,12 @@ impl<'a> Unrolled<'a> {
         let mut nodes = Vec::with_capacity(steps * areas);
         for step in 0..steps {
             for area in 0..areas {
-                let from = (0..areas).filter(|&a| rnn.is_linked(area, a)).filter_map(|sender| {
-                    match form == Form::Sweep && sender < area {
+                let from = (0..areas)
+                    .filter(|&a| rnn.is_linked(area, a))
+                    .filter_map(|sender| match form == Form::Sweep && sender < area {
                         true => Some((sender, step * areas + sender)),
                         false => Some((sender, step.checked_sub(1)? * areas + sender)),
-                    }
-                });
+                    });
                 let keeps = rnn.area(area).any(|i| rnn.units()[i].alpha < 1.0);
                 let before = step.checked_sub(1).map(|s| s * areas + area);
                 nodes.push(Node {
@@ -160,7 +160,12 @@ mod tests {
     use super::*;
 
     fn unit(nonlinearity: Nonlinearity, alpha: f64, leak: Leak) -> Unit {
-        Unit { nonlinearity, alpha, leak, bias: 0.0 }
+        Unit {
+            nonlinearity,
+            alpha,
+            leak,
+            bias: 0.0,
+        }
     }
 
     fn uniform(draws: &mut Draws) -> f64 {
@@ -178,7 +183,12 @@ mod tests {
         };
         let recurrent = Array2::from_shape_fn((n, n), |(i, j)| w(i, j));
         let input = Array2::from_shape_fn((n, 3), |(i, j)| f64::from(u8::from(i % 3 == j)));
-        let units = (0..n).map(|i| Unit { bias: 0.01 * i as f64, ..of }).collect();
+        let units = (0..n)
+            .map(|i| Unit {
+                bias: 0.01 * i as f64,
+                ..of
+            })
+            .collect();
         Rnn::new(units, recurrent, input, &vec![size; areas]).unwrap()
     }
 
@@ -196,7 +206,9 @@ mod tests {
                 let start = Array1::from_elem(200, 0.1);
                 let x = inputs(50);
                 let steps = rnn.run(start.view(), x.view(), form).unwrap();
-                let pass = Unrolled::new(&rnn, 50, form).pass(start.view(), x.view()).unwrap();
+                let pass = Unrolled::new(&rnn, 50, form)
+                    .pass(start.view(), x.view())
+                    .unwrap();
                 assert!(steps.iter().any(|a| a.abs() > 0.1));
                 assert_eq!(steps, pass);
             }
@@ -205,19 +217,31 @@ mod tests {
 
     #[test]
     fn without_recurrence_a_step_knows_its_own_input_only() {
-        let rnn = random(2, 5, unit(Nonlinearity::Relu, 1.0, Leak::Outside), |_, _| false);
+        let rnn = random(
+            2,
+            5,
+            unit(Nonlinearity::Relu, 1.0, Leak::Outside),
+            |_, _| false,
+        );
         let zero = Array1::zeros(10);
         let x = inputs(6);
         let whole = rnn.run(zero.view(), x.view(), Form::Synchronous).unwrap();
         let last = x.slice(ndarray::s![5.., ..]);
-        let alone = Unrolled::new(&rnn, 1, Form::Synchronous).pass(zero.view(), last).unwrap();
+        let alone = Unrolled::new(&rnn, 1, Form::Synchronous)
+            .pass(zero.view(), last)
+            .unwrap();
         assert_eq!(whole.row(5), alone.row(0));
         assert_eq!(Unrolled::new(&rnn, 6, Form::Synchronous).cost().depth, 1);
     }
 
     #[test]
     fn a_network_cut_short_differs_unless_history_is_zero() {
-        let rnn = random(2, 5, unit(Nonlinearity::Tanh, 0.5, Leak::Outside), |_, _| true);
+        let rnn = random(
+            2,
+            5,
+            unit(Nonlinearity::Tanh, 0.5, Leak::Outside),
+            |_, _| true,
+        );
         let zero = Array1::zeros(10);
         let x = inputs(6);
         let whole = rnn.run(zero.view(), x.view(), Form::Synchronous).unwrap();
@@ -232,7 +256,12 @@ mod tests {
     /// static feedforward network gives, which a sweep computes in one step.
     #[test]
     fn a_hierarchy_without_feedback_is_feedforward() {
-        let rnn = random(4, 6, unit(Nonlinearity::Tanh, 1.0, Leak::Outside), |to, from| to > from);
+        let rnn = random(
+            4,
+            6,
+            unit(Nonlinearity::Tanh, 1.0, Leak::Outside),
+            |to, from| to > from,
+        );
         let zero = Array1::zeros(24);
         let x = Array2::from_elem((4, 3), 0.7);
         let steps = rnn.run(zero.view(), x.view(), Form::Synchronous).unwrap();
@@ -255,14 +284,22 @@ mod tests {
             for (kind, depth) in kinds.into_iter().zip(depths) {
                 let rnn = random(areas, 2, of, kind);
                 assert_eq!(Unrolled::new(&rnn, steps, Form::Sweep).cost().depth, depth);
-                assert_eq!(Unrolled::new(&rnn, steps, Form::Synchronous).cost().depth, steps);
+                assert_eq!(
+                    Unrolled::new(&rnn, steps, Form::Synchronous).cost().depth,
+                    steps
+                );
             }
         }
     }
 
     #[test]
     fn weights_are_shared_or_repeated() {
-        let rnn = random(2, 5, unit(Nonlinearity::Tanh, 0.5, Leak::Outside), |_, _| true);
+        let rnn = random(
+            2,
+            5,
+            unit(Nonlinearity::Tanh, 0.5, Leak::Outside),
+            |_, _| true,
+        );
         let cost = Unrolled::new(&rnn, 7, Form::Synchronous).cost();
         assert_eq!((cost.tied, cost.untied), (100 + 10 + 10, 7 * 120));
         assert_eq!((cost.operations, cost.activities), (7 * 2 * 110, 70));
@@ -270,12 +307,21 @@ mod tests {
 
     #[test]
     fn what_does_not_fit_is_refused() {
-        let rnn = random(2, 5, unit(Nonlinearity::Tanh, 0.5, Leak::Outside), |_, _| true);
+        let rnn = random(
+            2,
+            5,
+            unit(Nonlinearity::Tanh, 0.5, Leak::Outside),
+            |_, _| true,
+        );
         let zero = Array1::zeros(10);
         let found = Unrolled::new(&rnn, 7, Form::Sweep).pass(zero.view(), inputs(6).view());
         assert!(found.unwrap_err().0.contains("found 6 steps, expected 7"));
         let units = rnn.units().to_vec();
         let made = Rnn::new(units, Array2::zeros((3, 3)), Array2::zeros((10, 1)), &[10]);
-        assert!(made.unwrap_err().0.contains("found shape (3, 3), expected (10, 10)"));
+        assert!(
+            made.unwrap_err()
+                .0
+                .contains("found shape (3, 3), expected (10, 10)")
+        );
     }
 }

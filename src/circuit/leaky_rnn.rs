@@ -83,9 +83,7 @@ impl LocalCircuit for LeakyRnn {
     }
 
     fn leak<L: Lanes>(p: &Parameters<L>) -> Variables<L> {
-        Variables {
-            a_u: p.tau.rate(),
-        }
+        Variables { a_u: p.tau.rate() }
     }
 }
 
@@ -105,7 +103,15 @@ mod tests {
     #[test]
     fn a_step_of_tau_is_elman() {
         let u: f64 = 0.75;
-        let expected = [u, u, u * u, (2.0 * u).tanh(), 1.0 / (1.0 + (-2.0 * u).exp()), u.exp().ln_1p(), 1.0];
+        let expected = [
+            u,
+            u,
+            u * u,
+            (2.0 * u).tanh(),
+            1.0 / (1.0 + (-2.0 * u).exp()),
+            u.exp().ln_1p(),
+            1.0,
+        ];
         for (k, expected) in expected.into_iter().enumerate() {
             for old in [-0.5, 0.0, 2.0] {
                 let slope = facts::derivative::<LeakyRnn>(&with(k), &[old], &[0.5])[0];
@@ -117,7 +123,15 @@ mod tests {
     #[test]
     fn below_zero() {
         let u: f64 = -0.75;
-        let expected = [u, 0.0, 0.0, (2.0 * u).tanh(), 1.0 / (1.0 + (-2.0 * u).exp()), u.exp().ln_1p(), -1.0];
+        let expected = [
+            u,
+            0.0,
+            0.0,
+            (2.0 * u).tanh(),
+            1.0 / (1.0 + (-2.0 * u).exp()),
+            u.exp().ln_1p(),
+            -1.0,
+        ];
         for (k, expected) in expected.into_iter().enumerate() {
             let slope = facts::derivative::<LeakyRnn>(&with(k), &[0.0], &[-1.0])[0];
             assert!((5.0 * slope - expected).abs() < 1e-14, "{k}");

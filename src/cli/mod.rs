@@ -13,6 +13,7 @@ mod predict;
 mod report;
 mod reproduce;
 mod results;
+mod rnn;
 mod run;
 mod show;
 mod sweep;
@@ -68,6 +69,11 @@ enum Command {
     Report(report::ReportArgs),
     /// Eigenmodes of the linearised network of a config or result file
     Modes(results::ModeArgs),
+    /// Artificial networks: import, unroll, store patterns, compare symbols
+    #[command(subcommand)]
+    Rnn(rnn::RnnCommand),
+    /// Write the trials of a task as plain tables: events, and time by channel
+    Trials(trials::TrialsArgs),
     /// Data sets: list, show, check
     #[command(subcommand)]
     Data(data::DataCommand),
@@ -175,6 +181,8 @@ pub fn main() -> ExitCode {
         Command::Fc(args) => results::functional_connectivity(&args),
         Command::Report(args) => report::report(&args),
         Command::Modes(args) => results::modes(&args),
+        Command::Rnn(command) => rnn::rnn(&command),
+        Command::Trials(args) => trials::trials(&args),
         Command::Data(command) => data::data(&command),
         Command::Circuits { name } => inspect::circuits(name.as_deref()),
         Command::Configs { name } => inspect::configs(name.as_deref()),

@@ -994,7 +994,13 @@ fn inline_connectomes() {
     assert_eq!(c.gradient("h").unwrap().values, [0.0, 1.0]);
     assert_eq!(c.spectral_radius(), 0.0);
     assert_eq!(c.reciprocity(), Some(0.0));
-    let other = inline("pair", areas.clone(), vec![("B".into(), "A".into(), 0.6)], WeightKind::Fln).unwrap();
+    let other = inline(
+        "pair",
+        areas.clone(),
+        vec![("B".into(), "A".into(), 0.6)],
+        WeightKind::Fln,
+    )
+    .unwrap();
     assert_ne!(c.provenance.digest(), other.provenance.digest());
 
     let message = |areas: &[(String, _)], links: &[(String, String, f64)]| {

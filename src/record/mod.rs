@@ -9,6 +9,7 @@
 //! (engines `h5netcdf` and `netcdf4`), h5py, MATLAB `h5read`, Julia and R all see the same names.
 //! Only plain types are used: float64, float32, int64 and UTF-8 text.
 
+mod arrays;
 mod error;
 mod h5;
 mod journal;
@@ -20,6 +21,7 @@ mod writer;
 #[cfg(test)]
 mod tests;
 
+pub use arrays::{ArrayError, read as read_array};
 pub use error::RecordError;
 pub use journal::{Journal, journal_path};
 pub use layout::{Attr, Aux, AuxValues, Compression, Coord, Dim, Dtype, Layout, Var};
