@@ -371,6 +371,16 @@ fn n_back_by_hand_and_by_guess() {
     refused(
         folder.path(),
         &["rnn", "n-back", "--back", "0"],
-        "back: found 0, expected at least 1",
+        "back: found 0, expected 1 to 100",
+    );
+    refused(
+        folder.path(),
+        &["rnn", "hopfield", "--units", "1000000"],
+        "found 1000000, expected 1 to 20000",
+    );
+    refused(
+        folder.path(),
+        &["rnn", "unroll", "chaudhuri2015"],
+        "circuit: found chaudhuri2015, expected leaky_rnn",
     );
 }

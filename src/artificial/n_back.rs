@@ -47,18 +47,19 @@ impl NBack {
     /// Checks the numbers.
     ///
     /// # Errors
-    /// n below 1, fewer than 4 symbols, a stream that is not longer than n, probabilities that are none.
+    /// n not in 1 to 100, symbols not in 4 to 100, a stream that is not longer than n or too long,
+    /// probabilities that are none.
     pub fn check(&self) -> Result<(), Misfit> {
-        // Three symbols may be forbidden at a place that is neither target nor lure.
-        for (what, found, least) in [
-            ("back", self.back, 1),
-            ("symbols", self.symbols, 4),
-            ("length", self.length, self.back + 1),
+        // Three symbols may be forbidden at a place that is neither target nor lure. What is larger than this
+        // no longer fits into memory as a network or as inputs.
+        for (what, found, least, most) in [
+            ("back", self.back, 1, 100),
+            ("symbols", self.symbols, 4, 100),
+            ("length", self.length, self.back + 1, 1_000_000),
         ] {
-            if found < least {
-                return Err(Misfit(format!(
-                    "{what}: found {found}, expected at least {least}"
-                )));
+            if !(least..=most).contains(&found) {
+                let message = format!("{what}: found {found}, expected {least} to {most}");
+                return Err(Misfit(message));
             }
         }
         let sum = self.targets + self.lures;

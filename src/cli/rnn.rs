@@ -217,6 +217,13 @@ fn import(path: &Path, output: &Path, threads: usize) -> Result<ExitCode, Failur
     }
     let (x, states) = (array(&it.reference.input)?, array(&it.reference.states)?);
     let channels = input.ncols();
+    if x.nrows() == 0 || channels == 0 {
+        let message = format!(
+            "shape: found {:?}, expected at least one step and one channel",
+            x.dim()
+        );
+        return Err(at("reference.input", message));
+    }
     for (key, found, expected) in [
         ("recurrent", recurrent.dim(), (n, n)),
         ("input", input.dim(), (n, channels)),
@@ -470,6 +477,13 @@ fn store(
 ) -> Result<ExitCode, Failure> {
     if !(0.0..=1.0).contains(&flip) {
         return Err(format!("--flip: found {flip}, expected 0 to 1").into());
+    }
+    // The weights of more take more than 3 GB.
+    const MOST: usize = 20_000;
+    for (what, found) in [("--units", units), ("--patterns", patterns)] {
+        if !(1..=MOST).contains(&found) {
+            return Err(format!("{what}: found {found}, expected 1 to {MOST}").into());
+        }
     }
     let size = match areas {
         None => 0,

@@ -26,6 +26,9 @@ pub struct Equivalent {
     pub cost: Cost,
 }
 
+/// An unrolled network holds them all at once, a hundred bytes each.
+const MOST_ACTIVITIES: usize = 10_000_000;
+
 impl Lab {
     /// Unrolls the experiment over its whole length and holds one pass against its recording. Of the form
     /// `sweep`, which an experiment does not have, against steps in that order; every unit is an area then.
@@ -47,6 +50,11 @@ impl Lab {
             return Err(misfit(message));
         }
         let steps = (spec.run.duration_ms / dt).round() as usize;
+        if steps.saturating_mul(n) > MOST_ACTIVITIES {
+            return Err(misfit(format!(
+                "what is unrolled: found {steps} steps of {n} units, expected at most {MOST_ACTIVITIES} activities"
+            )));
+        }
         let inputs = inputs(network, dt, steps);
         let recorded = self.activity("a_u", stop)?;
         let start: Array1<f64> = recorded.row(0).to_owned();
