@@ -1,12 +1,13 @@
-//! `data list | show | check`.
+//! `data list | show | check | import | export`.
 
 use std::fmt::Write as _;
 use std::process::ExitCode;
 
 use clap::Subcommand;
 
-use super::Failure;
+use super::exchange::{ExportArgs, ImportCommand};
 use super::show::{self, aligned, number, table};
+use super::{Failure, exchange};
 use crate::connectome::{self, Source, WeightKind};
 
 #[derive(Debug, Subcommand)]
@@ -23,6 +24,11 @@ pub(super) enum DataCommand {
         /// Bundled name or folder
         path: String,
     },
+    /// Turn matrices, a connectivity of The Virtual Brain or counts of neurons into a data set
+    #[command(subcommand)]
+    Import(ImportCommand),
+    /// Write a data set for other programs
+    Export(ExportArgs),
 }
 
 pub(super) fn data(command: &DataCommand) -> Result<ExitCode, Failure> {
@@ -30,6 +36,8 @@ pub(super) fn data(command: &DataCommand) -> Result<ExitCode, Failure> {
         DataCommand::List => list(),
         DataCommand::Show { name } => show(name),
         DataCommand::Check { path } => check(path),
+        DataCommand::Import(command) => exchange::import(command),
+        DataCommand::Export(args) => exchange::export_to(args),
     }
 }
 
@@ -152,6 +160,9 @@ fn check(path: &str) -> Result<ExitCode, Failure> {
     }
     for finding in &report.warnings {
         let _ = writeln!(out, "warning: {finding}");
+    }
+    for finding in &report.hints {
+        let _ = writeln!(out, "hint: {finding}");
     }
     let (errors, warnings) = (report.errors.len(), report.warnings.len());
     let _ = writeln!(out, "{path}: {errors} error(s), {warnings} warning(s)");

@@ -5,8 +5,10 @@
 
 mod base64;
 mod data;
+mod exchange;
 #[cfg(feature = "plot")]
 mod figure;
+mod init;
 mod inspect;
 mod memory;
 mod predict;
@@ -74,7 +76,9 @@ enum Command {
     Rnn(rnn::RnnCommand),
     /// Write the trials of a task as plain tables: events, and time by channel
     Trials(trials::TrialsArgs),
-    /// Data sets: list, show, check
+    /// Start a project: a cortex of one's own, an experiment, a task, to be edited
+    Init(init::InitArgs),
+    /// Data sets: list, show, check, import, export
     #[command(subcommand)]
     Data(data::DataCommand),
     /// List the local circuits, or show one with its parameters, variables and inputs
@@ -86,6 +90,16 @@ enum Command {
     Configs {
         /// Config to print
         name: Option<String>,
+    },
+    /// Print completions for a shell
+    Completions {
+        /// Which one
+        shell: clap_complete::Shell,
+    },
+    /// Write manual pages
+    Man {
+        /// Folder for them; made if it is not there
+        folder: PathBuf,
     },
 }
 
@@ -155,6 +169,11 @@ impl ExecutionArgs {
         }
     }
 
+    /// Whether the plan is left to choose lanes.
+    fn is_default(&self) -> bool {
+        self.lanes.is_none() && self.lane_axis.is_none()
+    }
+
     fn threads(&self) -> usize {
         self.threads.unwrap_or_else(cores)
     }
@@ -183,6 +202,9 @@ pub fn main() -> ExitCode {
         Command::Modes(args) => results::modes(&args),
         Command::Rnn(command) => rnn::rnn(&command),
         Command::Trials(args) => trials::trials(&args),
+        Command::Init(args) => init::init(&args),
+        Command::Completions { shell } => init::completions(shell),
+        Command::Man { folder } => init::man(&folder),
         Command::Data(command) => data::data(&command),
         Command::Circuits { name } => inspect::circuits(name.as_deref()),
         Command::Configs { name } => inspect::configs(name.as_deref()),
@@ -195,7 +217,9 @@ pub fn main() -> ExitCode {
             let _ = writeln!(std::io::stderr(), "error: {failure}");
             let stopped = failure.downcast_ref::<EngineError>();
             match stopped {
-                Some(EngineError::Stopped { .. } | EngineError::Interrupted) => ExitCode::from(130),
+                Some(EngineError::Stopped { because: None, .. } | EngineError::Interrupted) => {
+                    ExitCode::from(130)
+                }
                 _ => ExitCode::FAILURE,
             }
         }

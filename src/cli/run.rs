@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
 
 use clap::Args;
 
@@ -9,11 +11,11 @@ use super::show::{self, Bar, aligned, number, table};
 use super::{
     ConfigArgs, ExecutionArgs, Failure, default_output, make_way, memory, stop_flag, trials,
 };
-use crate::engine::{self, Conditions, DelayActivity, Outcome, TimescaleRow};
+use crate::engine::{self, Conditions, DelayActivity, Keep, Outcome, Pace, TimescaleRow};
 use crate::ids::AreaId;
 use crate::network::Network;
-use crate::plan::Plan;
-use crate::record::Results;
+use crate::plan::{Execution, Plan};
+use crate::record::{Checkpoint, Results, checkpoint_path};
 use crate::spec::{self, ExperimentSpec};
 
 #[derive(Debug, Args)]
@@ -25,6 +27,13 @@ pub(super) struct RunArgs {
     output: Option<PathBuf>,
     #[command(flatten)]
     execution: ExecutionArgs,
+    /// Go on with the unfinished run of that name, from its latest checkpoint; from the start if there is
+    /// none
+    #[arg(long)]
+    resume: bool,
+    /// Seconds between checkpoints of an unfinished run; 0 for none
+    #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = parse_seconds)]
+    checkpoint: Duration,
     /// No figure beside the result file
     #[arg(long)]
     no_figure: bool,
@@ -44,6 +53,55 @@ pub(super) struct RerunArgs {
     execution: ExecutionArgs,
 }
 
+fn parse_seconds(text: &str) -> Result<Duration, String> {
+    let seconds = text
+        .parse()
+        .ok()
+        .and_then(|s| Duration::try_from_secs_f64(s).ok());
+    seconds.ok_or_else(|| format!("found `{text}`, expected a number of seconds, at least 0"))
+}
+
+/// When checkpoints are written: every so often, and more rarely where they take long.
+struct Clock {
+    every: Duration,
+    /// When it is time again; none while one is being written.
+    next: Mutex<Option<Instant>>,
+    begun: Mutex<Instant>,
+}
+
+/// A run spends at most about one part in so many on checkpoints.
+const PART_OF_TIME: u32 = 20;
+
+impl Clock {
+    fn new(every: Duration) -> Self {
+        let now = Instant::now();
+        Clock {
+            every,
+            next: Mutex::new(Some(now + every)),
+            begun: Mutex::new(now),
+        }
+    }
+}
+
+impl Pace for Clock {
+    fn due(&self) -> bool {
+        let now = Instant::now();
+        let mut next = self.next.lock().expect("nobody panics with it");
+        let due = next.is_some_and(|next| next <= now);
+        if due {
+            *next = None;
+            *self.begun.lock().expect("nobody panics with it") = now;
+        }
+        due
+    }
+
+    fn written(&self) {
+        let took = self.begun.lock().expect("nobody panics with it").elapsed();
+        let wait = self.every.max(took * PART_OF_TIME);
+        *self.next.lock().expect("nobody panics with it") = Some(Instant::now() + wait);
+    }
+}
+
 /// An experiment with all that was made from it.
 struct Prepared {
     spec: ExperimentSpec,
@@ -51,7 +109,7 @@ struct Prepared {
     plan: Plan,
 }
 
-fn prepare(spec: ExperimentSpec, execution: &ExecutionArgs) -> Result<Prepared, Failure> {
+fn prepare(spec: ExperimentSpec, execution: Execution) -> Result<Prepared, Failure> {
     let network = Network::build(&spec)?;
     for warning in &network.connectome.provenance.warnings {
         tracing::warn!("{warning}");
@@ -59,7 +117,7 @@ fn prepare(spec: ExperimentSpec, execution: &ExecutionArgs) -> Result<Prepared, 
     for remark in network.remarks(spec.run.dt_ms) {
         tracing::warn!("{remark}");
     }
-    let plan = Plan::compile(&network, &spec, execution.execution())?;
+    let plan = Plan::compile(&network, &spec, execution)?;
     engine::check_measures(&network, &spec)?;
     memory::check(&spec, &plan)?;
     tracing::debug!("plan\n{}", plan.explain());
@@ -74,6 +132,7 @@ fn simulate(
     prepared: &Prepared,
     output: &Path,
     execution: &ExecutionArgs,
+    keep: Keep<'_>,
     quiet: bool,
 ) -> Result<Outcome, Failure> {
     make_way(output)?;
@@ -89,19 +148,33 @@ fn simulate(
         network,
         plan,
     } = prepared;
-    let outcome = engine::run(network, plan, spec, output, &conditions);
+    let outcome = engine::run(network, plan, spec, output, &conditions, keep);
     bar.finish();
     Ok(outcome?)
 }
 
 pub(super) fn run(args: &RunArgs) -> Result<ExitCode, Failure> {
     let spec = spec::load(&args.config.config, &args.config.sets)?;
-    let prepared = prepare(spec, &args.execution)?;
     let output = args
         .output
         .clone()
         .unwrap_or_else(|| default_output(&args.config.config));
-    let outcome = simulate(&prepared, &output, &args.execution, args.quiet)?;
+    let checkpoint = match checkpoint_path(&output) {
+        path if args.resume && path.exists() => Some(Checkpoint::read(&path)?),
+        _ => None,
+    };
+    let execution = match &checkpoint {
+        // The state lies in the lanes of the machine that began.
+        Some(begun) if args.execution.is_default() => engine::execution_of(begun),
+        _ => args.execution.execution(),
+    };
+    let prepared = prepare(spec, execution)?;
+    let clock = Clock::new(args.checkpoint);
+    let keep = Keep {
+        pace: (!args.checkpoint.is_zero()).then_some(&clock),
+        from: checkpoint.as_ref(),
+    };
+    let outcome = simulate(&prepared, &output, &args.execution, keep, args.quiet)?;
     warn_of_divergence(&prepared.plan, &outcome);
     let figure = if args.no_figure {
         None
@@ -408,7 +481,7 @@ pub(super) fn rerun(args: &RerunArgs) -> Result<ExitCode, Failure> {
     let old = Results::open(&args.results)?;
     let name = format!("config in {}", args.results.display());
     let spec = spec::from_text(&name, &old.attr_text("config")?, &[])?;
-    let prepared = prepare(spec, &args.execution)?;
+    let prepared = prepare(spec, args.execution.execution())?;
     let (stored, found) = (
         old.attr_text("connectome_sha256")?,
         prepared.network.connectome.provenance.digest(),
@@ -425,7 +498,7 @@ pub(super) fn rerun(args: &RerunArgs) -> Result<ExitCode, Failure> {
         .output
         .clone()
         .unwrap_or_else(|| args.results.with_extension("rerun.h5"));
-    let outcome = simulate(&prepared, &output, &args.execution, false)?;
+    let outcome = simulate(&prepared, &output, &args.execution, Keep::default(), false)?;
     let new = Results::open(&outcome.path)?;
     let mut differing = Vec::new();
     for var in old.vars() {

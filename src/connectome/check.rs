@@ -50,6 +50,8 @@ pub struct Report {
     pub errors: Vec<Finding>,
     /// What should be looked at, but does not stop a run.
     pub warnings: Vec<Finding>,
+    /// What would make the data set safer; said by the check alone, not at every run.
+    pub hints: Vec<Finding>,
 }
 
 impl Report {
@@ -73,6 +75,17 @@ impl Report {
         self.warnings.push(Finding {
             file: file.to_owned(),
             line,
+            message,
+        });
+    }
+}
+
+impl Report {
+    /// Adds a hint.
+    pub(super) fn hint(&mut self, file: &str, message: String) {
+        self.hints.push(Finding {
+            file: file.to_owned(),
+            line: None,
             message,
         });
     }

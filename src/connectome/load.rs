@@ -420,7 +420,7 @@ fn table(
         Some(_) => {}
         None => {
             let message = format!("no sha256 in {MANIFEST}: found {found}");
-            report.warn(path, None, message);
+            report.hint(path, message);
         }
     }
     hashes.push(FileHash {

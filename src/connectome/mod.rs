@@ -20,6 +20,8 @@
 
 mod bundled;
 mod check;
+pub mod export;
+pub mod import;
 mod load;
 mod manifest;
 mod spectral;

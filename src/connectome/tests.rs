@@ -292,13 +292,10 @@ fn refused_with(changes: &[(&str, &str, &str)], expected: &str) {
 #[track_caller]
 fn warned(file: &str, from: &str, to: &str, expected: &str) {
     let folder = toy(&[(file, from, to)]);
-    let connectome = load(&source(&folder)).unwrap();
-    let lines: Vec<String> = connectome
-        .provenance
-        .warnings
-        .iter()
-        .map(ToString::to_string)
-        .collect();
+    load(&source(&folder)).unwrap();
+    let report = check(&source(&folder));
+    let all = report.warnings.iter().chain(&report.hints);
+    let lines: Vec<String> = all.map(ToString::to_string).collect();
     assert!(
         lines.iter().any(|line| line.starts_with(expected)),
         "{lines:#?}"
@@ -320,11 +317,13 @@ fn the_toy_loads() {
     assert_eq!(c.areas[1].lobe, None);
     let distance = c.distance_mm.unwrap();
     assert!(distance[[2, 0]].is_nan() && distance[[3, 3]] == 0.0 && distance[[0, 1]] == 12.5);
-    // Only the missing hashes are remarked on, each with the hash to write down.
-    assert_eq!(c.provenance.warnings.len(), 4);
+    // Only the missing hashes are remarked on, each with the hash to write down, and by the check alone.
+    assert_eq!(c.provenance.warnings, []);
+    let hints = check(&source(&folder)).hints;
+    assert_eq!(hints.len(), 4);
     let hash = &c.provenance.files[0].sha256;
     assert_eq!(
-        c.provenance.warnings[0].to_string(),
+        hints[0].to_string(),
         format!("areas.csv: no sha256 in manifest.yaml: found {hash}")
     );
 }
@@ -334,7 +333,7 @@ fn a_right_hash_is_accepted_and_a_wrong_one_refused() {
     let hash = sha256_hex(FLN.as_bytes());
     let right = format!("path: fln.csv\n    sha256: {}", hash.to_uppercase());
     let folder = toy(&[("manifest.yaml", "path: fln.csv", &right)]);
-    assert_eq!(check(&source(&folder)).warnings.len(), 3);
+    assert_eq!(check(&source(&folder)).hints.len(), 3);
     let wrong = format!("path: fln.csv\n    sha256: {}", "0".repeat(64));
     let expected = format!(
         "fln.csv: wrong sha256: found {hash}, expected {}",

@@ -5,6 +5,7 @@
 //! depends on threads, lanes or chunk length. A thread of its own hands finished chunks on, to a
 //! file or to memory, while the next one is computed.
 
+mod keep;
 mod layout;
 mod measure;
 mod summary;
@@ -20,11 +21,12 @@ use rayon::prelude::*;
 use crate::analysis::AnalysisError;
 use crate::network::Network;
 use crate::plan::{Condition, Plan};
-use crate::record::{RecordError, Writer};
-use crate::spec::{ExperimentSpec, SpecError};
+use crate::record::{Checkpoint, RecordError, Writer, checkpoint_path, partial_path};
+use crate::spec::{ExperimentSpec, Precision, SpecError};
 use crate::stepper::linear::{NoFixedPoint, baseline_state, start_from, start_state};
 use crate::stepper::{Samples, Simulation, Stop, bounds};
 
+pub use keep::{Keep, Pace, execution_of};
 pub use layout::{
     Dataset, Put, condition_layout, datasets, write as write_activity, write_measures,
     write_summaries,
@@ -80,18 +82,33 @@ pub enum EngineError {
         /// Step.
         dt_ms: f64,
     },
-    /// The person asked to stop.
+    /// The person asked to stop, or the disk is full.
     #[error(
-        "stopped at {time_ms} ms of {duration_ms} ms; what was finished is kept in {}",
-        .partial.display()
+        "stopped at {time_ms} ms of {duration_ms} ms{}; what was finished is kept in {}{}",
+        .because.as_ref().map_or(String::new(), |e| format!(" because of this: {e}")),
+        .partial.display(),
+        if *.resumable { ", `--resume` goes on" } else { "" }
     )]
     Stopped {
-        /// Time of the last sample kept.
+        /// Time that was reached.
         time_ms: f64,
         /// Length of the run.
         duration_ms: f64,
         /// Where it is kept.
         partial: PathBuf,
+        /// Whether there is a checkpoint to go on from.
+        resumable: bool,
+        /// What went wrong; none if it was asked for.
+        because: Option<Box<EngineError>>,
+    },
+    /// The checkpoint is of another run.
+    #[error(
+        "the unfinished run is another one: its {what} differ from what is asked for now; without \
+         `--resume` the run begins anew"
+    )]
+    OtherRun {
+        /// What differs.
+        what: String,
     },
     /// The person asked to stop before anything that could be kept was finished.
     #[error("stopped before it was finished; nothing was written")]
@@ -204,6 +221,8 @@ pub enum Piece<'a> {
     },
     /// All runs and variables have been handed on up to this many samples.
     Finished(u64),
+    /// The state of every block after the samples that have been handed on, where it was asked for.
+    State(&'a [Vec<u64>]),
 }
 
 /// Puts consecutive samples of a run, [time, area], into the recording of a variable, [run, time, area].
@@ -274,9 +293,115 @@ pub fn drive(
     starts: &[&[f64]],
     pool: &rayon::ThreadPool,
     conditions: &Conditions<'_>,
-    mut sink: impl FnMut(Piece<'_>) -> Result<(), EngineError> + Send,
+    sink: impl FnMut(Piece<'_>) -> Result<(), EngineError> + Send,
 ) -> Result<(Vec<Option<Stop>>, u64), EngineError> {
+    let ended = go_on(plan, starts, pool, conditions, Keep::default(), sink)?;
+    Ok((ended.stops, ended.samples))
+}
+
+/// Where a run came to.
+struct Ended {
+    /// Where runs left their bounds.
+    stops: Vec<Option<Stop>>,
+    /// Samples that were finished.
+    samples: u64,
+    /// The next step.
+    step: u64,
+}
+
+/// What the loop sends to the thread that hands on.
+enum Sent {
+    Samples(Chunk),
+    State(Vec<Vec<u64>>),
+}
+
+/// Room for the samples of a chunk of all blocks.
+fn room_of(plan: &Plan, blocks: &[(u32, u32)]) -> Vec<(u32, usize, Samples)> {
     let capacity = chunk_samples(plan);
+    let of = |&(first, runs): &(u32, u32)| {
+        let runs = runs as usize;
+        (first, runs, Samples::new(plan, runs, capacity))
+    };
+    blocks.iter().map(of).collect()
+}
+
+/// Steps after which a chunk ends at the latest.
+fn steps_at_once(plan: &Plan) -> u64 {
+    let work = (plan.n_areas() as u64 * u64::from(plan.replicates)).max(1);
+    (CHUNK_AREA_STEPS / work).max(1)
+}
+
+/// Where the next chunk ends if its samples do not fill up. The steps before the first sample end before
+/// it: chunks then start at samples.
+fn next_stop(plan: &Plan, reached: u64, budget: u64) -> u64 {
+    match plan.record.first.checked_sub(reached + 1) {
+        Some(before) if before > 0 => reached + budget.min(before),
+        _ => reached + budget,
+    }
+}
+
+fn advance(simulation: &mut Simulation<'_>, samples: &mut Samples, until: u64) {
+    samples.clear();
+    simulation.advance_until(samples, until);
+}
+
+/// As [`drive`], all in the thread of the caller: for sinks that cost less than to wake another thread.
+///
+/// # Errors
+/// What the sink returns.
+pub fn drive_here(
+    plan: &Plan,
+    starts: &[&[f64]],
+    stop: &AtomicBool,
+    mut sink: impl FnMut(Piece<'_>) -> Result<(), EngineError>,
+) -> Result<(Vec<Option<Stop>>, u64), EngineError> {
+    let blocks = plan.blocks();
+    let of = |&(first, runs): &(u32, u32)| Simulation::of_conditions(plan, first, runs, starts);
+    let mut simulations: Vec<Simulation<'_>> = blocks.iter().map(of).collect();
+    let budget = steps_at_once(plan);
+    let mut chunk = Chunk {
+        first: 0,
+        written: 0,
+        blocks: room_of(plan, &blocks),
+    };
+    let mut reached = 0;
+    let stops = |simulations: &[Simulation<'_>]| -> Vec<Option<Stop>> {
+        simulations
+            .iter()
+            .flat_map(|s| s.stops().to_vec())
+            .collect()
+    };
+    while chunk.first < plan.record.samples && !stop.load(Ordering::Relaxed) {
+        let until = next_stop(plan, reached, budget);
+        for (one, (_, _, samples)) in simulations.iter_mut().zip(&mut chunk.blocks) {
+            advance(one, samples, until);
+        }
+        chunk.written = chunk.blocks.first().map_or(0, |(_, _, s)| s.written);
+        reached = simulations.first().map_or(until, Simulation::step);
+        if chunk.written > 0 {
+            chunk.hand_on(plan, &mut sink)?;
+            chunk.first += chunk.written as u64;
+            if stops(&simulations).iter().all(Option::is_some) {
+                break;
+            }
+        }
+    }
+    Ok((stops(&simulations), chunk.first))
+}
+
+fn saved(simulations: &mut [Simulation<'_>]) -> Sent {
+    Sent::State(simulations.iter_mut().map(Simulation::save).collect())
+}
+
+/// As [`drive`], from a checkpoint if there is one, handing on the state whenever it is time.
+fn go_on(
+    plan: &Plan,
+    starts: &[&[f64]],
+    pool: &rayon::ThreadPool,
+    conditions: &Conditions<'_>,
+    keep: Keep<'_>,
+    mut sink: impl FnMut(Piece<'_>) -> Result<(), EngineError> + Send,
+) -> Result<Ended, EngineError> {
     let blocks = plan.blocks();
     let mut simulations: Vec<Simulation<'_>> = pool.install(|| {
         blocks
@@ -284,24 +409,32 @@ pub fn drive(
             .map(|&(first, runs)| Simulation::of_conditions(plan, first, runs, starts))
             .collect()
     });
-    let room = || -> Vec<(u32, usize, Samples)> {
-        let of = |&(first, runs): &(u32, u32)| {
-            (
-                first,
-                runs as usize,
-                Samples::new(plan, runs as usize, capacity),
-            )
-        };
-        blocks.iter().map(of).collect()
-    };
-    let work = (plan.n_areas() as u64 * u64::from(plan.replicates)).max(1);
-    let budget = (CHUNK_AREA_STEPS / work).max(1);
-    let (to_sink, from_loop) = sync_channel::<Chunk>(CHUNKS);
+    let (mut sampled, mut reached) = (0_u64, 0_u64);
+    if let Some(checkpoint) = keep.from {
+        let mut both = simulations.iter_mut().zip(&checkpoint.blocks);
+        if !both.all(|(simulation, words)| simulation.restore(words)) {
+            let what = "sizes of the state".to_owned();
+            return Err(EngineError::OtherRun { what });
+        }
+        sampled = checkpoint.samples;
+        reached = simulations.first().map_or(0, Simulation::step);
+    }
+    let room = || room_of(plan, &blocks);
+    let budget = steps_at_once(plan);
+    let (to_sink, from_loop) = sync_channel::<Sent>(CHUNKS);
     let (to_loop, from_sink) = sync_channel::<Vec<(u32, usize, Samples)>>(CHUNKS);
-    let finished = std::thread::scope(|scope| {
+    let samples = std::thread::scope(|scope| {
+        let before = sampled;
         let handing_on = scope.spawn(move || -> Result<u64, EngineError> {
-            let mut done = 0;
-            while let Ok(chunk) = from_loop.recv() {
+            let mut done = before;
+            while let Ok(sent) = from_loop.recv() {
+                let chunk = match sent {
+                    Sent::Samples(chunk) => chunk,
+                    Sent::State(blocks) => {
+                        sink(Piece::State(&blocks))?;
+                        continue;
+                    }
+                };
                 chunk.hand_on(plan, &mut sink)?;
                 done = chunk.first + chunk.written as u64;
                 conditions.progress.samples(done, plan.record.samples);
@@ -312,8 +445,8 @@ pub fn drive(
         });
         let mut rooms = 0;
         let mut chunk_room: Option<Vec<(u32, usize, Samples)>> = None;
-        let (mut sampled, mut reached) = (0_u64, 0_u64);
-        while sampled < plan.record.samples && !conditions.stop.load(Ordering::Relaxed) {
+        let stopped = || conditions.stop.load(Ordering::Relaxed);
+        while sampled < plan.record.samples && !stopped() {
             let mut chunk = match chunk_room.take() {
                 Some(room) => room,
                 None if rooms < CHUNKS => {
@@ -326,21 +459,15 @@ pub fn drive(
                     Err(_) => break,
                 },
             };
-            // The steps before the first sample end before it: chunks then start at samples.
-            let until = match plan.record.first.checked_sub(reached + 1) {
-                Some(before) if before > 0 => reached + budget.min(before),
-                _ => reached + budget,
-            };
-            let advance = |simulation: &mut Simulation<'_>, samples: &mut Samples| {
-                samples.clear();
-                simulation.advance_until(samples, until);
-            };
+            let until = next_stop(plan, reached, budget);
             match (&mut simulations[..], &mut chunk[..]) {
                 // Nothing to share out, so no other thread has to be woken up.
-                ([one], [(_, _, samples)]) if !one.is_parallel() => advance(one, samples),
+                ([one], [(_, _, samples)]) if !one.is_parallel() => {
+                    advance(one, samples, until);
+                }
                 (all, chunk) => pool.install(|| {
                     let both = all.par_iter_mut().zip(chunk);
-                    both.for_each(|(simulation, (_, _, samples))| advance(simulation, samples));
+                    both.for_each(|(one, (_, _, samples))| advance(one, samples, until));
                 }),
             }
             // All blocks stop at the same step: they have the same schedule and the same room.
@@ -348,21 +475,28 @@ pub fn drive(
             reached = simulations.first().map_or(until, Simulation::step);
             if written == 0 {
                 chunk_room = Some(chunk);
-                continue;
+            } else {
+                let full = Chunk {
+                    first: sampled,
+                    written,
+                    blocks: chunk,
+                };
+                sampled += written as u64;
+                if to_sink.send(Sent::Samples(full)).is_err() {
+                    break;
+                }
+                let stops = simulations.iter().flat_map(|s| s.stops());
+                if stops.into_iter().all(Option::is_some) {
+                    break;
+                }
             }
-            let full = Chunk {
-                first: sampled,
-                written,
-                blocks: chunk,
-            };
-            sampled += written as u64;
-            if to_sink.send(full).is_err() {
+            if keep.pace.is_some_and(Pace::due) && to_sink.send(saved(&mut simulations)).is_err() {
                 break;
             }
-            let stops = simulations.iter().flat_map(|s| s.stops());
-            if stops.into_iter().all(Option::is_some) {
-                break;
-            }
+        }
+        if keep.pace.is_some() && stopped() && sampled < plan.record.samples {
+            // If nobody takes it, an error of the sink is on its way.
+            let _ = to_sink.send(saved(&mut simulations));
         }
         drop(to_sink);
         handing_on
@@ -370,7 +504,11 @@ pub fn drive(
             .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
     })?;
     let stops = simulations.iter().flat_map(|s| s.stops().to_vec());
-    Ok((stops.collect(), finished))
+    Ok(Ended {
+        stops: stops.collect(),
+        samples,
+        step: reached,
+    })
 }
 
 /// Worker threads of a run and of its measures.
@@ -464,7 +602,8 @@ pub fn simulate(plan: &Plan, conditions: &Conditions<'_>) -> Result<Recording, E
 
 /// Runs an experiment and writes its result file, analyses included.
 ///
-/// The file grows under a temporary name and gets its own when it is complete.
+/// The file grows under a temporary name and gets its own when it is complete. Beside it lies the latest
+/// checkpoint, if any are wanted.
 ///
 /// # Errors
 /// See [`EngineError`]. Where nothing was finished, nothing is left behind.
@@ -474,16 +613,21 @@ pub fn run(
     spec: &ExperimentSpec,
     output: &Path,
     conditions: &Conditions<'_>,
+    keep: Keep<'_>,
 ) -> Result<Outcome, EngineError> {
     check_measures(network, spec)?;
+    let about = keep::about(network, plan, spec);
+    if let Some(checkpoint) = keep.from {
+        keep::check(checkpoint, &about, plan)?;
+    }
     let baseline = baseline_state(plan)?;
     let starts = starts(plan, start_from(plan, &baseline))?;
     let starts: Vec<&[f64]> = starts.iter().map(Vec::as_slice).collect();
     let pool = pool(conditions.threads)?;
     let mut measures = pool.install(|| measure_network(network, plan, spec, &baseline))?;
     let datasets = datasets(plan);
-    let layout = layout::layout(network, plan, spec, &datasets, chunk_samples(plan));
-    let mut writer = Writer::create(output, &layout)?;
+    let chunk = chunk_samples(plan);
+    let layout = layout::layout(network, plan, spec, &datasets, chunk);
     let record = &plan.record;
     let keep_all = needs_recording(spec);
     let kept = if keep_all {
@@ -493,9 +637,24 @@ pub fn run(
     };
     let shape = (kept, record.samples as usize, record.areas.len());
     let mut memory = vec![Array3::zeros(shape); record.variables.len()];
+    let mut writer = match keep.from {
+        None => Writer::create(output, &layout)?,
+        Some(checkpoint) => {
+            let (mut writer, earlier) = Writer::resume(output, &layout)?;
+            let size = (plan.replicates as usize, checkpoint.samples as usize);
+            keep::copy(&earlier, &mut writer, &datasets, &mut memory, size, chunk)?;
+            drop(earlier);
+            writer.forget_earlier()?;
+            writer
+        }
+    };
+    let mut checkpointed = keep.from.is_some();
+    let rounded = spec.run.precision == Precision::Float32;
     let outcome = {
         let (writer, memory, datasets) = (&mut writer, &mut memory, &datasets);
-        drive(plan, &starts, &pool, conditions, move |piece| {
+        let (checkpointed, about) = (&mut checkpointed, &about);
+        let mut done = keep.from.map_or(0, |c| c.samples);
+        go_on(plan, &starts, &pool, conditions, keep, move |piece| {
             match piece {
                 Piece::Values {
                     variable,
@@ -504,17 +663,54 @@ pub fn run(
                     values,
                 } => {
                     if (run as usize) < kept {
-                        place(&mut memory[variable], run, first, values);
+                        let memory = &mut memory[variable];
+                        place(memory, run, first, values);
+                        if rounded {
+                            keep::as_stored(memory, run, first, values.nrows());
+                        }
                     }
                     layout::write(writer, datasets, variable, run, first, values)?;
                 }
-                Piece::Finished(_) => writer.flush()?,
+                Piece::Finished(samples) => {
+                    done = samples;
+                    writer.flush()?;
+                }
+                Piece::State(blocks) => {
+                    writer.sync()?;
+                    let checkpoint = Checkpoint {
+                        about: about.clone(),
+                        samples: done,
+                        blocks: blocks.to_vec(),
+                    };
+                    checkpoint.write(&checkpoint_path(writer.path()))?;
+                    *checkpointed = true;
+                    keep.pace.inspect(|pace| pace.written());
+                }
             }
             Ok(())
         })
     };
-    let (stops, done) = match outcome {
+    let stopped = |time_ms: f64, because: Option<EngineError>| EngineError::Stopped {
+        time_ms,
+        duration_ms: plan.steps as f64 * plan.dt_ms,
+        partial: partial_path(output),
+        resumable: checkpointed,
+        because: because.map(Box::new),
+    };
+    let Ended {
+        stops,
+        samples: done,
+        step,
+    } = match outcome {
         Ok(ended) => ended,
+        Err(error) if checkpointed => {
+            let checkpoint = Checkpoint::read(&checkpoint_path(output))?;
+            let last = checkpoint.samples.checked_sub(1);
+            return Err(stopped(
+                last.map_or(0.0, |k| plan.sample_ms(k)),
+                Some(error),
+            ));
+        }
         Err(error) => {
             writer.discard();
             return Err(error);
@@ -525,19 +721,14 @@ pub fn run(
         return Err(error);
     }
     if done < record.samples {
-        let partial = writer.partial().to_owned();
-        let duration_ms = plan.steps as f64 * plan.dt_ms;
+        if checkpointed {
+            return Err(stopped(step as f64 * plan.dt_ms, None));
+        }
         if done == 0 {
             writer.discard();
             return Err(EngineError::Interrupted);
         }
-        let time_ms = plan.sample_ms(done - 1);
-        drop(writer);
-        return Err(EngineError::Stopped {
-            time_ms,
-            duration_ms,
-            partial,
-        });
+        return Err(stopped(plan.sample_ms(done - 1), None));
     }
     let time_ms: Vec<f64> = (0..done).map(|k| plan.sample_ms(k)).collect();
     let mut recording = Recording {
@@ -548,6 +739,9 @@ pub fn run(
     let measured = pool
         .install(|| measure_recording(network, plan, spec, &baseline, &recording, &mut measures));
     if let Err(error) = layout::write_measures(&mut writer, plan, &baseline, &measures) {
+        if checkpointed {
+            return Err(stopped(step as f64 * plan.dt_ms, Some(error.into())));
+        }
         writer.discard();
         return Err(error.into());
     }

@@ -2,7 +2,9 @@
 
 use ndarray::ArrayView2;
 
+use crate::lanes::Isa;
 use crate::plan::Plan;
+use crate::stepper::isa::{Any, for_isa};
 
 /// What is summarised of every recorded variable, run and area.
 pub const SUMMARIES: [(&str, &str); 4] = [
@@ -18,6 +20,7 @@ pub const SUMMARIES: [(&str, &str); 4] = [
 /// 4:419), so that nothing depends on how they were cut into pieces.
 #[derive(Debug, Clone)]
 pub struct Summaries {
+    isa: Isa,
     areas: usize,
     runs: usize,
     /// Samples so far, [variable][run].
@@ -28,6 +31,61 @@ pub struct Summaries {
     max: Vec<f64>,
 }
 
+/// Areas that are summarised side by side: as many as vector registers hold numbers of.
+const ABREAST: usize = 16;
+
+/// What is kept of some neighbouring areas, at most [`ABREAST`].
+pub(super) struct Tile<'a> {
+    mean: &'a mut [f64],
+    squares: &'a mut [f64],
+    min: &'a mut [f64],
+    max: &'a mut [f64],
+}
+
+for_isa! {
+    /// Adds samples, [time][area], to the areas from `first` on, of which `before` samples are known.
+    add_up<>(before: f64, values: &[f64], areas: usize, first: usize, tile: &mut Tile<'_>) =
+        added over Any at Any
+}
+
+#[inline(always)]
+fn added(before: f64, values: &[f64], areas: usize, first: usize, tile: &mut Tile<'_>) {
+    let width = tile.mean.len();
+    // Arrays of one length stay in registers; what is made of numbers beyond the areas is forgotten.
+    let load = |from: &[f64]| -> [f64; ABREAST] {
+        let mut all = [0.0; ABREAST];
+        all[..width].copy_from_slice(from);
+        all
+    };
+    let [mut mean, mut squares, mut min, mut max] =
+        [&*tile.mean, &*tile.squares, &*tile.min, &*tile.max].map(load);
+    let mut count = before;
+    for start in (first..values.len()).step_by(areas) {
+        let padded;
+        let x = match values[start..].first_chunk::<ABREAST>() {
+            Some(full) => full,
+            // Behind the last area of the last sample there is nothing.
+            None => {
+                padded = load(&values[start..start + width]);
+                &padded
+            }
+        };
+        count += 1.0;
+        let part = 1.0 / count;
+        for a in 0..ABREAST {
+            let off = x[a] - mean[a];
+            mean[a] += off * part;
+            squares[a] += off * (x[a] - mean[a]);
+            min[a] = if x[a] < min[a] { x[a] } else { min[a] };
+            max[a] = if x[a] > max[a] { x[a] } else { max[a] };
+        }
+    }
+    tile.mean.copy_from_slice(&mean[..width]);
+    tile.squares.copy_from_slice(&squares[..width]);
+    tile.min.copy_from_slice(&min[..width]);
+    tile.max.copy_from_slice(&max[..width]);
+}
+
 impl Summaries {
     /// Of no sample yet.
     #[must_use]
@@ -36,6 +94,7 @@ impl Summaries {
         let rows = plan.record.variables.len() * runs;
         let all = |value: f64| vec![value; rows * areas];
         Summaries {
+            isa: Isa::detect(),
             areas,
             runs,
             counts: vec![0.0; rows],
@@ -51,24 +110,19 @@ impl Summaries {
     pub fn add(&mut self, variable: usize, run: u32, values: ArrayView2<'_, f64>) {
         let row = variable * self.runs + run as usize;
         let (from, areas) = (row * self.areas, self.areas);
-        // Slices of one length, so that the loop over areas is a loop over vectors.
-        let [mean, squares, min, max] = [
-            &mut self.mean,
-            &mut self.squares,
-            &mut self.min,
-            &mut self.max,
-        ]
-        .map(|all| &mut all[from..][..areas]);
-        for sample in values.outer_iter() {
-            self.counts[row] += 1.0;
-            let part = 1.0 / self.counts[row];
-            for (a, &x) in sample.iter().enumerate().take(areas) {
-                let off = x - mean[a];
-                mean[a] += off * part;
-                squares[a] += off * (x - mean[a]);
-                min[a] = if x < min[a] { x } else { min[a] };
-                max[a] = if x > max[a] { x } else { max[a] };
-            }
+        let values = values.as_standard_layout();
+        let values = values.as_slice().expect("it is laid out row by row");
+        let before = self.counts[row];
+        self.counts[row] += (values.len() / areas.max(1)) as f64;
+        for first in (0..areas).step_by(ABREAST) {
+            let span = from + first..from + (first + ABREAST).min(areas);
+            let mut tile = Tile {
+                mean: &mut self.mean[span.clone()],
+                squares: &mut self.squares[span.clone()],
+                min: &mut self.min[span.clone()],
+                max: &mut self.max[span],
+            };
+            add_up(self.isa, before, values, areas, first, &mut tile);
         }
     }
 

@@ -109,6 +109,16 @@ pub enum RecordError {
         /// What is wrong with it.
         problem: String,
     },
+    /// A checkpoint that cannot be gone on from.
+    #[error(
+        "{path}: no checkpoint to go on from: {problem}; without `--resume` the run begins anew"
+    )]
+    Checkpoint {
+        /// The file concerned.
+        path: PathBuf,
+        /// What is wrong with it.
+        problem: String,
+    },
     /// An earlier failure already ended this file; nothing more can be written to it.
     #[error("{path}: writing stopped after an earlier failure: {first}")]
     Stopped {

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
-use super::RecordError;
+use super::{RecordError, with_suffix};
 
 /// First bytes of every journal.
 const MAGIC: &[u8; 20] = b"isocortex journal 1\n";
@@ -25,9 +25,7 @@ const PIECE: usize = 1 << 16;
 /// Where the journal of a result file lies: `<path>.journal`, in the same folder.
 #[must_use]
 pub fn journal_path(path: &Path) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(".journal");
-    PathBuf::from(name)
+    with_suffix(path, ".journal")
 }
 
 /// An open journal; nobody else can open it until it is dropped or the process ends.
@@ -81,8 +79,21 @@ impl Journal {
     /// # Errors
     /// No such file; another process is writing it; it is no journal, or its header is damaged.
     pub fn open(path: &Path) -> Result<(Journal, Vec<u8>), RecordError> {
-        let old = OpenOptions::new().read(true).write(true).open(path);
-        let file = old.map_err(|e| RecordError::os(path, "opening the journal", e))?;
+        let (journal, what) = Self::open_as(path, OpenOptions::new().read(true).write(true))?;
+        if journal.dropped > 0 {
+            let cut = journal.file.set_len(journal.end);
+            cut.map_err(|e| RecordError::os(path, "dropping an unfinished record", e))?;
+        }
+        Ok((journal, what))
+    }
+
+    /// The same to look at it only: nothing is appended, and the file stays as it is.
+    pub(super) fn open_to_read(path: &Path) -> Result<(Journal, Vec<u8>), RecordError> {
+        Self::open_as(path, OpenOptions::new().read(true))
+    }
+
+    fn open_as(path: &Path, how: &OpenOptions) -> Result<(Journal, Vec<u8>), RecordError> {
+        let file = (how.open(path)).map_err(|e| RecordError::os(path, "opening the journal", e))?;
         lock(path, &file)?;
         let length = file
             .metadata()
@@ -112,11 +123,6 @@ impl Journal {
             journal.records.insert(key, (start, count));
         }
         journal.dropped = length - journal.end;
-        if journal.dropped > 0 {
-            let end = journal.end;
-            let cut = journal.file.set_len(end);
-            cut.map_err(|e| RecordError::os(path, "dropping an unfinished record", e))?;
-        }
         Ok((journal, what))
     }
 

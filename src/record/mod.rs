@@ -9,7 +9,10 @@
 //! (engines `h5netcdf` and `netcdf4`), h5py, MATLAB `h5read`, Julia and R all see the same names.
 //! Only plain types are used: float64, float32, int64 and UTF-8 text.
 
+use std::path::{Path, PathBuf};
+
 mod arrays;
+mod checkpoint;
 mod error;
 mod h5;
 mod journal;
@@ -22,6 +25,7 @@ mod writer;
 mod tests;
 
 pub use arrays::{ArrayError, read as read_array};
+pub use checkpoint::{Checkpoint, checkpoint_path};
 pub use error::RecordError;
 pub use journal::{Journal, journal_path};
 pub use layout::{Attr, Aux, AuxValues, Compression, Coord, Dim, Dtype, Layout, Var};
@@ -32,3 +36,10 @@ pub use writer::{Writer, append_vars, partial_path};
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 /// Commit the program was built from, or `unknown`.
 pub const COMMIT: &str = env!("ISOCORTEX_COMMIT");
+
+/// The same path with something after its file name.
+fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    PathBuf::from(name)
+}

@@ -13,8 +13,10 @@ use hdf5::{Dataset, File, FileBuilder, Hyperslab, Selection, SliceOrIndex};
 use ndarray::ArrayViewD;
 
 use super::layout::{self, Attr, Aux, AuxValues, Compression, Coord, Dim, Dtype, Layout, Var};
-use super::{RecordError, h5, reader, scales};
+use super::{RecordError, checkpoint_path, h5, reader, scales, with_suffix};
 
+/// What a resumed run found goes here until it has been copied.
+const EARLIER: &str = ".partial.earlier";
 /// Chunks of a variable that several rows of chunks may occupy before they go to disk [bytes].
 const CHUNK_CACHE: usize = 4 << 20;
 
@@ -22,12 +24,6 @@ const CHUNK_CACHE: usize = 4 << 20;
 #[must_use]
 pub fn partial_path(path: &Path) -> PathBuf {
     with_suffix(path, ".partial")
-}
-
-fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(suffix);
-    PathBuf::from(name)
 }
 
 /// Streams a result file to disk.
@@ -46,6 +42,7 @@ pub struct Writer {
     stopped: Option<String>,
     // What a failing flush was about to bring to disk.
     latest: String,
+    room: Room,
     // Last, so that the lock outlives the file.
     _lock: Lock,
 }
@@ -63,18 +60,53 @@ impl Writer {
     /// # Errors
     /// If the layout is inconsistent, the folder is missing or not writable, the path is a folder,
     /// another writer is at work on it, or the disk is full. A `.partial` left behind by a dead
-    /// writer is overwritten.
+    /// writer is overwritten, and its checkpoint is removed.
     pub fn create(path: &Path, layout: &Layout) -> Result<Self, RecordError> {
         layout.check(&[])?;
         let (partial, lock) = claim(path)?;
+        // The checkpoint first: it must never stand beside a file that it is not of.
+        for left in [checkpoint_path(path), with_suffix(path, EARLIER)] {
+            remove(&left)?;
+        }
+        Self::begin(path, partial, lock, layout)
+    }
+
+    /// Starts anew what a dead writer left unfinished. Returns what it left as well, for its values to be
+    /// copied; it is kept until [`Writer::forget_earlier`], so that a second death costs nothing.
+    ///
+    /// # Errors
+    /// As [`Writer::create`], and if nothing was left, or it cannot be read.
+    pub fn resume(path: &Path, layout: &Layout) -> Result<(Self, reader::Results), RecordError> {
+        layout.check(&[])?;
+        let (partial, lock) = claim(path)?;
+        let earlier = with_suffix(path, EARLIER);
+        // Where it is there already, the `.partial` is a copy of it that was not finished.
+        if !earlier.exists() {
+            let doing = "setting the unfinished file aside";
+            fs::rename(&partial, &earlier).map_err(|e| RecordError::os(&partial, doing, e))?;
+        }
+        let results = reader::Results::open(&earlier)?;
+        Ok((Self::begin(path, partial, lock, layout)?, results))
+    }
+
+    /// Removes what [`Writer::resume`] had set aside, after waiting for the disk.
+    ///
+    /// # Errors
+    /// What the operating system says.
+    pub fn forget_earlier(&mut self) -> Result<(), RecordError> {
+        self.sync()?;
+        remove(&with_suffix(&self.path, EARLIER))
+    }
+
+    fn begin(
+        path: &Path,
+        partial: PathBuf,
+        lock: Lock,
+        layout: &Layout,
+    ) -> Result<Self, RecordError> {
         // A new file, not the old one truncated: somebody may be reading what a dead writer left,
         // and HDF5 would refuse to truncate under a reader.
-        match fs::remove_file(&partial) {
-            Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
-                return Err(RecordError::os(path, "replacing the unfinished file", e));
-            }
-            _ => {}
-        }
+        remove(&partial)?;
         // netCDF-4 readers list dimensions and variables in the order of creation, and an object
         // header that tracks it is of the version that takes attributes of any number. Space on
         // disk that a grown, compressed chunk has left is not used again: until the next flush,
@@ -125,6 +157,7 @@ impl Writer {
         let slots = BTreeMap::new();
         let latest = "the description of the variables".to_owned();
         let file = Some(file);
+        let room = Room::of(&partial)?;
         let mut writer = Self {
             path,
             partial,
@@ -132,6 +165,7 @@ impl Writer {
             slots,
             stopped: None,
             latest,
+            room,
             _lock: lock,
         };
         if let Err(error) = writer.build(layout) {
@@ -280,6 +314,10 @@ impl Writer {
             return Ok(());
         }
         let block = block.as_standard_layout();
+        self.latest = format!("variable `{var}`, block {size:?} at {start:?},");
+        let room = self.room.make(size_of::<f64>() * block.len());
+        self.settle_os(room)?;
+        let slot = &self.slots[var];
         let written = if rank == 0 {
             slot.dataset.as_writer().write(block.view())
         } else {
@@ -293,7 +331,6 @@ impl Writer {
                 .as_writer()
                 .write_slice(block.view(), selection)
         };
-        self.latest = format!("variable `{var}`, block {size:?} at {start:?},");
         self.settle(format!("writing {}", self.latest), written)
     }
 
@@ -318,7 +355,18 @@ impl Writer {
     pub fn flush(&mut self) -> Result<(), RecordError> {
         self.running()?;
         let flushed = self.file()?.flush();
-        self.settle(format!("bringing {} to disk", self.latest), flushed)
+        self.settle(format!("bringing {} to disk", self.latest), flushed)?;
+        let begun = self.room.begin();
+        self.settle_os(begun)
+    }
+
+    /// The same, and waits for the disk itself: what was written so far survives a power cut.
+    ///
+    /// # Errors
+    /// As [`Writer::flush`].
+    pub fn sync(&mut self) -> Result<(), RecordError> {
+        self.flush()?;
+        sync_file(&self.partial)
     }
 
     /// Completes the file: flushes, closes, waits for the disk, and renames it into place.
@@ -333,13 +381,11 @@ impl Writer {
             file.close()
                 .map_err(|e| RecordError::hdf5(&self.partial, "closing", &e))?;
         }
-        let synced = OpenOptions::new()
-            .write(true)
-            .open(&self.partial)
-            .and_then(|f| f.sync_all());
-        synced.map_err(|e| RecordError::os(&self.partial, "waiting for the disk", e))?;
+        sync_file(&self.partial)?;
         fs::rename(&self.partial, &self.path)
             .map_err(|e| RecordError::os(&self.path, "renaming the finished file into place", e))?;
+        // Only now: had the process died before, the checkpoint would have been wanted.
+        remove(&checkpoint_path(&self.path))?;
         // Makes the new name itself survive a power cut. Not every file system can; the data are
         // safe either way.
         if let Ok(folder) = fs::File::open(folder_of(&self.path)) {
@@ -348,10 +394,11 @@ impl Writer {
         Ok(self.path.clone())
     }
 
-    /// Gives up: closes and removes the `.partial`.
+    /// Gives up: closes and removes the `.partial` and its checkpoint.
     pub fn discard(mut self) {
         self.close();
-        // If it cannot be removed, the next writer overwrites it.
+        // If they cannot be removed, the next writer does it.
+        let _ = fs::remove_file(checkpoint_path(&self.path));
         let _ = fs::remove_file(&self.partial);
     }
 
@@ -382,14 +429,132 @@ impl Writer {
         })
     }
 
+    fn settle_os(&mut self, result: std::io::Result<()>) -> Result<(), RecordError> {
+        result.map_err(|e| {
+            let error = RecordError::os(&self.partial, format!("writing {}", self.latest), e);
+            self.stopped = Some(error.to_string());
+            error
+        })
+    }
+
     fn close(&mut self) {
         hdf5::silence_errors(true);
+        if self.stopped.is_some() {
+            // Closing would bring the index of the file to disk without all that it points at. Left as it
+            // is, the file is that of a process that was killed: readable as of the last flush. HDF5 is
+            // told by its crate not to close files at the exit either.
+            std::mem::forget(std::mem::take(&mut self.slots));
+            std::mem::forget(self.file.take());
+            return;
+        }
         self.slots.clear();
         if let Some(file) = self.file.take() {
-            // A full disk fails here again; it has been reported.
+            // A full disk fails here.
             let _ = file.close();
         }
     }
+}
+
+/// Room on the disk for what comes before the next flush. HDF5 flushes the index of a file even where it
+/// could not write what that points at; so room is made before it is asked to write.
+#[derive(Debug)]
+struct Room {
+    file: fs::File,
+    /// Length of the file at the last flush.
+    length: u64,
+    /// Bytes that were written since, at most.
+    written: u64,
+    /// Up to where there is room.
+    until: u64,
+}
+
+/// Room for what HDF5 writes on its own account between two flushes [bytes].
+const INDEX_ROOM: u64 = 64 << 10;
+/// Room is made for so many bytes at a time, if there is as much.
+const ROOM_AT_ONCE: u64 = 1 << 20;
+
+impl Room {
+    fn of(path: &Path) -> Result<Self, RecordError> {
+        let file = OpenOptions::new().write(true).open(path);
+        let file = file.map_err(|e| RecordError::os(path, "opening the file", e))?;
+        Ok(Room {
+            file,
+            length: 0,
+            written: 0,
+            until: 0,
+        })
+    }
+
+    /// After a flush, which may have given room back.
+    fn begin(&mut self) -> std::io::Result<()> {
+        self.length = self.file.metadata()?.len();
+        (self.written, self.until) = (0, self.length);
+        Ok(())
+    }
+
+    /// Room for `bytes` more.
+    fn make(&mut self, bytes: usize) -> std::io::Result<()> {
+        // What deflate cannot make smaller grows by less than this.
+        self.written += bytes as u64 + bytes as u64 / 512 + 4096;
+        let wanted = self.length + self.written + INDEX_ROOM;
+        if wanted <= self.until {
+            return Ok(());
+        }
+        let until = wanted + ROOM_AT_ONCE;
+        if self.allocate(until).is_err() {
+            self.allocate(wanted)?;
+            self.until = wanted;
+            return Ok(());
+        }
+        self.until = until;
+        Ok(())
+    }
+
+    #[cfg(target_os = "linux")]
+    fn allocate(&self, until: u64) -> std::io::Result<()> {
+        use rustix::fs::{FallocateFlags, fallocate};
+        use rustix::io::Errno;
+        use rustix::process::{Resource, getrlimit};
+
+        // Room beyond the end of a file does not count for the limit of the shell.
+        if getrlimit(Resource::Fsize)
+            .current
+            .is_some_and(|most| most < until)
+        {
+            return Err(Errno::FBIG.into());
+        }
+        let count = until - self.length;
+        match fallocate(&self.file, FallocateFlags::KEEP_SIZE, self.length, count) {
+            // Some file systems make no room beforehand; there, the check is left out.
+            Ok(()) | Err(Errno::OPNOTSUPP | Errno::NOSYS | Errno::INVAL) => Ok(()),
+            Err(e) => Err(e.into()),
+        }
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    fn allocate(&self, _: u64) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Removes a file if it is there.
+fn remove(path: &Path) -> Result<(), RecordError> {
+    match fs::remove_file(path) {
+        Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(RecordError::os(
+            path,
+            "removing what an earlier run left",
+            e,
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// Waits until a file is on the disk itself.
+fn sync_file(path: &Path) -> Result<(), RecordError> {
+    let opened = OpenOptions::new().write(true).open(path);
+    opened
+        .and_then(|f| f.sync_all())
+        .map_err(|e| RecordError::os(path, "waiting for the disk", e))
 }
 
 impl Drop for Writer {

@@ -3,7 +3,7 @@
 use crate::lanes::{Dual, Isa, Lanes};
 
 /// Whether hot code over lanes `L` is compiled for an instruction set.
-pub(super) const fn runs_on<L: Lanes>(isa: Isa) -> bool {
+pub(crate) const fn runs_on<L: Lanes>(isa: Isa) -> bool {
     let mut i = 0;
     while i < L::ISAS.len() {
         if L::ISAS[i] as u8 == isa as u8 {
@@ -21,7 +21,7 @@ pub(super) const fn may_share<L: Lanes>() -> bool {
 }
 
 /// Lanes that are compiled for every instruction set.
-pub(super) type Any = Dual;
+pub(crate) type Any = Dual;
 
 /// Makes a function that runs `$body` compiled for an instruction set.
 ///
@@ -80,7 +80,7 @@ macro_rules! for_isa {
         }
     };
 }
-pub(super) use for_isa;
+pub(crate) use for_isa;
 
 /// Keeps the optimiser from turning a loop over cells or links into one over their lanes: each turn
 /// is already made of full vectors, which it would take apart and collect again one by one.

@@ -25,6 +25,7 @@ use crate::spec::{Order, Stepper};
 
 use super::constants::{Constants, Group, NoiseRow, Numbers, Weights, over_lanes};
 use super::isa::{for_isa, one_turn_at_a_time};
+use super::snapshot::{self, Carry};
 use super::sums::{MOST_ABREAST, Partial, sum_delayed, sum_groups, sum_now};
 use super::{NoisyLanes, Samples, Stop};
 
@@ -63,6 +64,52 @@ pub(crate) struct State<L: NoisyLanes> {
     recorded: Vec<(u32, u32, u32)>,
     /// Where each run left its bounds.
     pub stops: Vec<Option<Stop>>,
+}
+
+impl<L: NoisyLanes> State<L> {
+    /// Shows everything that later steps depend on. What is not shown is set by the plan, or scratch.
+    pub fn carry(&mut self, by: &mut dyn Carry) {
+        by.word(&mut self.step);
+        by.word(&mut self.next_sample);
+        snapshot::count(by, &mut self.epoch);
+        let mut prepared = usize::from(self.prepared);
+        snapshot::count(by, &mut prepared);
+        self.prepared = prepared != 0;
+        snapshot::lanes(by, &mut self.sent);
+        for past in &mut self.pasts {
+            snapshot::floats(by, &mut past.data);
+            snapshot::count(by, &mut past.cursor);
+            snapshot::count(by, &mut past.passed);
+        }
+        for part in &mut self.parts {
+            snapshot::lanes(by, &mut part.x);
+            let noise = &mut part.noise;
+            for numbers in [
+                &mut noise.value,
+                &mut noise.inputs,
+                &mut noise.slopes,
+                &mut noise.even,
+                &mut noise.odd,
+                &mut noise.sum,
+                &mut noise.memory,
+            ] {
+                snapshot::lanes(by, numbers);
+            }
+            snapshot::option(by, &mut noise.from, |by, from| by.word(from));
+            snapshot::count(by, &mut noise.at);
+            for delayed in &mut part.delayed {
+                snapshot::lanes(by, &mut delayed.sums);
+            }
+        }
+        for stop in &mut self.stops {
+            snapshot::option(by, stop, |by, stop| {
+                by.word(&mut stop.step);
+                snapshot::count(by, &mut stop.variable);
+                snapshot::count(by, &mut stop.area);
+                by.float(&mut stop.value);
+            });
+        }
+    }
 }
 
 /// Where a run starts, if there is one start for all conditions or one for each.

@@ -5,9 +5,10 @@
 //! fixed points and Jacobians of the same compiled equations.
 
 mod constants;
-mod isa;
+pub(crate) mod isa;
 mod kernel;
 pub mod linear;
+mod snapshot;
 mod sums;
 
 use crate::circuit::{CircuitVisitor, LocalCircuit};
@@ -20,6 +21,7 @@ use crate::spec::Stepper;
 use constants::Constants;
 use isa::may_share;
 use kernel::State;
+use snapshot::{Carry, Restore, Save};
 
 pub use constants::decay_step;
 pub use kernel::{WATCH_STEPS, bounds};
@@ -160,7 +162,7 @@ pub struct Samples {
 /// Where a run left its bounds and was stopped.
 ///
 /// Runs are watched at every sample and every [`WATCH_STEPS`] steps.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Stop {
     /// Step at which it was noticed.
     pub step: u64,
@@ -196,6 +198,7 @@ trait Block: Send {
     fn step(&self) -> u64;
     fn stops(&self) -> &[Option<Stop>];
     fn is_parallel(&self) -> bool;
+    fn carry(&mut self, by: &mut dyn Carry);
 }
 
 struct Runner<'a, C, L: NoisyLanes> {
@@ -216,6 +219,10 @@ impl<C: LocalCircuit, L: NoisyLanes> Block for Runner<'_, C, L> {
 
     fn is_parallel(&self) -> bool {
         self.state.is_parallel()
+    }
+
+    fn carry(&mut self, by: &mut dyn Carry) {
+        self.state.carry(by);
     }
 
     fn advance(&mut self, samples: &mut Samples, until: u64) {
@@ -331,6 +338,23 @@ impl<'a> Simulation<'a> {
     #[must_use]
     pub fn step(&self) -> u64 {
         self.block.step()
+    }
+
+    /// Everything that later steps depend on, for [`Simulation::restore`].
+    #[must_use]
+    pub fn save(&mut self) -> Vec<u64> {
+        let mut save = Save::default();
+        self.block.carry(&mut save);
+        save.words
+    }
+
+    /// Goes back to what was saved of the same block of the same plan with the same lanes. Says whether
+    /// the words fit; if they do not, the block is of no use any longer.
+    #[must_use]
+    pub fn restore(&mut self, words: &[u64]) -> bool {
+        let mut restore = Restore::new(words);
+        self.block.carry(&mut restore);
+        restore.fits()
     }
 }
 

@@ -150,14 +150,9 @@ fn together(
         .iter()
         .flat_map(|c| c.starts.iter().map(Vec::as_slice))
         .collect();
-    let conditions = Conditions {
-        threads: pool.current_num_threads(),
-        stop,
-        progress: &Quiet,
-    };
     let (stops, done) = {
         let (memory, summaries) = (&mut memory, &mut summaries);
-        engine::drive(joined, &starts, pool, &conditions, move |piece| {
+        let sink = move |piece: Piece<'_>| {
             if let Piece::Values {
                 variable,
                 run,
@@ -171,7 +166,19 @@ fn together(
                 }
             }
             Ok(())
-        })?
+        };
+        match pool.current_num_threads() {
+            // Other workers have the other cores.
+            1 => engine::drive_here(joined, &starts, stop, sink)?,
+            threads => {
+                let conditions = Conditions {
+                    threads,
+                    stop,
+                    progress: &Quiet,
+                };
+                engine::drive(joined, &starts, pool, &conditions, sink)?
+            }
+        }
     };
     if done < record.samples && stops.iter().any(Option::is_none) {
         return Ok(done as f64 / record.samples as f64);

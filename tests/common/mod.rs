@@ -92,10 +92,20 @@ pub fn delay_sets(model: &Experiment, by_distance: &str, k: usize) -> Vec<String
 /// Runs all blocks with room for `capacity` samples at a time: [replicate, sample, area, variable],
 /// areas and variables as recorded.
 pub fn record(plan: &Plan, start: &[f64], capacity: usize) -> Array4<f64> {
+    record_blocks(plan, start, capacity, false)
+}
+
+/// The same as a relay: after every so many samples the state is saved, and another simulation goes on
+/// from it.
+pub fn relay(plan: &Plan, start: &[f64], capacity: usize) -> Array4<f64> {
+    record_blocks(plan, start, capacity, true)
+}
+
+fn record_blocks(plan: &Plan, start: &[f64], capacity: usize, relay: bool) -> Array4<f64> {
     let first_and_count = plan.blocks();
     let parts: Vec<Array4<f64>> = first_and_count
         .into_iter()
-        .map(|(first, count)| record_block(plan, first, count, start, capacity))
+        .map(|block| block_of(plan, block, start, capacity, relay))
         .collect();
     let views: Vec<_> = parts.iter().map(|p| p.view()).collect();
     ndarray::concatenate(ndarray::Axis(0), &views).unwrap()
@@ -109,10 +119,20 @@ pub fn record_block(
     start: &[f64],
     capacity: usize,
 ) -> Array4<f64> {
+    block_of(plan, (first, count), start, capacity, false)
+}
+
+fn block_of(
+    plan: &Plan,
+    (first, runs): (u32, u32),
+    start: &[f64],
+    capacity: usize,
+    relay: bool,
+) -> Array4<f64> {
     let (areas, variables) = (plan.record.areas.len(), plan.record.variables.len());
-    let count = count as usize;
+    let count = runs as usize;
     let mut out = Array4::zeros((count, plan.record.samples as usize, areas, variables));
-    let mut simulation = Simulation::new(plan, first, count as u32, start);
+    let mut simulation = Simulation::new(plan, first, runs, start);
     let mut samples = Samples::new(plan, count, capacity);
     let mut done = 0;
     loop {
@@ -129,6 +149,13 @@ pub fn record_block(
             *x = samples.data[((v * count + r) * capacity + k) * areas + a];
         }
         done += samples.written;
+        if relay {
+            let words = simulation.save();
+            simulation = Simulation::new(plan, first, runs, start);
+            assert!(!simulation.restore(&words[1..]), "a word is missing");
+            simulation = Simulation::new(plan, first, runs, start);
+            assert!(simulation.restore(&words), "the state does not fit");
+        }
     }
 }
 

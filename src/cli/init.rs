@@ -1,0 +1,101 @@
+//! `init`, `completions`, `man`: to begin with, and for the shell.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{Args, CommandFactory};
+use clap_complete::Shell;
+
+use super::exchange::{excerpt, write_checked};
+use super::{Cli, Failure, show};
+use crate::connectome::import::About;
+use crate::connectome::{self, Source};
+
+#[derive(Debug, Args)]
+pub(super) struct InitArgs {
+    /// New folder
+    folder: PathBuf,
+}
+
+/// Eight visual and frontal areas, so that a pulse to V1 has somewhere to go.
+const AREAS: [&str; 8] = ["V1", "V2", "V4", "MT", "TEO", "7A", "8l", "46d"];
+
+const CORTEX: &str = "my-cortex";
+
+const EXPERIMENT: &str = include_str!("init/experiment.yaml");
+const TASK: &str = include_str!("init/task.yaml");
+const README: &str = include_str!("init/README.md");
+
+pub(super) fn init(args: &InitArgs) -> Result<ExitCode, Failure> {
+    let folder = &args.folder;
+    if folder.exists() {
+        return Err(format!(
+            "{}: found something there already, expected the path of a new folder",
+            folder.display()
+        )
+        .into());
+    }
+    let file = |name: &str, text: &str| -> Result<(), Failure> {
+        let path = folder.join(name);
+        Ok(std::fs::write(&path, text)
+            .map_err(|e| format!("cannot write {}: {e}", path.display()))?)
+    };
+    let whole = connectome::load(&Source::parse("macaque-markov29")?)?;
+    let provenance = &whole.provenance;
+    let citations: Vec<&str> = provenance
+        .publications
+        .iter()
+        .map(|p| &*p.citation)
+        .collect();
+    let terms = provenance.terms.as_ref();
+    let about = About {
+        title: Some("Eight areas of macaque-markov29, to be replaced by your own".to_owned()),
+        species: provenance.species.clone(),
+        citation: Some(citations.join("; ")),
+        doi: None,
+        licence: terms.map(|t| match &t.usage {
+            Some(usage) => format!("{} {usage}", t.licence),
+            None => t.licence.clone(),
+        }),
+    };
+    std::fs::create_dir(folder)
+        .map_err(|e| format!("cannot make the folder {}: {e}", folder.display()))?;
+    let all = || -> Result<(), Failure> {
+        write_checked(&excerpt(&whole, &AREAS)?, &folder.join(CORTEX), &about)?;
+        file("experiment.yaml", EXPERIMENT)?;
+        file("task.yaml", TASK)?;
+        file("README.md", README)
+    };
+    if let Err(e) = all() {
+        // It was made just now.
+        std::fs::remove_dir_all(folder)?;
+        return Err(e);
+    }
+    show::print(&format!(
+        "{0}: a cortex of {1} areas, an experiment, a task and a README that says what to edit\n\n  cd {0}\n  \
+         isocortex run experiment.yaml\n",
+        folder.display(),
+        AREAS.len()
+    ))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Prints the completions of a shell.
+pub(super) fn completions(shell: Shell) -> Result<ExitCode, Failure> {
+    let mut text = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "isocortex", &mut text);
+    show::print(&String::from_utf8(text)?)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Writes the manual pages, one a command, into a folder.
+pub(super) fn man(folder: &Path) -> Result<ExitCode, Failure> {
+    let failed = |e: std::io::Error| format!("cannot write to {}: {e}", folder.display());
+    std::fs::create_dir_all(folder).map_err(failed)?;
+    clap_mangen::generate_to(Cli::command(), folder).map_err(failed)?;
+    show::print(&format!(
+        "{0}: manual pages; `man {0}/isocortex-run.1` shows one",
+        folder.display()
+    ))?;
+    Ok(ExitCode::SUCCESS)
+}

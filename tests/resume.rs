@@ -1,0 +1,273 @@
+//! Single runs that die: what was finished is kept, and going on ends with the same bits.
+
+use std::fs::{self, OpenOptions};
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitStatus, Stdio};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use isocortex::record::{Results, checkpoint_path, partial_path};
+
+/// Delays, white and coloured noise, lanes over replicates, and a measure that needs all of the activity.
+const NOISY: &[&str] = &[
+    "run",
+    "chaudhuri2015_visual_noise",
+    "--set",
+    "projections.long_range.delay={kind: distance, velocity: 3.5 m/s}",
+    "--set",
+    "simulation.replicates=6",
+    "--set",
+    "simulation.duration=20 s",
+    "--set",
+    "record.start=0 s",
+    "--set",
+    "record.precision=float32",
+    "--set",
+    "analysis.timescales={method: simulated, variable: nu_E}",
+    "--set",
+    "analysis.modes=null",
+];
+
+/// Heun, lanes over areas; the first sample comes after several chunks of steps.
+const LATE: &[&str] = &[
+    "run",
+    "chaudhuri2015_visual_noise",
+    "--set",
+    "simulation.stepper=heun",
+    "--set",
+    "simulation.order=synchronous",
+    "--set",
+    "simulation.replicates=2",
+    "--set",
+    "simulation.duration=120 s",
+    "--set",
+    "record.start=100 s",
+    "--set",
+    "record.every=20 ms",
+    "--set",
+    "analysis.modes=null",
+];
+
+fn run(folder: &Path, args: &[&str], more: &[&str]) -> Command {
+    let mut command = Command::new(assert_cmd::cargo::cargo_bin("isocortex"));
+    command
+        .current_dir(folder)
+        .args(args)
+        .args(["-o", "r.h5", "--quiet", "--no-figure"])
+        .args(more)
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped());
+    command
+}
+
+/// Runs to the end, with what was said on standard error.
+fn ended(mut command: Command) -> (ExitStatus, String) {
+    let output = command.output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    (output.status, said)
+}
+
+fn undisturbed(folder: &Path, args: &[&str]) -> PathBuf {
+    let (status, said) = ended(run(folder, args, &[]));
+    assert!(status.success(), "{said}");
+    let kept = folder.join("undisturbed.h5");
+    fs::rename(folder.join("r.h5"), &kept).unwrap();
+    kept
+}
+
+/// Every variable of two files, bit for bit; NaN is NaN.
+fn assert_same(a: &Path, b: &Path) {
+    let (a, b) = (Results::open(a).unwrap(), Results::open(b).unwrap());
+    assert_eq!(a.vars(), b.vars());
+    for var in a.vars() {
+        let (x, y) = (a.read(&var.name).unwrap(), b.read(&var.name).unwrap());
+        let same = x
+            .iter()
+            .zip(&y)
+            .all(|(x, y)| x.to_bits() == y.to_bits() || (x.is_nan() && y.is_nan()));
+        assert!(same, "{} differs", var.name);
+    }
+}
+
+/// Kills runs at random moments; each goes on where the last was killed, until it is done.
+fn kill_and_resume(args: &[&str], kills: usize) {
+    let folder = tempfile::tempdir().unwrap();
+    let begun = Instant::now();
+    let reference = undisturbed(folder.path(), args);
+    let longest = begun.elapsed().as_micros() as u64 * 5 / 4;
+    let path = folder.path().join("r.h5");
+    let mut state = 23_u64;
+    // Knuth's linear congruential generator: any moments do, as long as they are the same in every run.
+    let mut moment = || {
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        Duration::from_micros((state >> 33) % longest)
+    };
+    let (mut count, mut finished, mut went_on) = (0, 0, 0);
+    while count < kills {
+        went_on += usize::from(checkpoint_path(&path).exists());
+        let mut child = run(folder.path(), args, &["--resume", "--checkpoint", "0.01"])
+            .spawn()
+            .unwrap();
+        sleep(moment());
+        match child.try_wait().unwrap() {
+            None => {
+                child.kill().unwrap();
+                child.wait().unwrap();
+                count += 1;
+                if checkpoint_path(&path).exists() {
+                    // What was finished can be read at any moment.
+                    let left = [
+                        partial_path(&path),
+                        path.with_extension("h5.partial.earlier"),
+                    ];
+                    assert!(left.iter().any(|file| Results::open(file).is_ok()));
+                }
+            }
+            Some(status) => {
+                assert!(status.success(), "{}", ended_with(child));
+                assert_same(&reference, &path);
+                let left = fs::read_dir(folder.path()).unwrap().count();
+                assert_eq!(left, 2, "a finished run leaves nothing beside its file");
+                fs::remove_file(&path).unwrap();
+                finished += 1;
+            }
+        }
+    }
+    assert!(
+        finished > 0 && went_on > 0,
+        "{finished} finished, {went_on} went on"
+    );
+}
+
+fn ended_with(child: std::process::Child) -> String {
+    let output = child.wait_with_output().unwrap();
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+#[test]
+fn killed_runs_go_on_and_end_alike() {
+    kill_and_resume(NOISY, 30);
+}
+
+#[test]
+fn a_run_goes_on_before_its_first_sample() {
+    kill_and_resume(LATE, 12);
+}
+
+#[test]
+#[ignore = "slow: a thousand kills take some minutes"]
+fn a_thousand_kills_lose_nothing() {
+    kill_and_resume(NOISY, 1000);
+}
+
+/// Starts a run, and stops it by a signal once there is a checkpoint.
+fn interrupted(folder: &Path, args: &[&str]) -> String {
+    let child = run(folder, args, &["--checkpoint", "0.01"])
+        .spawn()
+        .unwrap();
+    let checkpoint = checkpoint_path(&folder.join("r.h5"));
+    for _ in 0..2000 {
+        if checkpoint.exists() {
+            break;
+        }
+        sleep(Duration::from_millis(5));
+    }
+    let id = child.id().to_string();
+    assert!(Command::new("kill").arg(id).status().unwrap().success());
+    let output = child.wait_with_output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(130), "{said}");
+    said
+}
+
+#[test]
+fn a_signal_stops_it_and_says_how_to_go_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let reference = undisturbed(folder.path(), NOISY);
+    let said = interrupted(folder.path(), NOISY);
+    assert!(said.contains("`--resume` goes on"), "{said}");
+    let (status, said) = ended(run(folder.path(), NOISY, &["--resume", "--threads", "1"]));
+    assert!(status.success(), "{said}");
+    assert_same(&reference, &folder.path().join("r.h5"));
+}
+
+#[test]
+fn what_does_not_fit_is_refused_and_stays() {
+    let folder = tempfile::tempdir().unwrap();
+    interrupted(folder.path(), NOISY);
+    let path = folder.path().join("r.h5");
+    let checkpoint = checkpoint_path(&path);
+    let kept = fs::read(&checkpoint).unwrap();
+    let refused = |more: &[&str]| {
+        let (status, said) = ended(run(folder.path(), NOISY, &[&["--resume"], more].concat()));
+        assert_eq!(status.code(), Some(1), "{said}");
+        assert!(partial_path(&path).exists());
+        said
+    };
+    let said = refused(&["--set", "simulation.seed=99"]);
+    assert!(said.contains("its configs differ"), "{said}");
+    let said = refused(&["--lanes", "1"]);
+    assert!(said.contains("its lanes differ"), "{said}");
+    for cut in [3, 40, kept.len() / 2, kept.len() - 1] {
+        fs::write(&checkpoint, &kept[..cut]).unwrap();
+        let said = refused(&[]);
+        assert!(said.contains("no checkpoint to go on from"), "{said}");
+    }
+    let mut flipped = kept.clone();
+    flipped[kept.len() / 2] ^= 1;
+    fs::write(&checkpoint, &flipped).unwrap();
+    assert!(refused(&[]).contains("damaged"));
+    fs::write(&checkpoint, &kept).unwrap();
+    // Half of the activity is gone.
+    let partial = OpenOptions::new()
+        .write(true)
+        .open(partial_path(&path))
+        .unwrap();
+    let length = partial.metadata().unwrap().len();
+    partial.set_len(length / 2).unwrap();
+    let (status, said) = ended(run(folder.path(), NOISY, &["--resume"]));
+    assert_eq!(status.code(), Some(1), "{said}");
+    assert!(said.contains("r.h5.partial"), "{said}");
+    // Without going on it begins anew.
+    let (status, said) = ended(run(folder.path(), NOISY, &[]));
+    assert!(status.success(), "{said}");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_full_disk_keeps_the_run() {
+    let folder = tempfile::tempdir().unwrap();
+    let reference = undisturbed(folder.path(), NOISY);
+    let size = fs::metadata(&reference).unwrap().len();
+    let program = assert_cmd::cargo::cargo_bin("isocortex");
+    let limited = Command::new("bash")
+        .current_dir(folder.path())
+        .arg("-c")
+        .arg(format!(
+            "ulimit -f {}; exec \"$0\" \"$@\"",
+            size / 1024 * 2 / 3
+        ))
+        .arg(program)
+        .args(NOISY)
+        .args([
+            "-o",
+            "r.h5",
+            "--quiet",
+            "--no-figure",
+            "--checkpoint",
+            "0.01",
+        ])
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&limited.stderr);
+    assert_eq!(limited.status.code(), Some(1), "{said}");
+    assert!(
+        said.contains("because of this") && said.contains("`--resume` goes on"),
+        "{said}"
+    );
+    let (status, said) = ended(run(folder.path(), NOISY, &["--resume"]));
+    assert!(status.success(), "{said}");
+    assert_same(&reference, &folder.path().join("r.h5"));
+}
