@@ -469,6 +469,7 @@ registry! {
     froudist_walsh2021::FroudistWalsh2021,
     froudist_walsh2021_stp::FroudistWalsh2021Stp,
     jansen_rit::JansenRit,
+    leaky_rnn::LeakyRnn,
     mejias_wang2022::MejiasWang2022,
     montbrio_pazo_roxin::MontbrioPazoRoxin,
     stuart_landau::StuartLandau,

@@ -75,8 +75,14 @@ fn show(name: &str) -> Result<ExitCode, Failure> {
     let weights = match connectome.weights {
         WeightKind::Fln => "FLN",
         WeightKind::Strength => "strength",
+        WeightKind::Signed => "weight",
     };
     let rows = connectome.row_sums();
+    // Perron's root exists without negative weights only; `modes` has the eigenvalues of any network.
+    let radius = match connectome.weights {
+        WeightKind::Signed => String::new(),
+        _ => format!(", spectral radius {:.4}", connectome.spectral_radius()),
+    };
     let extent = |values: &[f64]| {
         let low = values.iter().copied().fold(f64::INFINITY, f64::min);
         let high = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
@@ -84,13 +90,12 @@ fn show(name: &str) -> Result<ExitCode, Failure> {
     };
     let _ = writeln!(
         out,
-        "\n{} areas, {} links (row = target, column = source), density {:.3}\n{weights} row sums \
-         {}, spectral radius {:.4}",
+        "\n{} areas, {} links (row = target, column = source), density {:.3}\n{weights} row sums {}\
+         {radius}",
         connectome.n_areas(),
         connectome.n_links(),
         connectome.density(),
         extent(&rows),
-        connectome.spectral_radius(),
     );
     let tables = [
         ("distances", "mm", &connectome.distance_mm),

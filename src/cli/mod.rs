@@ -16,6 +16,7 @@ pub mod prepare;
 mod report;
 mod reproduce;
 mod results;
+mod rnn;
 mod run;
 mod show;
 mod sweep;
@@ -72,6 +73,11 @@ enum Command {
     Report(report::ReportArgs),
     /// Eigenmodes of the linearised network of a config or result file
     Modes(results::ModeArgs),
+    /// Artificial networks: import, unroll, store patterns, compare symbols
+    #[command(subcommand)]
+    Rnn(rnn::RnnCommand),
+    /// Write the trials of a task as plain tables: events, and time by channel
+    Trials(trials::TrialsArgs),
     /// Start a project: a cortex of one's own, an experiment, a task, to be edited
     Init(init::InitArgs),
     /// Data sets: list, show, check, import, export
@@ -220,6 +226,8 @@ pub fn main_on(ranks: Option<&dyn Ranks>) -> ExitCode {
         Command::Fc(args) => results::functional_connectivity(&args),
         Command::Report(args) => report::report(&args),
         Command::Modes(args) => results::modes(&args),
+        Command::Rnn(command) => rnn::rnn(&command),
+        Command::Trials(args) => trials::trials(&args),
         Command::Init(args) => init::init(&args),
         Command::Completions { shell } => init::completions(shell),
         Command::Man { folder } => init::man(&folder),

@@ -1,11 +1,129 @@
-//! The trials of a task as a person sees them: a line per condition.
+//! The trials of a task as a person sees them: a line per condition; `trials`: plain tables for other programs.
 
-use super::show::{aligned, number, table};
+use std::fmt::Write as _;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Args;
+
+use super::show::{self, aligned, number, table};
+use super::{ConfigArgs, Failure, replace};
 use crate::analysis::stats;
 use crate::engine::{Choice, ReadoutColumn, ReadoutValues, TrialTable};
+use crate::network::Network;
+use crate::plan::{Execution, Plan};
 #[cfg(feature = "plot")]
 use crate::spec::TaskSpec;
 use crate::stimulus::Trials;
+
+#[derive(Debug, Args)]
+pub(super) struct TrialsArgs {
+    #[command(flatten)]
+    config: ConfigArgs,
+    /// Folder to write `events.csv` and `steps.csv` into; it is made if it is not there
+    #[arg(short, long)]
+    output: PathBuf,
+}
+
+/// Writes a line an event, and for every trial a line a sample with a channel a stimulus.
+pub(super) fn trials(args: &TrialsArgs) -> Result<ExitCode, Failure> {
+    let spec = crate::spec::load(&args.config.config, &args.config.sets)?;
+    let network = Network::build(&spec)?;
+    Plan::compile(&network, &spec, Execution::default())?;
+    let Some(trials) = &network.trials else {
+        return Err(format!(
+            "{}: found no task, expected one, whose trials are written",
+            args.config.config
+        )
+        .into());
+    };
+    let folder = &args.output;
+    std::fs::create_dir_all(folder)
+        .map_err(|e| format!("cannot make the folder {}: {e}", folder.display()))?;
+    let tables = [
+        ("events.csv", events(trials)),
+        ("steps.csv", steps(trials, spec.run.every_ms)),
+    ];
+    let mut out = String::new();
+    for (name, table) in tables {
+        let path = folder.join(name);
+        replace(&path, table.as_bytes())
+            .map_err(|e| format!("cannot write {}: {e}", path.display()))?;
+        let _ = writeln!(
+            out,
+            "{}: {} lines",
+            path.display(),
+            table.lines().count() - 1
+        );
+    }
+    let _ = writeln!(out, "{}", counts(trials));
+    show::print(&out)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Onset, duration and stimulus of every event, times from the start of the trial.
+fn events(trials: &Trials) -> String {
+    let mut out = "trial,condition,session,trial_start_ms,event,repeat,stimulus,strength,onset_ms,duration_ms,match\n".to_owned();
+    for (t, trial) in trials.trials.iter().enumerate() {
+        let mut shown: Vec<_> = trial.shown.iter().collect();
+        shown.sort_by(|a, b| {
+            a.onset_ms
+                .total_cmp(&b.onset_ms)
+                .then(a.event.cmp(&b.event))
+        });
+        for s in shown {
+            let matches = s.matches.map_or("", |m| if m { "1" } else { "0" });
+            let _ = writeln!(
+                out,
+                "{t},{},{},{},{},{},{},{},{},{},{matches}",
+                trials.conditions[trial.condition],
+                trial.run,
+                trial.start_ms,
+                trials.events[s.event],
+                s.repeat + 1,
+                s.stimulus,
+                s.strength,
+                s.onset_ms,
+                s.offset_ms - s.onset_ms,
+            );
+        }
+    }
+    out
+}
+
+/// Time by channel: the strength of each stimulus in every sample up to the last event, and the answer while
+/// something that may match is shown: 1 match, -1 none, else 0.
+fn steps(trials: &Trials, every_ms: f64) -> String {
+    let all = || trials.trials.iter().flat_map(|t| &t.shown);
+    let channels: std::collections::BTreeSet<&str> = all().map(|s| s.stimulus.as_str()).collect();
+    let mut out = "trial,time_ms".to_owned();
+    channels.iter().for_each(|c| out += &format!(",{c}"));
+    out += ",answer\n";
+    let end = all().map(|s| s.offset_ms).fold(0.0, f64::max);
+    let samples = (end / every_ms).round() as usize;
+    for (t, trial) in trials.trials.iter().enumerate() {
+        for k in 0..samples {
+            // The middle of the sample: on no edge of an event.
+            let (time, middle) = (k as f64 * every_ms, (k as f64 + 0.5) * every_ms);
+            let _ = write!(out, "{t},{time}");
+            let on = || {
+                trial
+                    .shown
+                    .iter()
+                    .filter(|s| s.onset_ms <= middle && middle < s.offset_ms)
+            };
+            for channel in &channels {
+                let of = on().filter(|s| s.stimulus == *channel);
+                let _ = write!(out, ",{}", of.fold(0.0, |sum, s| sum + s.strength));
+            }
+            let answer = on()
+                .find_map(|s| s.matches)
+                .map_or(0, |m| if m { 1 } else { -1 });
+            let _ = writeln!(out, ",{answer}");
+        }
+    }
+    out
+}
 
 /// One line per condition with mean and spread of numbers, and shares and times of choices.
 pub(super) fn summary(trials: &Trials, read: &TrialTable) -> String {

@@ -485,6 +485,8 @@ pub(super) enum Kind {
     Fln,
     /// Projection strength \[arbitrary units\].
     Strength,
+    /// Weight of either sign, also of a node on itself \[arbitrary units\].
+    Weight,
     /// Fraction of supragranular labelled neurons.
     Sln,
     /// Distance \[mm\].
@@ -499,6 +501,7 @@ impl Kind {
         match self {
             Self::Fln => "fln",
             Self::Strength => "strength",
+            Self::Weight => "weight",
             Self::Sln => "sln",
             Self::Distance => "distance_mm",
             Self::Delay => "delay_ms",
@@ -510,6 +513,7 @@ impl Kind {
         match self {
             Self::Fln => "FLN",
             Self::Strength => "strength",
+            Self::Weight => "weight",
             Self::Sln => "SLN",
             Self::Distance => "distance",
             Self::Delay => "delay",
@@ -520,7 +524,7 @@ impl Kind {
     fn largest(self) -> f64 {
         match self {
             Self::Fln | Self::Sln => 1.0,
-            Self::Strength | Self::Distance | Self::Delay => f64::INFINITY,
+            Self::Strength | Self::Weight | Self::Distance | Self::Delay => f64::INFINITY,
         }
     }
 
@@ -529,6 +533,7 @@ impl Kind {
         match self {
             Self::Fln | Self::Sln => "0..1",
             Self::Strength => "0 or more",
+            Self::Weight => "a number of either sign",
             Self::Distance => "0 mm or more",
             Self::Delay => "0 ms or more",
         }
@@ -537,7 +542,7 @@ impl Kind {
     /// The unit of the values, where there is one to be mistaken.
     fn unit(self) -> Option<&'static str> {
         match self {
-            Self::Fln | Self::Strength | Self::Sln => None,
+            Self::Fln | Self::Strength | Self::Weight | Self::Sln => None,
             Self::Distance => Some("mm"),
             Self::Delay => Some("ms"),
         }
@@ -602,7 +607,7 @@ impl<'a> Pairs<'a> {
         for (line, fields) in &table.rows {
             let pair = (fields[target].as_str(), fields[source].as_str());
             let text = fields[value].as_str();
-            if text.is_empty() && !matches!(self.kind, Kind::Fln | Kind::Strength) {
+            if text.is_empty() && !matches!(self.kind, Kind::Fln | Kind::Strength | Kind::Weight) {
                 continue;
             }
             match text.parse::<f64>() {
@@ -636,6 +641,8 @@ impl<'a> Pairs<'a> {
             Some(format!(
                 "non-finite {name}: found {value}, expected {range}"
             ))
+        } else if self.kind == Kind::Weight {
+            None
         } else if value < 0.0 {
             Some(format!("negative {name}: found {value}, expected {range}"))
         } else if value > self.kind.largest() {
@@ -667,18 +674,20 @@ impl<'a> Pairs<'a> {
         self.found.insert((target, source), (value, line));
     }
 
-    /// The FLN or strengths as entries: a listed 0 is no link. Only FLN have a largest row sum.
+    /// The FLN, strengths or weights as entries: a listed 0 is no link. Only FLN have a largest row sum.
     pub(super) fn into_links(self, report: &mut Report) -> Entries {
         let links: Entries = self
             .found
             .iter()
-            .filter(|(_, (value, _))| *value > 0.0)
+            .filter(|(_, (value, _))| *value != 0.0)
             .map(|(pair, (value, _))| (*pair, *value))
             .collect();
         let n = self.index.len();
         let (mut rows, mut columns) = (vec![0.0; n], vec![0.0; n]);
+        let mut reached = vec![false; n];
         for ((target, source), fln) in &links {
             rows[*target] += fln;
+            reached[*target] = true;
             columns[*source] += fln;
         }
         let limit = match self.kind {
@@ -705,7 +714,7 @@ impl<'a> Pairs<'a> {
             );
         }
         let silent: Vec<&str> = (0..n)
-            .filter(|&i| n > 1 && rows[i] == 0.0)
+            .filter(|&i| n > 1 && !reached[i])
             .map(|i| self.index.names[i].as_str())
             .collect();
         if !silent.is_empty() {

@@ -29,6 +29,7 @@ fn matrices(connectome: &Connectome) -> Vec<(&'static str, Array2<f64>)> {
     let name = match connectome.weights {
         WeightKind::Fln => "fln",
         WeightKind::Strength => "strength",
+        WeightKind::Signed => "weight",
     };
     let mut out = vec![(name, weights)];
     if let Some(sln) = &connectome.sln {

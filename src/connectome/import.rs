@@ -759,6 +759,7 @@ impl Tables {
             let weights = match self.kind {
                 WeightKind::Fln => "fln",
                 WeightKind::Strength => "strength",
+                WeightKind::Signed => "weight",
             };
             let mut roles = vec![(weights, None)];
             let linked = |at: (usize, usize), _: f64| self.weights[at] != 0.0;

@@ -228,21 +228,20 @@ fn examine(source: &Source) -> Result<(Option<Connectome>, Report), ConnectomeEr
     let mut hashes = Vec::new();
     let files = &manifest.files;
     let areas = table(source, "areas", &files.areas, &mut hashes, &mut report);
-    let (weights, entry) = match (&files.fln, &files.strength) {
-        (Some(entry), None) => (WeightKind::Fln, entry),
-        (None, Some(entry)) => (WeightKind::Strength, entry),
-        (fln, _) => {
-            let found = if fln.is_some() { "both" } else { "neither" };
-            let message =
-                format!("which weights: found {found}, expected either `fln` or `strength`");
+    let (weights, entry) = match (&files.fln, &files.strength, &files.weight) {
+        (Some(entry), None, None) => (WeightKind::Fln, entry),
+        (None, Some(entry), None) => (WeightKind::Strength, entry),
+        (None, None, Some(entry)) => (WeightKind::Signed, entry),
+        (fln, strength, weight) => {
+            let found = [fln, strength, weight].into_iter().flatten().count();
+            let message = format!(
+                "which weights: found {found} tables, expected one of `fln`, `strength` and `weight`"
+            );
             report.error(MANIFEST, line_of(&files.areas.path), message);
             return Ok((None, report));
         }
     };
-    let kind = match weights {
-        WeightKind::Fln => Kind::Fln,
-        WeightKind::Strength => Kind::Strength,
-    };
+    let kind = kind_of(weights);
     let fln = table(source, kind.column(), entry, &mut hashes, &mut report);
     let sln = files
         .sln
@@ -324,6 +323,15 @@ fn examine(source: &Source) -> Result<(Option<Connectome>, Report), ConnectomeEr
         .map_or("", |entry| entry.path.value.as_str());
     check::check_orientation(&connectome, sln_path, &mut report);
     Ok((Some(connectome), report))
+}
+
+/// The table of a kind of weights.
+fn kind_of(weights: WeightKind) -> Kind {
+    match weights {
+        WeightKind::Fln => Kind::Fln,
+        WeightKind::Strength => Kind::Strength,
+        WeightKind::Signed => Kind::Weight,
+    }
 }
 
 /// Checks what the manifest says, apart from the tables.
@@ -465,6 +473,7 @@ pub fn inline(
     name: &str,
     areas: Vec<(String, BTreeMap<String, f64>)>,
     links: Vec<(String, String, f64)>,
+    weights: WeightKind,
 ) -> Result<Connectome, ConnectomeError> {
     let mut report = Report::default();
     let mut index = AreaIndex::default();
@@ -506,7 +515,7 @@ pub fn inline(
             "no areas: found 0, expected at least 1".to_owned(),
         );
     }
-    let mut pairs = Pairs::new(Kind::Fln, "links", &index);
+    let mut pairs = Pairs::new(kind_of(weights), "links", &index);
     for (target, source, fln) in &links {
         pairs.add((target, source), *fln, None, &mut report);
     }
@@ -519,7 +528,7 @@ pub fn inline(
     }
     Ok(Connectome {
         name: name.to_owned(),
-        weights: WeightKind::Fln,
+        weights,
         fln: csr(index.len(), &entries),
         sln: None,
         distance_mm: None,
@@ -540,7 +549,7 @@ pub fn inline(
             species: None,
             publications: Vec::<Publication>::new(),
             terms: None,
-            files: inline_hashes(&areas, &entries),
+            files: inline_hashes(&areas, &entries, kind_of(weights)),
             warnings: report.warnings,
         },
         areas: areas
@@ -555,7 +564,11 @@ pub fn inline(
 }
 
 /// Stands in for the hashes of files, so that the digest of an inline connectome covers its numbers.
-fn inline_hashes(areas: &[(String, BTreeMap<String, f64>)], entries: &Entries) -> Vec<FileHash> {
+fn inline_hashes(
+    areas: &[(String, BTreeMap<String, f64>)],
+    entries: &Entries,
+    kind: Kind,
+) -> Vec<FileHash> {
     let hash = |role: &str, text: String| FileHash {
         role: role.to_owned(),
         path: "inline".to_owned(),
@@ -563,6 +576,6 @@ fn inline_hashes(areas: &[(String, BTreeMap<String, f64>)], entries: &Entries) -
     };
     vec![
         hash("areas", format!("{areas:?}")),
-        hash("fln", format!("{entries:?}")),
+        hash(kind.column(), format!("{entries:?}")),
     ]
 }

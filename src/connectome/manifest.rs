@@ -102,6 +102,9 @@ pub struct Files {
     /// `target,source,strength`; either this or `fln`.
     #[serde(default)]
     pub strength: Option<FileEntry>,
+    /// `target,source,weight`, of either sign; in place of `fln` and `strength`.
+    #[serde(default)]
+    pub weight: Option<FileEntry>,
     /// `target,source,sln`.
     #[serde(default)]
     pub sln: Option<FileEntry>,
@@ -120,6 +123,7 @@ impl Files {
             ("areas", Some(&self.areas)),
             ("fln", self.fln.as_ref()),
             ("strength", self.strength.as_ref()),
+            ("weight", self.weight.as_ref()),
             ("sln", self.sln.as_ref()),
             ("distance_mm", self.distance_mm.as_ref()),
             ("delay_ms", self.delay_ms.as_ref()),

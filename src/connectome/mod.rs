@@ -80,6 +80,8 @@ pub enum WeightKind {
     Fln,
     /// Projection strengths on a scale of their own, 0 or more.
     Strength,
+    /// Weights of either sign, also of a node on itself: those of an artificial network.
+    Signed,
 }
 
 /// Where a connectome comes from.
@@ -104,7 +106,7 @@ pub struct Provenance {
 /// Identity of one table.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct FileHash {
-    /// `areas`, `fln` or `strength`, `sln`, `distance_mm` or `delay_ms`.
+    /// `areas`, `fln`, `strength` or `weight`, `sln`, `distance_mm` or `delay_ms`.
     pub role: String,
     /// Path below the folder.
     pub path: String,
@@ -189,7 +191,8 @@ pub struct Connectome {
     /// Fraction of labelled neurons, `[target, source]`, 0..1 \[dimensionless\]. CSR with sorted
     /// columns, no explicit zeros, empty diagonal. Rows sum to at most 1 and, where the fraction was
     /// taken over more areas than these, to less: nothing is normalised here. Projection strengths
-    /// stand in its place, 0 or more, where the data set gives these.
+    /// stand in its place, 0 or more, where the data set gives these, or weights of either sign, then
+    /// with a diagonal.
     pub fln: CsMat<f64>,
     /// Fraction of a link's neurons that lie above layer 4, `[target, source]`, 0..1
     /// \[dimensionless\]. High = feedforward. CSR with sorted columns; its entries are a subset of

@@ -987,17 +987,23 @@ fn inline_connectomes() {
         ("B".to_owned(), row(&[("h", 1.0)])),
     ];
     let links = vec![("B".to_owned(), "A".to_owned(), 0.5)];
-    let c = inline("pair", areas.clone(), links.clone()).unwrap();
+    let c = inline("pair", areas.clone(), links.clone(), WeightKind::Fln).unwrap();
     assert_eq!((c.n_areas(), c.n_links()), (2, 1));
     assert_eq!(c.fln.get(1, 0), Some(&0.5));
     assert_eq!(c.gradient("h").unwrap().values, [0.0, 1.0]);
     assert_eq!(c.spectral_radius(), 0.0);
     assert_eq!(c.reciprocity(), Some(0.0));
-    let other = inline("pair", areas.clone(), vec![("B".into(), "A".into(), 0.6)]).unwrap();
+    let other = inline(
+        "pair",
+        areas.clone(),
+        vec![("B".into(), "A".into(), 0.6)],
+        WeightKind::Fln,
+    )
+    .unwrap();
     assert_ne!(c.provenance.digest(), other.provenance.digest());
 
     let message = |areas: &[(String, _)], links: &[(String, String, f64)]| {
-        inline("pair", areas.to_vec(), links.to_vec())
+        inline("pair", areas.to_vec(), links.to_vec(), WeightKind::Fln)
             .unwrap_err()
             .to_string()
     };
@@ -1017,7 +1023,7 @@ fn inline_connectomes() {
     assert!(message(&areas, &[("A".into(), "B".into(), f64::NAN)]).contains("non-finite FLN"));
     assert!(message(&areas, &[("A".into(), "A".into(), 0.1)]).contains("non-zero diagonal"));
     assert!(
-        inline("none", Vec::new(), Vec::new())
+        inline("none", Vec::new(), Vec::new(), WeightKind::Fln)
             .unwrap_err()
             .to_string()
             .contains("no areas")

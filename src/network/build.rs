@@ -145,12 +145,17 @@ fn load_connectome(
                 .iter()
                 .map(|(name, map)| (name.clone(), map.clone()))
                 .collect();
+            let given = match draft.weights {
+                Weights::Fln => WeightKind::Fln,
+                Weights::Strength => WeightKind::Strength,
+                Weights::Signed => WeightKind::Signed,
+            };
             let links = draft
                 .links
                 .iter()
                 .map(|l| (l.to.clone(), l.from.clone(), l.weight))
                 .collect();
-            let mut typed = connectome::inline("inline", areas, links)?;
+            let mut typed = connectome::inline("inline", areas, links, given)?;
             typed.distance_mm =
                 of_links(spec, &typed, "distance", Dimension::LENGTH, |l| l.distance)?;
             typed.delay_ms = of_links(spec, &typed, "delay", Dimension::TIME, |l| l.delay)?;
@@ -726,6 +731,7 @@ fn projection(
     let (kind, wanted) = match connectome.weights {
         WeightKind::Fln => ("fln", Weights::Fln),
         WeightKind::Strength => ("strength", Weights::Strength),
+        WeightKind::Signed => ("signed", Weights::Signed),
     };
     if draft.weights != wanted {
         let message = format!(
@@ -734,8 +740,11 @@ fn projection(
         );
         return Err(spec.config.error(&format!("{path}.weights"), message));
     }
-    let shuffled = (perturbed.shuffle(name).or(draft.shuffle.as_ref()))
-        .map(|shuffle| null_model(connectome, shuffle));
+    let shuffle = perturbed.shuffle(name).or(draft.shuffle.as_ref());
+    if connectome.weights == WeightKind::Signed {
+        check_signed(spec, &path, draft, shuffle.is_some())?;
+    }
+    let shuffled = shuffle.map(|shuffle| null_model(connectome, shuffle));
     let mut weights = weigh(spec, &path, draft, shuffled, connectome, intact)?;
     if let Some(slope) = draft.hierarchy_slope {
         let path = format!("{path}.hierarchy_slope");
@@ -867,6 +876,30 @@ fn keep_links(
             Err(spec.config.error(path, message.to_owned()))
         }
     }
+}
+
+/// Refuses words that have a meaning for weights of one sign only.
+fn check_signed(
+    spec: &ExperimentSpec,
+    path: &str,
+    draft: &ProjectionSpec,
+    shuffled: bool,
+) -> Result<(), SpecError> {
+    let used = [
+        ("power", draft.power != 1.0),
+        ("threshold", draft.threshold != 0.0),
+        ("rows", draft.rows != Rows::AsGiven),
+        ("symmetrise", draft.symmetrise == Symmetrise::Geometric),
+        ("shuffle", shuffled),
+        ("hierarchy_slope", draft.hierarchy_slope.is_some()),
+    ];
+    let Some((key, _)) = used.iter().find(|(_, used)| *used) else {
+        return Ok(());
+    };
+    let message = format!(
+        "weights of either sign: found `{key}`, expected none, which is for weights of 0 or more"
+    );
+    Err(spec.config.error(&format!("{path}.{key}"), message))
 }
 
 /// Weights after symmetrisation, threshold, power, rows and layers, in this order.

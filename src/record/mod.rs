@@ -11,6 +11,7 @@
 
 use std::path::{Path, PathBuf};
 
+mod arrays;
 mod checkpoint;
 mod error;
 mod h5;
@@ -23,6 +24,7 @@ mod writer;
 #[cfg(test)]
 mod tests;
 
+pub use arrays::{ArrayError, read as read_array};
 pub use checkpoint::{Checkpoint, checkpoint_path};
 pub use error::RecordError;
 pub use journal::{Journal, journal_path};

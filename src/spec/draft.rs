@@ -86,6 +86,9 @@ pub struct ConnectomeDraft {
     /// Links of areas typed in place: `{to, from, weight}`.
     #[serde(default)]
     pub links: Vec<LinkDraft>,
+    /// What the weights of those links are.
+    #[serde(default)]
+    pub weights: WeightsDraft,
     /// The areas of the data set that are used, as if it had no others; all if absent.
     #[serde(default)]
     pub only: Option<Vec<String>>,
@@ -105,7 +108,7 @@ pub struct LinkDraft {
     pub to: String,
     /// Source area.
     pub from: String,
-    /// Connection weight, FLN-like, dimensionless.
+    /// Connection weight, dimensionless: FLN-like, or what `weights` says.
     pub weight: f64,
     /// Distance along the connection, for delays by conduction velocity.
     #[serde(default)]
@@ -285,6 +288,8 @@ pub enum WeightsDraft {
     Fln,
     /// Projection strengths, in arbitrary units.
     Strength,
+    /// Weights of either sign, in arbitrary units.
+    Signed,
 }
 
 /// Mean of the weights of both directions, which replaces them.
@@ -553,6 +558,9 @@ pub struct SimulationDraft {
     /// Order of updates within an Euler step.
     #[serde(default)]
     pub order: OrderKind,
+    /// Whether the model is the map of Euler's step itself, and not what the step approximates.
+    #[serde(default)]
+    pub discrete: bool,
     /// How delays that are no whole number of steps are taken.
     #[serde(default)]
     pub delays: DelayGrid,

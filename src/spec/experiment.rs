@@ -198,6 +198,8 @@ pub struct RunSpec {
     pub stepper: Stepper,
     /// Order of updates within an Euler step.
     pub order: Order,
+    /// Whether the model is the map of Euler's step itself: a step may be as long as a time constant.
+    pub discrete: bool,
     /// How delays off the grid are taken.
     pub delays: DelayGrid,
     /// Lookups of noise per step, at least 1.
@@ -388,6 +390,7 @@ pub(super) fn resolve(draft: Draft, config: Config) -> Result<ExperimentSpec, Sp
         dt_ms,
         stepper: sim.stepper,
         order: sim.order,
+        discrete: sim.discrete,
         delays: sim.delays,
         noise_per_step: noise_per_step(&config, sim.noise_grid, dt_ms)?,
         seed: sim.seed,

@@ -9,10 +9,14 @@ use rayon::prelude::*;
 
 use super::recordings::{Comparison, bundled_recordings, compare_lab, load_recordings};
 use super::targets::{Measure, Part};
+use super::unrolled::{discrimination, hopfield_overlap, n_back_accuracy};
 use crate::analysis::cycle::frequency_hz;
 use crate::analysis::modes::{Modes, eigenmodes};
 use crate::analysis::timescale::decay_to;
 use crate::analysis::{AnalysisError, stats};
+use crate::artificial::hopfield;
+use crate::artificial::n_back::NBack;
+use crate::artificial::unroll::Form;
 use crate::engine::{
     self, Choice, Conditions, DelayActivity, EngineError, LinearNetwork, Peak, Quiet,
     ReadoutValues, Recording, TimescaleRow,
@@ -645,6 +649,48 @@ impl Lab {
             M::Disagreement { recordings } => {
                 return Ok(Value::Names(self.beside(recordings, stop)?.disagree));
             }
+            M::MatchDiscrimination {
+                event,
+                variables,
+                areas,
+                from,
+                to,
+            } => self.match_discrimination(event, variables, areas, (*from, *to), stop)?,
+            M::UnrolledDeparture { form } => self.unroll(*form, stop)?.departure,
+            M::UnrolledDepth { form } => self.unroll(*form, stop)?.cost.depth as f64,
+            M::UnrolledUntied => {
+                let cost = self.unroll(Form::Synchronous, stop)?.cost;
+                cost.untied as f64 / cost.tied as f64
+            }
+            M::HopfieldOverlap {
+                units,
+                patterns,
+                tested,
+                flipped,
+                areas,
+                networks,
+            } => hopfield_overlap(*units, *patterns, *tested, *flipped, *areas, *networks)?,
+            M::HopfieldCapacity => hopfield::capacity(),
+            M::HopfieldRetrieval { load } => hopfield::retrieval_overlap(*load).unwrap_or(0.0),
+            M::HopfieldOneStepError { load } => hopfield::one_step_error(*load),
+            M::NBackAccuracy {
+                back,
+                symbols,
+                length,
+                targets,
+                lures,
+                memory,
+                seed,
+            } => {
+                let task = NBack {
+                    back: *back,
+                    symbols: *symbols,
+                    length: *length,
+                    targets: *targets,
+                    lures: *lures,
+                };
+                n_back_accuracy(task, *memory, *seed)?
+            }
             M::GradientCorrelation { gradient, with } => {
                 let values = |name: &str| {
                     let found = self.network.connectome.gradient(name);
@@ -654,6 +700,86 @@ impl Lab {
             }
         };
         Ok(Value::Number(number))
+    }
+
+    /// The experiment and its network.
+    pub(super) fn experiment(&self) -> (&ExperimentSpec, &Network) {
+        (&self.spec, &self.network)
+    }
+
+    /// A recorded variable in the first run [sample, area], areas in the order of the network, NaN where an
+    /// area is not recorded.
+    ///
+    /// # Errors
+    /// No such variable, or one that is not recorded; a run that cannot be made.
+    pub fn activity(&mut self, variable: &str, stop: &AtomicBool) -> Result<Array2<f64>, LabError> {
+        let v = self.variable(variable)?;
+        let at = self.plan.record.variables.iter().position(|&r| r == v);
+        let at = at.ok_or_else(|| misfit(format!("{variable} is not recorded")))?;
+        let areas: Vec<usize> = self.plan.record.areas.iter().map(|a| a.index()).collect();
+        let n = self.network.n_areas();
+        let values = &self.recording(stop)?.variables[at];
+        let first = values.index_axis(ndarray::Axis(0), 0);
+        let mut out = Array2::from_elem((first.nrows(), n), f64::NAN);
+        for (column, &area) in first.columns().into_iter().zip(&areas) {
+            out.column_mut(area).assign(&column);
+        }
+        Ok(out)
+    }
+
+    /// See [`Measure::MatchDiscrimination`].
+    fn match_discrimination(
+        &mut self,
+        event: &str,
+        variables: &[String],
+        areas: &Areas,
+        (from, to): (Quantity, Quantity),
+        stop: &AtomicBool,
+    ) -> Result<f64, LabError> {
+        let ms = |q: Quantity| (q.expect(Dimension::TIME)).map_err(|e| misfit(e.to_string()));
+        let (from, to) = (ms(from)?, ms(to)?);
+        let areas: Vec<usize> = match areas.names() {
+            None => (0..self.plan.record.areas.len()).collect(),
+            Some(names) => (names.iter().map(|n| self.recorded(n))).collect::<Result<_, _>>()?,
+        };
+        let mut recorded = Vec::new();
+        for name in variables {
+            let v = self.variable(name)?;
+            let at = self.plan.record.variables.iter().position(|&r| r == v);
+            recorded.push(at.ok_or_else(|| misfit(format!("{name} is not recorded")))?);
+        }
+        self.recording(stop)?;
+        let (Some(recording), Some(trials)) = (&self.recording, &self.network.trials) else {
+            return Err(misfit("the experiment has no task"));
+        };
+        if !trials.events.iter().any(|e| e == event) {
+            return Err(misfit(format!("no event {event}")));
+        }
+        let event = trials.event_index(event);
+        let (mut matching, mut others) = (Vec::new(), Vec::new());
+        for trial in &trials.trials {
+            for shown in trial.shown.iter().filter(|s| s.event == event) {
+                let Some(matches) = shown.matches else {
+                    continue;
+                };
+                let onset = trial.start_ms + shown.onset_ms;
+                let samples = self.spec.run.samples_in(onset + from, onset + to);
+                let response = |&v: &usize| {
+                    let run = ndarray::s![trial.run as usize, samples.clone(), ..];
+                    let window = recording.variables[v].slice(run);
+                    let of = areas.iter().flat_map(|&a| window.column(a).to_vec());
+                    stats::mean(&of.collect::<Vec<f64>>())
+                };
+                let all: Vec<f64> = recorded.iter().map(response).collect::<Result<_, _>>()?;
+                let response = all.into_iter().fold(f64::NEG_INFINITY, f64::max);
+                match matches {
+                    true => matching.push(response),
+                    false => others.push(response),
+                }
+            }
+        }
+        let both = discrimination(&matching, &others);
+        both.ok_or_else(|| misfit("items: expected both some that match and some that do not"))
     }
 
     /// The experiment beside bundled recordings.

@@ -7,6 +7,7 @@
 mod lab;
 mod recordings;
 mod targets;
+mod unrolled;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -18,6 +19,7 @@ pub use recordings::{
     compare, load_recordings,
 };
 pub use targets::{Case, Measure, Part, Target, TargetFile, bundled, load};
+pub use unrolled::Equivalent;
 
 /// The verdict on one number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]

@@ -2,6 +2,7 @@
 
 use serde::Deserialize;
 
+use crate::artificial::unroll::Form;
 use crate::spec::{Areas, Config, SpecError};
 use crate::units::Quantity;
 
@@ -493,6 +494,85 @@ pub enum Measure {
         /// Name of the table.
         recordings: String,
     },
+    /// How well the response to an item tells whether it matches, over all trials and repeats of an event:
+    /// the probability that the response to one that matches exceeds that to one that does not, 0.5 by chance.
+    /// The response is the greatest over the variables of the mean over areas and a span from the onset.
+    MatchDiscrimination {
+        /// Event, with `matches`.
+        event: String,
+        /// Variables.
+        variables: Vec<String>,
+        /// Which areas.
+        #[serde(default)]
+        areas: Areas,
+        /// First moment, from the onset of the item.
+        from: Quantity,
+        /// First moment that no longer belongs to it.
+        to: Quantity,
+    },
+    /// Largest difference between the experiment, of `leaky_rnn` units, and one pass through the feedforward
+    /// network that it unrolls to, as a fraction of the largest activity.
+    UnrolledDeparture {
+        /// Which activity an area receives.
+        #[serde(default)]
+        form: Form,
+    },
+    /// Nodes on the longest path of that feedforward network.
+    UnrolledDepth {
+        /// Which activity an area receives.
+        #[serde(default)]
+        form: Form,
+    },
+    /// Its weights and biases in multiples of those of the recurrent network, where steps do not share them.
+    UnrolledUntied,
+    /// Mean overlap at rest of Hopfield networks made for the measure, asynchronous, with random patterns;
+    /// the experiment has no part in it.
+    HopfieldOverlap {
+        /// Units.
+        units: usize,
+        /// Stored patterns.
+        patterns: usize,
+        /// How many of them are cued.
+        tested: usize,
+        /// Share of the units of the cue that are turned over.
+        #[serde(default)]
+        flipped: Option<f64>,
+        /// Instead: areas of one size, of which one is held at the pattern; the overlap is that of the others.
+        #[serde(default)]
+        areas: Option<usize>,
+        /// How many networks, of seeds 0, 1, …, are averaged.
+        networks: u64,
+    },
+    /// Load, patterns per unit, up to which a large Hopfield network retrieves.
+    HopfieldCapacity,
+    /// Overlap at rest of a large Hopfield network at a load; 0 beyond capacity.
+    HopfieldRetrieval {
+        /// Patterns per unit.
+        load: f64,
+    },
+    /// Probability that a bit of a stored pattern is wrong after one step at a load.
+    HopfieldOneStepError {
+        /// Patterns per unit.
+        load: f64,
+    },
+    /// Share of right answers in an n-back stream of the network made by hand, or of the best answers without
+    /// memory; the experiment has no part in it.
+    NBackAccuracy {
+        /// n.
+        back: usize,
+        /// Different symbols.
+        symbols: usize,
+        /// Length of the stream.
+        length: usize,
+        /// Probability of a target.
+        targets: f64,
+        /// Probability of a lure.
+        lures: f64,
+        /// Whether the network has its recurrent weights.
+        memory: bool,
+        /// Seed.
+        seed: u64,
+    },
     /// Pearson's correlation of two gradients of the data set over its areas.
     GradientCorrelation {
         /// One.
@@ -631,6 +711,30 @@ impl Measure {
             Agreement { recordings } => format!("areas that agree with {recordings}"),
             AgreementChiSquaredP { recordings } => format!("p of chi-squared, {recordings}"),
             Disagreement { recordings } => format!("areas that disagree with {recordings}"),
+            MatchDiscrimination { event, .. } => format!("matches of {event} told from others"),
+            UnrolledDeparture { .. } => "experiment and one pass differ by".to_owned(),
+            UnrolledDepth { form } => match form {
+                Form::Synchronous => "depth".to_owned(),
+                Form::Sweep => "depth, sweep".to_owned(),
+            },
+            UnrolledUntied => "weights, steps not shared / shared".to_owned(),
+            HopfieldOverlap {
+                patterns,
+                flipped,
+                areas,
+                ..
+            } => match (flipped, areas) {
+                (Some(share), _) => format!("{patterns} patterns, {} % turned over", 100.0 * share),
+                (None, Some(areas)) => format!("{patterns} patterns, 1 of {areas} areas cued"),
+                (None, None) => format!("{patterns} patterns"),
+            },
+            HopfieldCapacity => "capacity".to_owned(),
+            HopfieldRetrieval { load } => format!("overlap at load {load}"),
+            HopfieldOneStepError { load } => format!("wrong bits at load {load}"),
+            NBackAccuracy { back, memory, .. } => match memory {
+                true => format!("{back}-back, by hand"),
+                false => format!("{back}-back, no memory"),
+            },
             GradientCorrelation { gradient, with } => format!("r of {gradient} with {with}"),
         }
     }
@@ -657,8 +761,16 @@ pub fn bundled() -> &'static [(&'static str, &'static str)] {
         ("deco2014", include_str!("../../data/targets/deco2014.yaml")),
         ("ding2024", include_str!("../../data/targets/ding2024.yaml")),
         (
+            "elman1990",
+            include_str!("../../data/targets/elman1990.yaml"),
+        ),
+        (
             "froudist_walsh2021",
             include_str!("../../data/targets/froudist_walsh2021.yaml"),
+        ),
+        (
+            "hopfield1982",
+            include_str!("../../data/targets/hopfield1982.yaml"),
         ),
         (
             "jansen_rit",
@@ -676,6 +788,7 @@ pub fn bundled() -> &'static [(&'static str, &'static str)] {
             "montbrio_pazo_roxin",
             include_str!("../../data/targets/montbrio_pazo_roxin.yaml"),
         ),
+        ("n_back", include_str!("../../data/targets/n_back.yaml")),
         (
             "stuart_landau",
             include_str!("../../data/targets/stuart_landau.yaml"),
