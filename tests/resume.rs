@@ -271,3 +271,40 @@ fn a_full_disk_keeps_the_run() {
     assert!(status.success(), "{said}");
     assert_same(&reference, &folder.path().join("r.h5"));
 }
+
+/// The same command writes the same file, whenever it is typed; a file that was damaged is refused.
+#[test]
+fn a_file_tells_no_time_and_notices_damage() {
+    let folder = tempfile::tempdir().unwrap();
+    let short = [
+        "run",
+        "chaudhuri2015_v1_pulse",
+        "--set",
+        "analysis.timescales=null",
+    ];
+    let path = folder.path().join("r.h5");
+    let once = || {
+        let (status, said) = ended(run(folder.path(), &short, &[]));
+        assert!(status.success(), "{said}");
+        fs::read(&path).unwrap()
+    };
+    let first = once();
+    // Times in HDF5 are whole seconds.
+    sleep(Duration::from_millis(1100));
+    assert!(first == once(), "two runs differ");
+    let values = Results::open(&path).unwrap().read("nu").unwrap();
+    let found = *values.iter().max_by(|a, b| a.total_cmp(b)).unwrap();
+    let bytes = found.to_le_bytes();
+    let at = first.windows(8).position(|w| w == bytes).unwrap();
+    let mut damaged = first;
+    damaged[at + 2] ^= 1;
+    fs::write(&path, damaged).unwrap();
+    let output = Command::new(assert_cmd::cargo::cargo_bin("isocortex"))
+        .current_dir(folder.path())
+        .args(["timescales", "r.h5"])
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("nu"), "{said}");
+}

@@ -195,18 +195,20 @@ pub(super) fn write_checked(tables: &Tables, folder: &Path, about: &About) -> Re
     tables.write(folder, about)?;
     let source = Source::Folder(folder.to_owned());
     let report = connectome::check(&source);
-    for warning in &report.warnings {
-        tracing::warn!("{warning}");
-    }
     if report.is_ok() {
+        for warning in &report.warnings {
+            tracing::warn!("{warning}");
+        }
         return Ok(());
     }
     // It was made just now, and holds nothing but what was imported.
     std::fs::remove_dir_all(folder)?;
-    let errors: Vec<String> = report.errors.iter().map(|e| format!("  {e}")).collect();
+    let all = report.errors.iter().chain(&report.warnings);
+    let all: Vec<String> = all.map(|e| format!("  {e}")).collect();
     Err(format!(
-        "what was read makes no data set; nothing was written:\n{}",
-        errors.join("\n")
+        "what was read makes no data set; nothing was written (lines are those of the tables that would have \
+         been; `--rows sources` turns a matrix around):\n{}",
+        all.join("\n")
     )
     .into())
 }

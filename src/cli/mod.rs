@@ -36,9 +36,17 @@ use crate::plan::{Axis, Execution, WIDTHS};
 use crate::spec::suggest::did_you_mean;
 use crate::sweep::Ranks;
 
+/// The version with the commit, since programs and documents of one version may differ.
+const VERSION: &str = concat!(
+    env!("CARGO_PKG_VERSION"),
+    " (",
+    env!("ISOCORTEX_COMMIT"),
+    ")"
+);
+
 /// Whole-cortex connectome simulator.
 #[derive(Debug, Parser)]
-#[command(name = "isocortex", version, about, max_term_width = 100)]
+#[command(name = "isocortex", version = VERSION, about, max_term_width = 100)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -80,7 +88,7 @@ enum Command {
     Trials(trials::TrialsArgs),
     /// Start a project: a cortex of one's own, an experiment, a task, to be edited
     Init(init::InitArgs),
-    /// Data sets: list, show, check, import, export
+    /// Data sets: list, show, check, import from matrices and other programs, export
     #[command(subcommand)]
     Data(data::DataCommand),
     /// List the local circuits, or show one with its parameters, variables and inputs

@@ -60,7 +60,19 @@ pub(super) fn predict(args: &PredictArgs) -> Result<ExitCode, Failure> {
         show::print(&serde_json::to_string_pretty(&json)?)?;
         return Ok(ExitCode::SUCCESS);
     }
-    show::print(&text_table(&design.title, &rows))?;
+    let mut text = text_table(&design.title, &rows);
+    if let Some(trials) = screen
+        .runs()
+        .next()
+        .and_then(|(spec, _)| spec.task.as_ref())
+    {
+        let names: Vec<&str> = trials.conditions.iter().map(|c| c.name.as_str()).collect();
+        text += &format!(
+            "replicates are the trials of all conditions of the task: {}\n",
+            names.join(", ")
+        );
+    }
+    show::print(&text)?;
     Ok(ExitCode::SUCCESS)
 }
 

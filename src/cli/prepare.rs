@@ -73,7 +73,8 @@ impl Clock {
         let now = Instant::now();
         Clock {
             every,
-            next: Mutex::new(Some(now + every)),
+            // The first one soon: a disk may be full at once.
+            next: Mutex::new(Some(now + every.min(Duration::from_secs(1)))),
             begun: Mutex::new(now),
         }
     }

@@ -390,6 +390,11 @@ pub(super) fn modes(args: &ModeArgs) -> Result<ExitCode, Failure> {
             aligned(areas.join(", "), false),
         ]);
     }
-    show::print(&out.to_string())?;
+    let mut text = out.to_string();
+    if modes.timescale_ms[..count].iter().any(|tau| *tau < 0.0) {
+        text += "\n\nnegative timescales: these modes grow; the network was linearised about its baseline, \
+                 which is no stable state";
+    }
+    show::print(&text)?;
     Ok(ExitCode::SUCCESS)
 }

@@ -295,6 +295,18 @@ pub fn read_matrices(files: &MatrixFiles) -> Result<Tables, ImportError> {
             Some(areas)
         }
     };
+    for ((i, j), w) in weights.indexed_iter() {
+        if w.is_nan() && i != j {
+            return Err(content(
+                &files.weights,
+                format!(
+                    "row {}, column {} of the numbers: found a blank or NaN, expected a number; 0 is no link",
+                    i + 1,
+                    j + 1
+                ),
+            ));
+        }
+    }
     let of = names.map(|n| (n.rows, n.columns)).unwrap_or_default();
     let mut areas = listed;
     for (what, found) in [("rows", of.0), ("columns", of.1)] {
@@ -356,6 +368,7 @@ pub fn read_matrices(files: &MatrixFiles) -> Result<Tables, ImportError> {
         remarks: Vec::new(),
     };
     tables.drop_self_links();
+    tables.look_over();
     Ok(tables)
 }
 
@@ -494,6 +507,7 @@ pub fn read_tvb(path: &Path) -> Result<Tables, ImportError> {
         remarks: Vec::new(),
     };
     tables.drop_self_links();
+    tables.look_over();
     if let Some(lengths) = &tables.distance_mm {
         let short = tables.weights.indexed_iter();
         let short = short
@@ -720,15 +734,47 @@ const NO_GRADIENTS: [&str; 8] = [
 impl Tables {
     fn drop_self_links(&mut self) {
         let n = self.areas.len();
-        let own = (0..n).filter(|&k| self.weights[[k, k]] != 0.0).count();
+        let own = |k: &usize| self.weights[[*k, *k]] != 0.0 && !self.weights[[*k, *k]].is_nan();
+        let own = (0..n).filter(own).count();
         for k in 0..n {
             self.weights[[k, k]] = 0.0;
         }
         if own > 0 {
             self.remarks.push(format!(
-                "{own} areas have a weight onto themselves, which is dropped: what an area does to itself \
-                 is its circuit's"
+                "weights of areas onto themselves are dropped ({own}): what an area does to itself is its \
+                 circuit's"
             ));
+        }
+    }
+
+    /// Says what a person should see: the strongest link, and columns that are nearly gradients.
+    fn look_over(&mut self) {
+        let strongest = self
+            .weights
+            .indexed_iter()
+            .max_by(|a, b| a.1.total_cmp(b.1));
+        if let Some(((i, j), w)) = strongest {
+            self.remarks.push(format!(
+                "the strongest link is {} <- {} ({w}): a row receives",
+                self.areas[i], self.areas[j]
+            ));
+        }
+        for column in self
+            .columns
+            .iter()
+            .filter(|c| !NO_GRADIENTS.contains(&c.name.as_str()))
+        {
+            let is_number = |v: &&String| v.parse::<f64>().is_ok_and(f64::is_finite);
+            let numbers = column.values.iter().filter(is_number).count();
+            let other = column.values.iter().position(|v| !is_number(&v));
+            if let Some(k) = other
+                && 2 * numbers >= column.values.len()
+            {
+                self.remarks.push(format!(
+                    "column `{}` is no gradient: found `{}` for area {}, expected a finite number for every area",
+                    column.name, column.values[k], self.areas[k]
+                ));
+            }
         }
     }
 

@@ -235,7 +235,11 @@ fn quantity_name(doc: &str) -> String {
     let rest = doc
         .strip_prefix("excitatory ")
         .or_else(|| doc.strip_prefix("inhibitory "));
-    rest.unwrap_or(doc).to_owned()
+    let rest = rest.unwrap_or(doc);
+    // `firing rate of E, selectivity 1`
+    rest.split_once(" of ")
+        .map_or(rest, |(what, _)| what)
+        .to_owned()
 }
 
 fn measure_layout(spec: &ExperimentSpec, plan: &Plan, dims: &mut Vec<Dim>, vars: &mut Vec<Var>) {

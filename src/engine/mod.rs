@@ -87,7 +87,7 @@ pub enum EngineError {
         "stopped at {time_ms} ms of {duration_ms} ms{}; what was finished is kept in {}{}",
         .because.as_ref().map_or(String::new(), |e| format!(" because of this: {e}")),
         .partial.display(),
-        if *.resumable { ", `--resume` goes on" } else { "" }
+        if *.resumable { ", `--resume` goes on" } else { "; there is no checkpoint yet" }
     )]
     Stopped {
         /// Time that was reached.
@@ -649,11 +649,11 @@ pub fn run(
         }
     };
     let mut checkpointed = keep.from.is_some();
+    let mut flushed = keep.from.map_or(0, |c| c.samples);
     let rounded = spec.run.precision == Precision::Float32;
     let outcome = {
         let (writer, memory, datasets) = (&mut writer, &mut memory, &datasets);
-        let (checkpointed, about) = (&mut checkpointed, &about);
-        let mut done = keep.from.map_or(0, |c| c.samples);
+        let (checkpointed, flushed, about) = (&mut checkpointed, &mut flushed, &about);
         go_on(plan, &starts, &pool, conditions, keep, move |piece| {
             match piece {
                 Piece::Values {
@@ -672,14 +672,14 @@ pub fn run(
                     layout::write(writer, datasets, variable, run, first, values)?;
                 }
                 Piece::Finished(samples) => {
-                    done = samples;
                     writer.flush()?;
+                    *flushed = samples;
                 }
                 Piece::State(blocks) => {
                     writer.sync()?;
                     let checkpoint = Checkpoint {
                         about: about.clone(),
-                        samples: done,
+                        samples: *flushed,
                         blocks: blocks.to_vec(),
                     };
                     checkpoint.write(&checkpoint_path(writer.path()))?;
@@ -710,6 +710,10 @@ pub fn run(
                 last.map_or(0.0, |k| plan.sample_ms(k)),
                 Some(error),
             ));
+        }
+        Err(error) if flushed > 0 => {
+            let until = plan.sample_ms(flushed - 1);
+            return Err(stopped(until, Some(error)));
         }
         Err(error) => {
             writer.discard();

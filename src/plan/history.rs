@@ -101,8 +101,8 @@ impl Delayed {
         };
         format!(
             "delays {} to at most {} ms {kind}, {size} and {:.1} KiB of past a lane",
-            f64::from(self.shortest) * entry_ms,
-            f64::from(longest) * entry_ms,
+            shown_ms(f64::from(self.shortest) * entry_ms),
+            shown_ms(f64::from(longest) * entry_ms),
             (8 * history.entries) as f64 / 1024.0
         )
     }
@@ -228,4 +228,8 @@ fn links(
         },
     );
     out
+}
+/// Milliseconds without the last digits of a product: 1.4, not 1.4000000000000001.
+fn shown_ms(ms: f64) -> f64 {
+    (ms * 1e9).round() / 1e9
 }

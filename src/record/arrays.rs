@@ -1,8 +1,10 @@
 //! Arrays of other programs: npy and npz of NumPy, data sets of HDF5, tables without header as csv.
 
+use std::io::{Cursor, Read};
 use std::path::Path;
 
-use ndarray::Array2;
+use ndarray::{Array2, ArrayD};
+use ndarray_npy::{ReadNpyError, ReadNpyExt};
 
 use super::h5;
 
@@ -76,140 +78,62 @@ fn shaped(shape: &[usize], values: Vec<f64>) -> Result<Array2<f64>, String> {
         .map_err(|_| format!("values: found {found}, expected {expected} for the shape {shape:?}"))
 }
 
-/// NumPy's own format, versions 1 to 3, of floating or whole numbers.
+/// NumPy's own format, of floating or whole numbers.
 fn npy(bytes: &[u8]) -> Result<Array2<f64>, String> {
-    let short = || "found the end of the file, expected the header of an npy array".to_owned();
-    if bytes.get(..6) != Some(b"\x93NUMPY") {
+    if !bytes.starts_with(b"\x93NUMPY") {
         return Err(
             "found other bytes, expected those that every npy array begins with".to_owned(),
         );
     }
-    let major = *bytes.get(6).ok_or_else(short)?;
-    let (start, length) = match major {
-        1 => {
-            let size = bytes.get(8..10).ok_or_else(short)?;
-            (10, usize::from(u16::from_le_bytes([size[0], size[1]])))
-        }
-        _ => {
-            let size = bytes.get(8..12).ok_or_else(short)?;
-            (
-                12,
-                u32::from_le_bytes([size[0], size[1], size[2], size[3]]) as usize,
+    // Whatever type it has is tried in turn.
+    macro_rules! read_as {
+        ($($t:ty),*) => {$(
+            match ArrayD::<$t>::read_npy(bytes) {
+                Ok(array) => {
+                    let shape = array.shape().to_vec();
+                    return shaped(&shape, array.iter().map(|x| *x as f64).collect());
+                }
+                Err(ReadNpyError::WrongDescriptor(_)) => {}
+                Err(e) => return Err(format!("found no whole npy array: {e}")),
+            }
+        )*};
+    }
+    read_as!(f64, f32, i64, i32, i16, i8, u64, u32, u16, u8);
+    match ArrayD::<bool>::read_npy(bytes) {
+        Ok(array) => {
+            let shape = array.shape().to_vec();
+            shaped(
+                &shape,
+                array.iter().map(|x| f64::from(u8::from(*x))).collect(),
             )
         }
-    };
-    let header = bytes.get(start..start + length).ok_or_else(short)?;
-    let header = String::from_utf8_lossy(header);
-    let after = |key: &str| {
-        let found = header
-            .split(&format!("'{key}':"))
-            .nth(1)
-            .map(str::trim_start);
-        found.ok_or_else(|| format!("header: found no `{key}`, expected one: {}", header.trim()))
-    };
-    let descr = after("descr")?;
-    let descr = descr.strip_prefix('\'').and_then(|d| d.split('\'').next());
-    let descr = descr.ok_or_else(|| "type: found a record, expected numbers".to_owned())?;
-    let fortran = after("fortran_order")?.starts_with("True");
-    let shape = after("shape")?;
-    let inside = shape
-        .strip_prefix('(')
-        .and_then(|s| s.split(')').next())
-        .unwrap_or_default();
-    let mut dims = Vec::new();
-    for part in inside.split(',').map(str::trim).filter(|p| !p.is_empty()) {
-        let size = part
-            .parse()
-            .map_err(|_| format!("shape: found ({inside}), expected whole numbers"))?;
-        dims.push(size);
-    }
-    let data = &bytes[start + length..];
-    let count = dims.iter().try_fold(1_usize, |n, d| n.checked_mul(*d));
-    let count = count.ok_or_else(|| format!("shape: found ({inside}), expected less"))?;
-    macro_rules! numbers {
-        ($t:ty, $from:ident) => {{
-            let size = size_of::<$t>();
-            let all = data.chunks_exact(size).take(count);
-            all.map(|b| <$t>::$from(b.try_into().expect("chunks have this size")) as f64)
-                .collect::<Vec<f64>>()
-        }};
-    }
-    let values = match descr {
-        "<f8" => numbers!(f64, from_le_bytes),
-        ">f8" => numbers!(f64, from_be_bytes),
-        "<f4" => numbers!(f32, from_le_bytes),
-        ">f4" => numbers!(f32, from_be_bytes),
-        "<i8" => numbers!(i64, from_le_bytes),
-        "<i4" => numbers!(i32, from_le_bytes),
-        "<i2" => numbers!(i16, from_le_bytes),
-        "|i1" => numbers!(i8, from_le_bytes),
-        "|u1" | "|b1" => numbers!(u8, from_le_bytes),
-        _ => {
-            return Err(format!(
-                "type: found {descr}, expected floating or whole numbers (<f8, <f4, <i8, <i4, ...)"
-            ));
-        }
-    };
-    match (fortran, &dims[..]) {
-        // Columns lie one after another.
-        (true, [n, m]) => {
-            shaped(&[*m, *n], values).map(|a| a.reversed_axes().as_standard_layout().into_owned())
-        }
-        _ => shaped(&dims, values),
+        Err(ReadNpyError::WrongDescriptor(found)) => Err(format!(
+            "type: found {found}, expected floating or whole numbers (<f8, <f4, <i8, <i4, ...)"
+        )),
+        Err(e) => Err(format!("found no whole npy array: {e}")),
     }
 }
 
-/// The named array of a zip archive as `numpy.savez` writes it, stored or deflated.
+/// The named array of a zip archive as `numpy.savez` writes it.
 fn npz(bytes: &[u8], name: &str) -> Result<Array2<f64>, String> {
-    let broken = || "found a broken zip archive, expected what numpy.savez writes".to_owned();
-    let u16_at = |at: usize| {
-        let b = bytes.get(at..at + 2).ok_or_else(broken)?;
-        Ok::<usize, String>(usize::from(u16::from_le_bytes([b[0], b[1]])))
+    let broken = |e: zip::result::ZipError| {
+        format!("found a broken zip archive, expected what numpy.savez writes: {e}")
     };
-    let u32_at = |at: usize| {
-        let b = bytes.get(at..at + 4).ok_or_else(broken)?;
-        Ok::<usize, String>(u32::from_le_bytes([b[0], b[1], b[2], b[3]]) as usize)
-    };
-    // The end of the directory stands at the end, before a comment of at most 64 KiB.
-    let end = bytes
-        .windows(4)
-        .rposition(|w| w == b"PK\x05\x06")
-        .ok_or_else(broken)?;
-    let (entries, mut at) = (u16_at(end + 10)?, u32_at(end + 16)?);
+    let mut archive = zip::ZipArchive::new(Cursor::new(bytes)).map_err(broken)?;
     let wanted = format!("{name}.npy");
-    let mut names = Vec::new();
-    for _ in 0..entries {
-        if bytes.get(at..at + 4) != Some(b"PK\x01\x02") {
-            return Err(broken());
-        }
-        let (method, size) = (u16_at(at + 10)?, u32_at(at + 20)?);
-        let (n, extra, comment) = (u16_at(at + 28)?, u16_at(at + 30)?, u16_at(at + 32)?);
-        let local = u32_at(at + 42)?;
-        let entry = bytes.get(at + 46..at + 46 + n).ok_or_else(broken)?;
-        if entry == wanted.as_bytes() {
-            let start = local + 30 + u16_at(local + 26)? + u16_at(local + 28)?;
-            let stored = bytes.get(start..start + size).ok_or_else(broken)?;
-            return match method {
-                0 => npy(stored),
-                8 => {
-                    let mut whole = Vec::new();
-                    let mut reader = flate2::read::DeflateDecoder::new(stored);
-                    std::io::Read::read_to_end(&mut reader, &mut whole).map_err(|_| broken())?;
-                    npy(&whole)
-                }
-                _ => Err(format!(
-                    "compression: found method {method}, expected 0 (stored) or 8 (deflated)"
-                )),
-            };
-        }
-        let entry = String::from_utf8_lossy(entry);
-        names.push(entry.strip_suffix(".npy").unwrap_or(&entry).to_owned());
-        at += 46 + n + extra + comment;
-    }
-    Err(format!(
-        "found no array `{name}`, expected one of {}",
-        names.join(", ")
-    ))
+    let Some(at) = archive.index_for_name(&wanted) else {
+        let names = archive.file_names().flatten();
+        let names = names.map(|n| n.strip_suffix(".npy").unwrap_or(&n).to_owned());
+        let names: Vec<String> = names.collect();
+        return Err(format!(
+            "found no array `{name}`, expected one of {}",
+            names.join(", ")
+        ));
+    };
+    let mut whole = Vec::new();
+    let mut entry = archive.by_index(at).map_err(broken)?;
+    (entry.read_to_end(&mut whole)).map_err(|e| format!("found a broken zip archive: {e}"))?;
+    npy(&whole)
 }
 
 fn hdf5(path: &Path, name: &str) -> Result<Array2<f64>, String> {
@@ -286,7 +210,7 @@ mod tests {
     fn what_is_no_array_is_refused() {
         for (bytes, words) in [
             (b"no array".to_vec(), "other bytes"),
-            (file("<f8", "False", "(2,)", &[0; 8]), "found 1, expected 2"),
+            (file("<f8", "False", "(2,)", &[0; 8]), "no whole npy array"),
             (
                 file("<f8", "False", "(1, 1, 1)", &[0; 8]),
                 "expected one or two dimensions",

@@ -9,7 +9,7 @@ use hdf5::file::{
     FlashIncreaseMode, LinkCreationOrder, MetadataCacheConfig,
 };
 use hdf5::types::VarLenUnicode;
-use hdf5::{Dataset, File, FileBuilder, Hyperslab, Selection, SliceOrIndex};
+use hdf5::{Dataset, DatasetBuilder, File, FileBuilder, Hyperslab, Selection, SliceOrIndex};
 use ndarray::ArrayViewD;
 
 use super::layout::{self, Attr, Aux, AuxValues, Compression, Coord, Dim, Dtype, Layout, Var};
@@ -616,13 +616,17 @@ fn create_dim(file: &File, dim: &Dim, id: i32) -> hdf5::Result<()> {
     let name = dim.name.as_str();
     let dataset = match &dim.coord {
         // netCDF-4's own form: a dataset of numbers that are never written nor read.
-        Coord::Index => file.new_dataset::<f32>().shape(dim.len).create(name)?,
+        Coord::Index => file
+            .new_dataset::<f32>()
+            .obj_track_times(false)
+            .shape(dim.len)
+            .create(name)?,
         Coord::Float {
             values,
             units,
             long_name,
         } => {
-            let dataset = file.new_dataset_builder().with_data(values).create(name)?;
+            let dataset = untimed(file).with_data(values).create(name)?;
             describe(&dataset, units, long_name)?;
             dataset
         }
@@ -631,7 +635,7 @@ fn create_dim(file: &File, dim: &Dim, id: i32) -> hdf5::Result<()> {
             units,
             long_name,
         } => {
-            let dataset = file.new_dataset_builder().with_data(values).create(name)?;
+            let dataset = untimed(file).with_data(values).create(name)?;
             describe(&dataset, units, long_name)?;
             dataset
         }
@@ -651,6 +655,7 @@ fn create_text(file: &File, name: &str, values: &[String]) -> hdf5::Result<Datas
         .collect::<hdf5::Result<Vec<_>>>()?;
     let dataset = file
         .new_dataset::<VarLenUnicode>()
+        .obj_track_times(false)
         .shape(values.len())
         .create(name)?;
     dataset.write_raw(&values)?;
@@ -665,10 +670,7 @@ fn create_aux(file: &File, aux: &Aux) -> hdf5::Result<()> {
             dataset
         }
         AuxValues::Float { values, units } => {
-            let dataset = file
-                .new_dataset_builder()
-                .with_data(values)
-                .create(&*aux.name)?;
+            let dataset = untimed(file).with_data(values).create(&*aux.name)?;
             describe(&dataset, units, &aux.long_name)?;
             dataset
         }
@@ -676,8 +678,13 @@ fn create_aux(file: &File, aux: &Aux) -> hdf5::Result<()> {
     scales::attach(file, &dataset, std::slice::from_ref(&aux.dim))
 }
 
+/// A dataset that does not tell when it was made: equal results, equal bytes.
+fn untimed(file: &File) -> DatasetBuilder {
+    file.new_dataset_builder().obj_track_times(false)
+}
+
 fn create_var(file: &File, layout: &Layout, var: &Var, shape: &[usize]) -> hdf5::Result<Dataset> {
-    let mut builder = file.new_dataset_builder();
+    let mut builder = untimed(file);
     if !shape.is_empty() {
         builder = builder
             .chunk(layout.chunk(var, shape))
@@ -685,6 +692,8 @@ fn create_var(file: &File, layout: &Layout, var: &Var, shape: &[usize]) -> hdf5:
         if let Compression::Deflate(level) = layout.compression {
             builder = builder.shuffle().deflate(level);
         }
+        // What a disk or a cable has changed is refused when it is read.
+        builder = builder.fletcher32();
     }
     let (name, shape) = (var.name.as_str(), shape.to_vec());
     // What was never written reads as NaN, in HDF5 by the fill value and in netCDF by the

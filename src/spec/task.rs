@@ -1115,10 +1115,15 @@ impl Resolve<'_> {
         if from_ms < to_ms && inside {
             return Ok((from_ms, to_ms));
         }
-        let message = format!(
-            "found a window from {from} to {to}, expected a part of the trial, 0 to {} ms",
-            self.duration_ms
-        );
+        let message = match from_ms < to_ms {
+            true => format!(
+                "found a window from {from} to {to}, expected a part of the trial, 0 to {} ms",
+                self.duration_ms
+            ),
+            false => format!(
+                "found a window from {from} to {to}, expected one that ends later than it begins"
+            ),
+        };
         self.error(&format!("{path}.to"), message)
     }
 

@@ -161,9 +161,19 @@ fn plain(ws: &Workspace, setup: &Setup, step: Step) -> Result<(), String> {
             };
             for name in [
                 "chaudhuri2015",
+                "deco2013",
+                "deco2014",
                 "ding2024",
+                "elman1990",
+                "hopfield1982",
+                "jansen_rit",
                 "joglekar2018",
                 "mejias_wang2022",
+                "montbrio_pazo_roxin",
+                "n_back",
+                "stuart_landau",
+                "wilson_cowan",
+                "wong_wang2006",
             ] {
                 shell::run(paper(name))?;
             }
