@@ -182,12 +182,15 @@ fn text_matrix(path: &Path, text: &str) -> Result<(Array2<f64>, Option<Names>), 
         rows: None,
         columns: None,
     };
-    // Areas may be called `2` or `10`. Such a line is a header if it has no corner, or repeats what stands
-    // under its blank corner.
+    // Areas may be called `2` or `10`. A line of such names is a header if it has no corner, a corner of words
+    // above names of numbers, or a blank corner under which the same names stand.
     let width = lines.last().map_or(0, |(_, last)| last.len());
     let under = lines.iter().skip(1).filter_map(|(_, f)| f.first());
     let repeats = first.first() == Some(&"") && under.eq(&first[1..]);
-    let header = !first.iter().all(is_number) || first.len() + 1 == width || repeats;
+    let mut below = lines.iter().skip(1).filter_map(|(_, f)| f.first());
+    let corner = first.first().is_some_and(|f| !is_number(f)) && below.all(is_number);
+    let words = first.iter().skip(1).any(|f| !is_number(f));
+    let header = words || corner || repeats || first.len() + 1 == width;
     if header {
         names.columns = Some(first.iter().map(|f| (*f).to_owned()).collect());
         lines.remove(0);

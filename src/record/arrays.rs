@@ -215,7 +215,7 @@ mod tests {
                 file("<f8", "False", "(1, 1, 1)", &[0; 8]),
                 "expected one or two dimensions",
             ),
-            (file("<U3", "False", "(1,)", &[0; 12]), "found <U3"),
+            (file("<U3", "False", "(1,)", &[0; 12]), "found '<U3'"),
         ] {
             assert!(npy(&bytes).unwrap_err().contains(words), "{words}");
         }

@@ -396,6 +396,8 @@ impl Writer {
 
     /// Gives up: closes and removes the `.partial` and its checkpoint.
     pub fn discard(mut self) {
+        // Nobody reads it again, and a file that is not closed keeps its room on the disk.
+        self.stopped = None;
         self.close();
         // If they cannot be removed, the next writer does it.
         let _ = fs::remove_file(checkpoint_path(&self.path));
