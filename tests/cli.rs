@@ -1894,7 +1894,7 @@ fn faulty_tasks_are_refused_before_anything_runs() {
         (
             "from: 0 ms, to: 20 ms",
             "from: 20 ms, to: 0 ms",
-            "a part of the trial",
+            "ends later than it begins",
         ),
         ("correct: cue", "correct: cuff", "cuff"),
         ("signal: seen", "signal: sen", "mean `seen`?"),

@@ -113,7 +113,8 @@ impl Writer {
         // the index on disk still points there, and a killed run would lose flushed data.
         let mut builder = builder();
         builder.with_fcpl(|p| {
-            p.link_creation_order(LinkCreationOrder::Indexed)
+            p.obj_track_times(false)
+                .link_creation_order(LinkCreationOrder::Indexed)
                 .attr_creation_order(AttrCreationOrder::Indexed)
                 .file_space_strategy(FileSpaceStrategy::PageAggregation)
         });
