@@ -22,7 +22,7 @@ from . import _core
 from .experiments import IsocortexWarning
 
 Floats = NDArray[np.float64]
-Kind: TypeAlias = Literal["fln", "strength"]
+Kind: TypeAlias = Literal["fln", "strength", "weight"]
 
 _POSITION = ("inflated_x_mm", "inflated_y_mm", "inflated_z_mm")
 
@@ -55,7 +55,7 @@ class Connectome:
     title: str
     areas: list[str]
     kind: Kind
-    """What `weights` are: fractions of labelled neurons (FLN), or projection strengths on a scale of their own."""
+    """What `weights` are: fractions of labelled neurons (FLN), strengths on a scale of their own, or weights of either sign."""
     weights: Floats
     """[target, source]; 0: no link."""
     sln: Floats | None

@@ -33,6 +33,7 @@ fn kind(weights: WeightKind) -> &'static str {
     match weights {
         WeightKind::Fln => "fln",
         WeightKind::Strength => "strength",
+        WeightKind::Signed => "weight",
     }
 }
 
