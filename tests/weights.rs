@@ -304,9 +304,9 @@ fn a_data_set_gives_fln_or_strengths() {
     for (files, found) in [
         (
             format!("{strength}  fln: {{path: fln.csv}}\n"),
-            "found both",
+            "found 2 tables",
         ),
-        (String::new(), "found neither"),
+        (String::new(), "found 0 tables"),
     ] {
         manifest(&files);
         let error = connectome::load(&source).unwrap_err().to_string();
