@@ -277,6 +277,7 @@ mod tests {
             "instructions",
             "compare",
             "python",
+            "mpi",
             "new-circuit",
         ];
         assert_eq!(left, expected);
