@@ -1,11 +1,15 @@
 //! Single runs that die: what was finished is kept, and going on ends with the same bits.
 
+#[path = "common/files.rs"]
+mod files;
+
 use std::fs::{self, OpenOptions};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
+use files::{assert_same, moments};
 use isocortex::record::{Results, checkpoint_path, partial_path};
 
 /// Delays, white and coloured noise, lanes over replicates, and a measure that needs all of the activity.
@@ -75,20 +79,6 @@ fn undisturbed(folder: &Path, args: &[&str]) -> PathBuf {
     kept
 }
 
-/// Every variable of two files, bit for bit; NaN is NaN.
-fn assert_same(a: &Path, b: &Path) {
-    let (a, b) = (Results::open(a).unwrap(), Results::open(b).unwrap());
-    assert_eq!(a.vars(), b.vars());
-    for var in a.vars() {
-        let (x, y) = (a.read(&var.name).unwrap(), b.read(&var.name).unwrap());
-        let same = x
-            .iter()
-            .zip(&y)
-            .all(|(x, y)| x.to_bits() == y.to_bits() || (x.is_nan() && y.is_nan()));
-        assert!(same, "{} differs", var.name);
-    }
-}
-
 /// Kills runs at random moments; each goes on where the last was killed, until it is done.
 fn kill_and_resume(args: &[&str], kills: usize) {
     let folder = tempfile::tempdir().unwrap();
@@ -96,16 +86,10 @@ fn kill_and_resume(args: &[&str], kills: usize) {
     let reference = undisturbed(folder.path(), args);
     let longest = begun.elapsed().as_micros() as u64 * 5 / 4;
     let path = folder.path().join("r.h5");
-    let mut state = 23_u64;
-    // Knuth's linear congruential generator: any moments do, as long as they are the same in every run.
-    let mut moment = || {
-        state = state
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1_442_695_040_888_963_407);
-        Duration::from_micros((state >> 33) % longest)
-    };
+    let mut moment = moments(23, longest);
     let (mut count, mut finished, mut went_on) = (0, 0, 0);
-    while count < kills {
+    // On a busy machine moments may all fall before the first checkpoint: some more are tried then.
+    while count < kills || (count < 10 * kills && (finished == 0 || went_on == 0)) {
         went_on += usize::from(checkpoint_path(&path).exists());
         let mut child = run(folder.path(), args, &["--resume", "--checkpoint", "0.01"])
             .spawn()

@@ -1,11 +1,15 @@
 //! Sweeps: the same bits as single runs, and nothing lost when they are killed.
 
+#[path = "common/files.rs"]
+mod files;
+
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::thread::sleep;
 use std::time::Duration;
 
 use assert_cmd::Command as Assert;
+use files::{assert_same, moments};
 use isocortex::record::{Journal, Results, journal_path};
 
 fn program() -> Assert {
@@ -41,20 +45,6 @@ fn sweep(folder: &Path, args: &[&str]) -> PathBuf {
         .assert()
         .success();
     path
-}
-
-/// Every variable of two files, bit for bit; NaN is NaN.
-fn assert_same(a: &Path, b: &Path) {
-    let (a, b) = (Results::open(a).unwrap(), Results::open(b).unwrap());
-    assert_eq!(a.vars(), b.vars());
-    for var in a.vars() {
-        let (x, y) = (a.read(&var.name).unwrap(), b.read(&var.name).unwrap());
-        let same = x
-            .iter()
-            .zip(&y)
-            .all(|(x, y)| x.to_bits() == y.to_bits() || (x.is_nan() && y.is_nan()));
-        assert!(same, "{} differs", var.name);
-    }
 }
 
 #[test]
@@ -265,14 +255,7 @@ fn kill_and_resume(kills: usize) {
     );
     assert!(killed(folder.path(), &[]).status().unwrap().success());
     std::fs::rename(&path, &reference).unwrap();
-    let mut state = 17_u64;
-    // Knuth's linear congruential generator: any moments do, as long as they are the same in every run.
-    let mut moment = || {
-        state = state
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1_442_695_040_888_963_407);
-        Duration::from_micros((state >> 33) % 400_000)
-    };
+    let mut moment = moments(17, 400_000);
     let (mut count, mut finished, mut kept_somewhere) = (0, 0, 0);
     while count < kills {
         let resumes = journal_path(&path).exists();

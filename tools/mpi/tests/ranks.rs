@@ -1,11 +1,15 @@
 //! One, two and three ranks end with the same file, whatever dies on the way.
 
+#[path = "../../../tests/common/files.rs"]
+mod files;
+
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::thread::sleep;
 use std::time::Duration;
 
-use isocortex::record::{Journal, Results, journal_path};
+use files::assert_same;
+use isocortex::record::{Journal, journal_path};
 
 /// Eighty conditions with noise, six of them side by side in a batch at most.
 const SWEEP: [&str; 14] = [
@@ -45,20 +49,6 @@ fn finished(output: &Output) -> bool {
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{said}");
     true
-}
-
-/// Every variable of two files, bit for bit; NaN is NaN.
-fn assert_same(a: &Path, b: &Path) {
-    let (a, b) = (Results::open(a).unwrap(), Results::open(b).unwrap());
-    assert_eq!(a.vars(), b.vars());
-    for var in a.vars() {
-        let (x, y) = (a.read(&var.name).unwrap(), b.read(&var.name).unwrap());
-        let same = x
-            .iter()
-            .zip(&y)
-            .all(|(x, y)| x.to_bits() == y.to_bits() || (x.is_nan() && y.is_nan()));
-        assert!(same, "{} differs", var.name);
-    }
 }
 
 #[test]
