@@ -125,15 +125,16 @@ const fn numbers_of<L: Lanes>() -> usize {
     size_of::<L>() / size_of::<f64>()
 }
 
-/// Copies the numbers that stand `shift` after each place `at`.
-#[inline(always)]
-fn copy_areas<L: Lanes>(x: &[L], at: &[u32], shift: usize, row: &mut [f64]) {
-    let (numbers, count) = (x.as_ptr().cast::<f64>(), size_of_val(x) / size_of::<f64>());
-    for (row, &at) in row.iter_mut().zip(at) {
-        let at = at as usize + shift;
-        assert!(at < count);
-        // SAFETY: within the lanes, which lie in memory as their numbers.
-        *row = unsafe { *numbers.add(at) };
+impl Recorded {
+    /// Copies the numbers that stand `shift` after the first of each area.
+    #[inline(always)]
+    fn copy<L: Lanes>(&self, x: &[L], shift: usize, row: &mut [f64]) {
+        let count = size_of_val(x) / size_of::<f64>();
+        assert!(self.last as usize + shift < count);
+        for (row, &at) in row.iter_mut().zip(&self.at) {
+            // SAFETY: within the lanes, which lie in memory as their numbers; no place is after `last`.
+            *row = unsafe { *x.as_ptr().cast::<f64>().add(at as usize + shift) };
+        }
     }
 }
 
@@ -160,6 +161,8 @@ struct Recorded {
     part: usize,
     /// Where the first variable of each stands among the numbers of the part, in the first of its lanes.
     at: Vec<u32>,
+    /// The largest of these places.
+    last: u32,
 }
 
 /// A block of cells: all of a small network, some of a large one.
@@ -598,8 +601,7 @@ pub(super) struct Recording<'a> {
     steps: usize,
     bounds: &'a [(f64, f64)],
     variables: &'a [usize],
-    /// As in [`Recorded`].
-    at: &'a [u32],
+    areas: &'a Recorded,
     runs: usize,
     /// Room of a run and variable, and the part of it that is written.
     stride: usize,
@@ -612,7 +614,7 @@ impl Recording<'_> {
     /// Samples states.
     #[inline(never)]
     fn sample<L: Lanes>(&mut self, x: &[L]) {
-        let areas = self.at.len();
+        let areas = self.areas.at.len();
         let rows = self.data.chunks_exact_mut(self.stride);
         let mut lanes = self.variables.iter().flat_map(|v| {
             let first = v * numbers_of::<L>();
@@ -625,7 +627,7 @@ impl Recording<'_> {
                 let ahead = place.as_ptr().wrapping_add(SAMPLES_AHEAD * areas + line);
                 prefetch_to_write(ahead);
             }
-            copy_areas(x, self.at, shift, &mut place[..areas]);
+            self.areas.copy(x, shift, &mut place[..areas]);
         }
         self.written += areas;
         self.taken += 1;
@@ -1236,12 +1238,16 @@ impl<L: NoisyLanes> State<L> {
         for area in &plan.record.areas {
             let (cell, lane) = c.place(plan.position[area.index()]);
             let part = parts.partition_point(|p| p.first <= cell) - 1;
-            let at = (cell - parts[part].first) * variables * numbers_of::<L>() + lane;
+            let at = ((cell - parts[part].first) * variables * numbers_of::<L>() + lane) as u32;
             match recorded.last_mut() {
-                Some(of) if of.part == part => of.at.push(at as u32),
+                Some(of) if of.part == part => {
+                    of.at.push(at);
+                    of.last = of.last.max(at);
+                }
                 _ => recorded.push(Recorded {
                     part,
-                    at: vec![at as u32],
+                    at: vec![at],
+                    last: at,
                 }),
             }
         }
@@ -1589,6 +1595,7 @@ impl<L: NoisyLanes, const SHARED: bool> Run<'_, L, SHARED> {
             && c.one.is_some()
             && self.plan.stepper == Stepper::Euler
             && !self.in_published_order()
+            && self.state.recorded.len() == 1
             && !self.state.is_parallel()
             && (c.noise.is_empty() || (c.noise_is_plain && self.plan.noise_per_step == 1))
     }
@@ -1644,7 +1651,7 @@ impl<L: NoisyLanes, const SHARED: bool> Run<'_, L, SHARED> {
             steps: 0,
             bounds: &c.bounds,
             variables: &record.variables,
-            at: recorded.first().map_or(&[], |of| &of.at),
+            areas: &recorded[0],
             runs: members.len(),
             stride: (samples.capacity * areas).max(1),
             written: samples.written * areas,
@@ -1790,7 +1797,7 @@ impl<L: NoisyLanes, const SHARED: bool> Run<'_, L, SHARED> {
                 let mut row = &mut rows[run * stride + written..][..areas];
                 for of in &state.recorded {
                     let (now, later) = row.split_at_mut(of.at.len());
-                    copy_areas(&state.parts[of.part].x, &of.at, shift + run, now);
+                    of.copy(&state.parts[of.part].x, shift + run, now);
                     row = later;
                 }
             }
