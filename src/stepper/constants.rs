@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use super::isa::may_share;
+use super::kernel::bounds;
 use super::sums::GROUP;
 use crate::circuit::{
     CircuitVisitor, Fields, LocalCircuit, Numbered, ParameterFields, reads_inputs,
@@ -47,6 +48,8 @@ pub(crate) struct Constants<L> {
     pub stage_reads: Vec<bool>,
     /// The only projection, if there is just one and its weights are dense.
     pub one: Option<One<L>>,
+    /// Bounds of each state, see [`bounds`].
+    pub bounds: Vec<(f64, f64)>,
     /// Noise, sorted by cell, and there in the order of the sources.
     pub noise: Vec<NoiseRow<L>>,
     /// Rows of noise of each cell.
@@ -402,6 +405,7 @@ impl<L: Lanes> Constants<L> {
             areas,
             over_areas,
             isa: Isa::detect(),
+            bounds: info.variables[..info.states].iter().map(bounds).collect(),
             sent,
             arrivals,
             one,

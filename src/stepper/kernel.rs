@@ -24,7 +24,7 @@ use crate::rng::{Keys, normal};
 use crate::spec::{Order, Stepper};
 
 use super::constants::{Constants, Group, NoiseRow, Numbers, Weights, over_lanes};
-use super::isa::{for_isa, one_turn_at_a_time};
+use super::isa::{for_isa, one_turn_at_a_time, prefetch_to_write};
 use super::snapshot::{self, Carry};
 use super::sums::{MOST_ABREAST, Partial, sum_delayed, sum_groups, sum_now};
 use super::{NoisyLanes, Samples, Stop};
@@ -60,8 +60,8 @@ pub(crate) struct State<L: NoisyLanes> {
     /// In the order of [`Plan::histories`].
     pasts: Vec<Past>,
     parts: Vec<Part<L>>,
-    /// Of each recorded area the part, where the variables of its cell start there, and the lane.
-    recorded: Vec<(u32, u32, u32)>,
+    /// Recorded areas in their order.
+    recorded: Vec<Recorded>,
     /// Where each run left its bounds.
     pub stops: Vec<Option<Stop>>,
 }
@@ -120,6 +120,29 @@ fn start_of<'a>(starts: &[&'a [f64]], member: Member) -> &'a [f64] {
     }
 }
 
+/// How many numbers the lanes of a variable take in memory.
+const fn numbers_of<L: Lanes>() -> usize {
+    size_of::<L>() / size_of::<f64>()
+}
+
+impl Recorded {
+    /// Copies the numbers that stand `shift` after the first of each area.
+    #[inline(always)]
+    fn copy<L: Lanes>(&self, x: &[L], shift: usize, row: &mut [f64]) {
+        let count = size_of_val(x) / size_of::<f64>();
+        assert!(self.last as usize + shift < count);
+        for (row, &at) in row.iter_mut().zip(&self.at) {
+            // SAFETY: within the lanes, which lie in memory as their numbers; no place is after `last`.
+            *row = unsafe { *x.as_ptr().cast::<f64>().add(at as usize + shift) };
+        }
+    }
+}
+
+/// Samples ahead of the present one whose memory is asked for: other caches had it last.
+const SAMPLES_AHEAD: usize = 8;
+/// Numbers of a line of a cache.
+const NUMBERS_OF_A_LINE: usize = 8;
+
 /// What a variable has sent, see [`crate::plan::history`].
 struct Past {
     /// Index in [`Constants::sent`].
@@ -131,6 +154,15 @@ struct Past {
     block: usize,
     /// Entries of the present block that have passed.
     passed: usize,
+}
+
+/// Recorded areas that follow each other and lie in the same part.
+struct Recorded {
+    part: usize,
+    /// Where the first variable of each stands among the numbers of the part, in the first of its lanes.
+    at: Vec<u32>,
+    /// The largest of these places.
+    last: u32,
 }
 
 /// A block of cells: all of a small network, some of a large one.
@@ -537,6 +569,7 @@ for_isa! {
         x: &mut [L],
         sums: &mut [L],
         sent: &mut [L],
+        record: &mut Recording<'_>,
     ) = burst over L at C
 }
 
@@ -555,6 +588,51 @@ pub(super) struct Turns<'a, L> {
     input_noise: &'a [L],
     /// Noise in derivatives, `[step][cell][state]`; empty where there is none.
     slope_noise: &'a [L],
+}
+
+/// What is sampled in a burst, in a network of one part.
+pub(super) struct Recording<'a> {
+    /// Steps of the burst until the next sample is due, and from one to the next.
+    next: usize,
+    every: usize,
+    /// Samples that were taken.
+    taken: usize,
+    /// Steps that were made: fewer than were asked for where a state left its bounds at a sample.
+    steps: usize,
+    bounds: &'a [(f64, f64)],
+    variables: &'a [usize],
+    areas: &'a Recorded,
+    runs: usize,
+    /// Room of a run and variable, and the part of it that is written.
+    stride: usize,
+    written: usize,
+    /// As in [`Samples`].
+    data: &'a mut [f64],
+}
+
+impl Recording<'_> {
+    /// Samples states.
+    #[inline(never)]
+    fn sample<L: Lanes>(&mut self, x: &[L]) {
+        let areas = self.areas.at.len();
+        let rows = self.data.chunks_exact_mut(self.stride);
+        let mut lanes = self.variables.iter().flat_map(|v| {
+            let first = v * numbers_of::<L>();
+            first..first + self.runs
+        });
+        for row in rows {
+            let Some(shift) = lanes.next() else { break };
+            let place = &mut row[self.written..];
+            for line in (0..areas).step_by(NUMBERS_OF_A_LINE) {
+                let ahead = place.as_ptr().wrapping_add(SAMPLES_AHEAD * areas + line);
+                prefetch_to_write(ahead);
+            }
+            self.areas.copy(x, shift, &mut place[..areas]);
+        }
+        self.written += areas;
+        self.taken += 1;
+        self.next += self.every;
+    }
 }
 
 /// The inputs of a cell in a burst.
@@ -594,6 +672,7 @@ fn burst<C: LocalCircuit, L: Lanes, const SHARED: bool, const NOISE: u8>(
     x: &mut [L],
     sums: &mut [L],
     sent: &mut [L],
+    record: &mut Recording<'_>,
 ) {
     let (variables, states) = (C::INFO.variables.len(), C::INFO.states);
     let (inputs, parameters) = (C::INFO.inputs.len(), C::INFO.parameters.len());
@@ -608,7 +687,16 @@ fn burst<C: LocalCircuit, L: Lanes, const SHARED: bool, const NOISE: u8>(
     assert!(sums.len() >= cells && held.len() == cells * inputs && gains.len() == cells * inputs);
     assert!(sent.len() == cells && v < states);
     let sums = &mut sums[..cells];
-    for _ in 0..count {
+    for step in 0..count {
+        if step == record.next {
+            let mut beyond = false;
+            outside(record.bounds, variables, x, &mut beyond);
+            if beyond {
+                return;
+            }
+            record.sample(x);
+        }
+        record.steps = step + 1;
         let first = sum_groups(weights, areas, sent, sums);
         if first < cells {
             sum_now::<L>(
@@ -664,6 +752,26 @@ fn burst<C: LocalCircuit, L: Lanes, const SHARED: bool, const NOISE: u8>(
             slope_noise = &slope_noise[cells * states..];
         }
     }
+}
+
+for_isa! {
+    /// Whether states of cells are outside their bounds; `found` is left alone where none is.
+    look_outside<L: Lanes>(bounds: &[(f64, f64)], variables: usize, x: &[L], found: &mut bool) = outside over L at L
+}
+
+/// All lanes of all cells at a time; which one it is may be asked when there is one.
+#[inline(always)]
+fn outside<L: Lanes>(bounds: &[(f64, f64)], variables: usize, x: &[L], found: &mut bool) {
+    let (mut beyond, one) = (L::splat(0.0), L::splat(1.0));
+    for cell in x.chunks_exact(variables) {
+        for (&x, &(low, high)) in cell.iter().zip(bounds) {
+            one_turn_at_a_time::<L>();
+            // What is not finite leaves NaN, which nothing removes.
+            let above = L::select_gt(x, L::splat(high), one, x - x);
+            beyond = beyond + L::select_gt(L::splat(low), x, one, above);
+        }
+    }
+    *found |= !(0..L::WIDTH).fold(true, |all, lane| all & (beyond.lane(lane) == 0.0));
 }
 
 for_isa! {
@@ -1126,18 +1234,29 @@ impl<L: NoisyLanes> State<L> {
             }
         });
         let parts: Vec<Part<L>> = parts.collect();
-        let recorded = plan.record.areas.iter().map(|area| {
+        let mut recorded: Vec<Recorded> = Vec::new();
+        for area in &plan.record.areas {
             let (cell, lane) = c.place(plan.position[area.index()]);
             let part = parts.partition_point(|p| p.first <= cell) - 1;
-            let at = (cell - parts[part].first) * variables;
-            (part as u32, at as u32, lane as u32)
-        });
+            let at = ((cell - parts[part].first) * variables * numbers_of::<L>() + lane) as u32;
+            match recorded.last_mut() {
+                Some(of) if of.part == part => {
+                    of.at.push(at);
+                    of.last = of.last.max(at);
+                }
+                _ => recorded.push(Recorded {
+                    part,
+                    at: vec![at],
+                    last: at,
+                }),
+            }
+        }
         State {
             step: 0,
             next_sample: 0,
             epoch: 0,
             prepared: false,
-            recorded: recorded.collect(),
+            recorded,
             sent_before: sent.clone(),
             parts,
             members: members.to_vec(),
@@ -1344,7 +1463,8 @@ type HotStage<L> = fn(Isa, &Constants<L>, At, &[L], usize, &mut [L], &mut Work<L
 /// [`run_published`] of a circuit.
 type HotPublished<L> = fn(Isa, &Constants<L>, f64, &[L], usize, &mut [L], &[L], next: &mut [L]);
 /// [`run_burst`] of a circuit.
-type HotBurst<L> = fn(Isa, &Constants<L>, Turns<'_, L>, &mut [L], &mut [L], &mut [L]);
+type HotBurst<L> =
+    fn(Isa, &Constants<L>, Turns<'_, L>, &mut [L], &mut [L], &mut [L], &mut Recording<'_>);
 
 impl<L: NoisyLanes> Hot<L> {
     fn of<C: LocalCircuit, const SHARED: bool>() -> Self {
@@ -1425,7 +1545,7 @@ impl<L: NoisyLanes, const SHARED: bool> Run<'_, L, SHARED> {
             }
             let running = self.state.stops.iter().any(Option::is_none);
             let steps = match running {
-                true if may_burst => self.burst(end.min(due)),
+                true if may_burst => self.burst(end, due, samples),
                 true => self.step(),
                 false => 1,
             };
@@ -1475,32 +1595,47 @@ impl<L: NoisyLanes, const SHARED: bool> Run<'_, L, SHARED> {
             && c.one.is_some()
             && self.plan.stepper == Stepper::Euler
             && !self.in_published_order()
+            && self.state.recorded.len() == 1
             && !self.state.is_parallel()
             && (c.noise.is_empty() || (c.noise_is_plain && self.plan.noise_per_step == 1))
     }
 
-    /// Euler steps up to `until` at the latest, as many as nothing else happens between; says how
-    /// many.
-    fn burst(&mut self, until: u64) -> u64 {
+    /// Euler steps up to `end` at the latest, as many as nothing but samples comes between, the next of
+    /// which is `due`; says how many.
+    fn burst(&mut self, end: u64, due: u64, samples: &mut Samples) -> u64 {
         let (c, plan) = (self.c, self.plan);
         let State {
             step,
+            next_sample,
             epoch,
             parts,
             sent,
+            recorded,
+            members,
+            stops,
             ..
         } = &mut *self.state;
         let part = &mut parts[0];
         let noise = &part.noise;
-        let until = until
-            .min(c.epoch_ends[*epoch])
-            .min((*step / WATCH_STEPS + 1) * WATCH_STEPS);
         let noisy = !c.noise.is_empty();
         let ready = match noise.from {
             Some(from) if noisy => from + noise.ahead as u64,
             _ => u64::MAX,
         };
-        let count = until.min(ready) - *step;
+        let until = end
+            .min(c.epoch_ends[*epoch])
+            .min((*step / WATCH_STEPS + 1) * WATCH_STEPS)
+            .min(ready);
+        // Samples with algebraic variables or of runs that were stopped take more than copying.
+        let samples_apart =
+            self.info.variables.len() > self.info.states || stops.iter().any(Option::is_some);
+        let record = &plan.record;
+        let room = match samples_apart {
+            true => 0,
+            false => ((samples.capacity - samples.written) as u64).min(record.samples - *next_sample),
+        };
+        let first_without = due.saturating_add(room.saturating_mul(record.every));
+        let count = until.min(first_without) - *step;
         let turns = Turns {
             dt_ms: plan.dt_ms,
             count: count as usize,
@@ -1508,16 +1643,33 @@ impl<L: NoisyLanes, const SHARED: bool> Run<'_, L, SHARED> {
             input_noise: &noise.inputs[noise.at * noise.input_count..],
             slope_noise: &noise.slopes[noise.at * noise.slope_count..],
         };
+        let areas = record.areas.len();
+        let mut recording = Recording {
+            next: (due - *step) as usize,
+            every: record.every as usize,
+            taken: 0,
+            steps: 0,
+            bounds: &c.bounds,
+            variables: &record.variables,
+            areas: &recorded[0],
+            runs: members.len(),
+            stride: (samples.capacity * areas).max(1),
+            written: samples.written * areas,
+            data: &mut samples.data,
+        };
         let (x, sums) = (&mut part.x, &mut part.work.sums);
         if let Some(bursts) = self.hot.bursts {
             let slopes = usize::from(c.noise_in_slopes) * usize::from(IN_SLOPES);
             let inputs = usize::from(c.noise_in_inputs) * usize::from(IN_INPUTS);
-            bursts[slopes + inputs](c.isa, c, turns, x, sums, sent);
+            bursts[slopes + inputs](c.isa, c, turns, x, sums, sent, &mut recording);
         }
-        if (*step + count).is_multiple_of(WATCH_STEPS) {
+        let (steps, taken) = (recording.steps as u64, recording.taken);
+        samples.written += taken;
+        *next_sample += taken as u64;
+        if (*step + steps).is_multiple_of(WATCH_STEPS) {
             self.flush();
         }
-        count
+        steps
     }
 
     /// One step.
@@ -1579,11 +1731,23 @@ impl<L: NoisyLanes, const SHARED: bool> Run<'_, L, SHARED> {
 
     /// Finds what left its bounds, and stops those runs.
     fn watch(&mut self) {
+        let (c, variables) = (self.c, self.info.variables.len());
+        let mut outside = false;
+        for part in &self.state.parts {
+            look_outside(c.isa, &c.bounds, variables, &part.x, &mut outside);
+        }
+        if outside {
+            self.stop();
+        }
+    }
+
+    /// Stops the runs that left their bounds.
+    #[cold]
+    fn stop(&mut self) {
         let (c, plan) = (self.c, self.plan);
-        let (variables, states) = (self.info.variables.len(), self.info.states);
+        let variables = self.info.variables.len();
         let state = &mut *self.state;
-        for (v, variable) in self.info.variables[..states].iter().enumerate() {
-            let (low, high) = bounds(variable);
+        for (v, &(low, high)) in c.bounds.iter().enumerate() {
             // Written so that NaN is outside.
             let inside = |x: f64| x >= low && x <= high;
             for part in &state.parts {
@@ -1627,24 +1791,14 @@ impl<L: NoisyLanes, const SHARED: bool> Run<'_, L, SHARED> {
         for (v, &variable) in record.variables.iter().enumerate() {
             // `[run][sample][area]`
             let rows = &mut out.data[v * runs * stride..][..runs * stride];
-            let mut x = (u32::MAX, &[][..]);
-            for (area, &(part, at, lane)) in state.recorded.iter().enumerate() {
-                if x.0 != part {
-                    x = (part, &state.parts[part as usize].x[..]);
-                }
-                let place = written + area;
-                // SAFETY: `recorded` holds cells of the part, and lanes below the width; a sample has
-                // room in every run.
-                unsafe {
-                    let value = x.1.get_unchecked(at as usize + variable);
-                    if self.c.over_areas {
-                        *rows.get_unchecked_mut(place) = value.lane_unchecked(lane as usize);
-                        continue;
-                    }
-                    for run in 0..runs {
-                        let value = value.lane_unchecked(run);
-                        *rows.get_unchecked_mut(run * stride + place) = value;
-                    }
+            let shift = variable * numbers_of::<L>();
+            for run in 0..runs {
+                // Lanes hold areas of one run, or one area of all runs.
+                let mut row = &mut rows[run * stride + written..][..areas];
+                for of in &state.recorded {
+                    let (now, later) = row.split_at_mut(of.at.len());
+                    of.copy(&state.parts[of.part].x, shift + run, now);
+                    row = later;
                 }
             }
             for (run, stop) in state.stops.iter().enumerate() {
