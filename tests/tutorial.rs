@@ -1,5 +1,5 @@
-//! The tutorial works when pasted: its files are written, its commands run in their order, and every line
-//! that it shows is printed.
+//! Pages that teach work when pasted: their files are written, their commands run in their order, and every
+//! line that they show is printed.
 
 use std::fs;
 
@@ -20,9 +20,8 @@ fn words(line: &str) -> Vec<String> {
     parts.collect()
 }
 
-#[test]
-fn the_tutorial_works_when_pasted() {
-    let page = include_str!("../docs/tutorial.md");
+/// Pastes a page into an empty folder: how many commands it has, and how many lines it shows.
+fn paste(page: &str) -> (usize, usize) {
     let folder = tempfile::tempdir().unwrap();
     let (mut said, mut commands, mut lines) = (Vec::new(), 0, 0);
     let mut before = "";
@@ -33,7 +32,7 @@ fn the_tutorial_works_when_pasted() {
         }
         let (kind, block) = part.split_once('\n').unwrap();
         match kind {
-            "yaml" => {
+            "yaml" | "csv" => {
                 let name = before.trim_end().rsplit('`').nth(1).unwrap();
                 fs::write(folder.path().join(name), block).unwrap();
             }
@@ -68,8 +67,38 @@ fn the_tutorial_works_when_pasted() {
             other => panic!("a block of kind {other:?}"),
         }
     }
+    (commands, lines)
+}
+
+#[test]
+fn the_tutorial_works_when_pasted() {
+    let (commands, lines) = paste(include_str!("../docs/tutorial.md"));
     assert!(
         commands > 8 && lines > 15,
         "{commands} commands, {lines} lines"
     );
+}
+
+#[test]
+fn the_quick_start_works_when_pasted() {
+    let (commands, lines) = paste(include_str!("../docs/quickstart.md"));
+    assert!(
+        commands > 7 && lines > 8,
+        "{commands} commands, {lines} lines"
+    );
+}
+
+#[test]
+fn pages_about_ones_own_data_and_tasks_work_when_pasted() {
+    for page in [
+        include_str!("../docs/own_connectome.md"),
+        include_str!("../docs/own_gradient.md"),
+        include_str!("../docs/own_task.md"),
+    ] {
+        let (commands, lines) = paste(page);
+        assert!(
+            commands > 2 && lines > 4,
+            "{commands} commands, {lines} lines"
+        );
+    }
 }

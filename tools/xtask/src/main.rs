@@ -2,6 +2,7 @@
 //! `cargo xtask help` lists them.
 
 mod bench;
+mod book;
 mod ci;
 mod hdf5;
 mod instructions;
@@ -22,6 +23,8 @@ cargo xtask ci [--skip STEP] every check, each with its time (STEP: fmt, tidy, c
                              given more than once)
 cargo xtask tidy             check sizes, white space, notes to self, debris, module docs, paths,
                              links between documents
+cargo xtask book             build the documentation as a book into target/book, where mdBook is
+                             installed
 cargo xtask bench [--peers all|none|NAME,NAME] [--quick] [--write]
                              measure isocortex beside other programs; --write: docs/performance.md
 cargo xtask instructions [--write]
@@ -60,6 +63,7 @@ fn main() -> ExitCode {
         }),
         "ci" => ci::ci(&rest),
         "tidy" => Workspace::find().and_then(|ws| tidy::tidy(&ws)),
+        "book" => Workspace::find().and_then(|ws| book::book(&ws)),
         "help" | "-h" | "--help" => {
             println!("{HELP}");
             Ok(())

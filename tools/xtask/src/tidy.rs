@@ -54,7 +54,7 @@ pub fn tidy(ws: &Workspace) -> Result<(), String> {
 }
 
 /// Tracked files and those that are neither tracked nor ignored, relative to the root.
-fn files(root: &Path) -> Result<Vec<String>, String> {
+pub fn files(root: &Path) -> Result<Vec<String>, String> {
     let out = Command::new("git")
         // A checkout may belong to another user, as in a container.
         .arg("-c")
@@ -155,7 +155,7 @@ fn link_breaches(root: &Path, file: &str, text: &str) -> Vec<String> {
 }
 
 /// What stands in `](…)` on a line, outside inline code.
-fn links(line: &str) -> Vec<&str> {
+pub fn links(line: &str) -> Vec<&str> {
     // Text between backticks is every second part; a link whose label is code begins in such a
     // part, but its `](` comes after it.
     let prose = line.split('`').step_by(2);
