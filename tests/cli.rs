@@ -2156,3 +2156,115 @@ fn connectivity_of_bold_signals() {
         );
     }
 }
+
+/// Every command that the program lists, those of groups included.
+fn commands() -> Vec<Vec<String>> {
+    let listed = |path: &[String]| -> Vec<String> {
+        let help = say(program(Path::new(".")).args(path).arg("--help")).out;
+        let lines = help.lines().skip_while(|l| *l != "Commands:").skip(1);
+        let entries = lines.take_while(|l| !l.is_empty());
+        // A line that goes on is set in further.
+        let entries = entries.filter(|l| l.starts_with("  ") && !l.starts_with("   "));
+        let names = entries.filter_map(|l| l.split_whitespace().next());
+        names.filter(|n| *n != "help").map(str::to_owned).collect()
+    };
+    let mut all = Vec::new();
+    let mut open: Vec<Vec<String>> = vec![Vec::new()];
+    while let Some(path) = open.pop() {
+        let names = listed(&path);
+        if names.is_empty() {
+            all.push(path);
+            continue;
+        }
+        open.extend(
+            names
+                .into_iter()
+                .map(|name| [path.clone(), vec![name]].concat()),
+        );
+    }
+    all
+}
+
+#[test]
+fn every_command_answers_in_json() {
+    let folder = folder();
+    let short = sets(&SHORT);
+    let short: Vec<&str> = short.iter().map(String::as_str).collect();
+    done(
+        folder.path(),
+        &[&["run", PULSE, "-o", "out.h5"], &short[..]].concat(),
+    );
+    let rnn = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/configs/experiments/elman_ring.yaml"
+    );
+    let tried: [(&str, &[&str]); 22] = [
+        ("run", &[PULSE, "--no-figure", "-o", "again.h5"]),
+        ("rerun", &["out.h5"]),
+        ("check", &[PULSE]),
+        ("plan", &[PULSE]),
+        ("timescales", &["out.h5"]),
+        ("fc", &["out.h5"]),
+        ("modes", &[PULSE]),
+        ("report", &["out.h5"]),
+        (
+            "sweep",
+            &[
+                PULSE,
+                "-o",
+                "sweep.h5",
+                "--set",
+                "stimuli.pulse.amplitude=30 Hz,40 Hz",
+            ],
+        ),
+        ("reproduce", &["stuart_landau"]),
+        ("trials", &["elman_n_back", "-o", "trials"]),
+        ("init", &["mine"]),
+        ("circuits", &["jansen_rit"]),
+        ("configs", &[PULSE]),
+        ("completions", &["bash"]),
+        ("man", &["pages"]),
+        ("data list", &[]),
+        ("data show", &["macaque-markov29"]),
+        ("data check", &["macaque-markov29"]),
+        (
+            "data export",
+            &["macaque-markov29", "--format", "npz", "-o", "d.npz"],
+        ),
+        ("rnn unroll", &[rnn]),
+        ("rnn n-back", &[]),
+    ];
+    // Tried elsewhere or too slow: they go through the same door.
+    let left = [
+        "validate",
+        "predict",
+        "data import matrices",
+        "data import tvb",
+        "data import counts",
+        "rnn import",
+        "rnn hopfield",
+    ];
+    for path in commands() {
+        let name = path.join(" ");
+        let known = tried.iter().any(|(command, _)| *command == name) || left.contains(&&*name);
+        assert!(known, "`{name}` is in no list of this test");
+    }
+    for (command, args) in tried {
+        let takes_sets = ["run", "check", "plan", "sweep"].contains(&command);
+        let words: Vec<&str> = command.split(' ').collect();
+        let of_pulse: &[&str] = if takes_sets { &short } else { &[] };
+        let out = done(
+            folder.path(),
+            &[&words, args, &["--json"], of_pulse].concat(),
+        );
+        let parsed = serde_json::from_str::<serde_json::Value>(&out);
+        assert!(parsed.is_ok(), "{command}: {out}");
+    }
+    let said = say(program(folder.path()).args(["circuits", "jansen_rti", "--json"]));
+    assert_eq!((said.code, said.out.as_str()), (Some(1), ""));
+    let error: serde_json::Value = serde_json::from_str(&said.err).unwrap();
+    assert!(
+        error["error"].as_str().unwrap().contains("jansen_rit"),
+        "{error}"
+    );
+}

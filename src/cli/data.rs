@@ -4,11 +4,12 @@ use std::fmt::Write as _;
 use std::process::ExitCode;
 
 use clap::Subcommand;
+use serde_json::json;
 
 use super::exchange::{ExportArgs, ImportCommand};
-use super::show::{self, aligned, number, table};
+use super::show::{Answer, aligned, number, table};
 use super::{Failure, exchange};
-use crate::connectome::{self, Source, WeightKind};
+use crate::connectome::{self, Connectome, Source, WeightKind};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum DataCommand {
@@ -31,27 +32,89 @@ pub(super) enum DataCommand {
     Export(ExportArgs),
 }
 
-pub(super) fn data(command: &DataCommand) -> Result<ExitCode, Failure> {
+pub(super) fn data(command: &DataCommand, answer: Answer) -> Result<ExitCode, Failure> {
     match command {
-        DataCommand::List => list(),
-        DataCommand::Show { name } => show(name),
-        DataCommand::Check { path } => check(path),
-        DataCommand::Import(command) => exchange::import(command),
-        DataCommand::Export(args) => exchange::export_to(args),
+        DataCommand::List => list(answer),
+        DataCommand::Show { name } => show(name, answer),
+        DataCommand::Check { path } => check(path, answer),
+        DataCommand::Import(command) => exchange::import(command, answer),
+        DataCommand::Export(args) => exchange::export_to(args, answer),
     }
 }
 
-fn list() -> Result<ExitCode, Failure> {
-    let mut out = table(&["data set", "title"], &[false; 2]);
-    for set in connectome::bundled() {
-        out.add_row([set.name, set.title].map(|t| aligned(t, false)));
-    }
-    show::print(&out.to_string())?;
+fn list(answer: Answer) -> Result<ExitCode, Failure> {
+    let text = || {
+        let mut out = table(&["data set", "title"], &[false; 2]);
+        for set in connectome::bundled() {
+            out.add_row([set.name, set.title].map(|t| aligned(t, false)));
+        }
+        out.to_string()
+    };
+    let json = || {
+        let all = connectome::bundled().iter();
+        all.map(|set| json!({"name": set.name, "title": set.title}))
+            .collect()
+    };
+    answer.print(text, json)?;
     Ok(ExitCode::SUCCESS)
 }
 
-fn show(name: &str) -> Result<ExitCode, Failure> {
+fn show(name: &str, answer: Answer) -> Result<ExitCode, Failure> {
     let connectome = connectome::load(&Source::parse(name)?)?;
+    answer.print(|| as_text(&connectome), || as_json(&connectome))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn weight_name(kind: WeightKind) -> &'static str {
+    match kind {
+        WeightKind::Fln => "FLN",
+        WeightKind::Strength => "strength",
+        WeightKind::Signed => "weight",
+    }
+}
+
+fn as_json(connectome: &Connectome) -> serde_json::Value {
+    let p = &connectome.provenance;
+    let publications = p
+        .publications
+        .iter()
+        .map(|of| json!({"citation": of.citation, "doi": of.doi, "provides": of.provides}));
+    let rows = connectome.row_sums();
+    let areas = connectome.areas.iter().enumerate().map(|(i, area)| {
+        let gradients = connectome
+            .gradients
+            .iter()
+            .map(|g| (g.name.clone(), json!(g.values[i])));
+        let estimated = connectome
+            .gradients
+            .iter()
+            .filter(|g| g.estimated.as_ref().is_some_and(|e| e[i]));
+        json!({
+            "name": area.name,
+            "lobe": area.lobe,
+            "position_mm": area.position_mm,
+            "received": rows[i],
+            "gradients": gradients.collect::<serde_json::Map<_, _>>(),
+            "estimated": estimated.map(|g| g.name.as_str()).collect::<Vec<_>>(),
+        })
+    });
+    json!({
+        "name": connectome.name,
+        "title": p.title,
+        "publications": publications.collect::<Vec<_>>(),
+        "licence": p.terms.as_ref().map(|t| &t.licence),
+        "usage": p.terms.as_ref().and_then(|t| t.usage.as_ref()),
+        "weights": weight_name(connectome.weights),
+        "links": connectome.n_links(),
+        "density": connectome.density(),
+        "has_distances": connectome.distance_mm.is_some(),
+        "has_delays": connectome.delay_ms.is_some(),
+        "sha256": p.digest(),
+        "areas": areas.collect::<Vec<_>>(),
+    })
+}
+
+fn as_text(connectome: &Connectome) -> String {
     let p = &connectome.provenance;
     let mut out = format!("{} — {}\n", connectome.name, p.title);
     for publication in &p.publications {
@@ -72,11 +135,7 @@ fn show(name: &str) -> Result<ExitCode, Failure> {
             .map_or(String::new(), |u| format!(" — {u}"));
         let _ = writeln!(out, "terms: {}{usage}", terms.licence);
     }
-    let weights = match connectome.weights {
-        WeightKind::Fln => "FLN",
-        WeightKind::Strength => "strength",
-        WeightKind::Signed => "weight",
-    };
+    let weights = weight_name(connectome.weights);
     let rows = connectome.row_sums();
     // Perron's root exists without negative weights only; `modes` has the eigenvalues of any network.
     let radius = match connectome.weights {
@@ -143,30 +202,47 @@ fn show(name: &str) -> Result<ExitCode, Failure> {
     if connectome.gradients.iter().any(|g| g.estimated.is_some()) {
         let _ = writeln!(out, "\n* estimated, not measured in this area");
     }
-    show::print(&out)?;
-    Ok(ExitCode::SUCCESS)
+    out
 }
 
-fn check(path: &str) -> Result<ExitCode, Failure> {
+fn check(path: &str, answer: Answer) -> Result<ExitCode, Failure> {
     let source = Source::parse(path)?;
     let report = connectome::check(&source);
-    let mut out = String::new();
-    if let Ok(manifest) = connectome::manifest(&source) {
-        let tables: Vec<&str> = manifest.files.by_role().map(|(role, _)| role).collect();
-        let _ = writeln!(out, "tables: {}", tables.join(", "));
-    }
-    for finding in &report.errors {
-        let _ = writeln!(out, "error: {finding}");
-    }
-    for finding in &report.warnings {
-        let _ = writeln!(out, "warning: {finding}");
-    }
-    for finding in &report.hints {
-        let _ = writeln!(out, "hint: {finding}");
-    }
-    let (errors, warnings) = (report.errors.len(), report.warnings.len());
-    let _ = writeln!(out, "{path}: {errors} error(s), {warnings} warning(s)");
-    show::print(&out)?;
+    let tables: Option<Vec<&str>> = (connectome::manifest(&source).ok())
+        .map(|manifest| manifest.files.by_role().map(|(role, _)| role).collect());
+    let text = || {
+        let mut out = String::new();
+        if let Some(tables) = &tables {
+            let _ = writeln!(out, "tables: {}", tables.join(", "));
+        }
+        for (kind, findings) in [
+            ("error", &report.errors),
+            ("warning", &report.warnings),
+            ("hint", &report.hints),
+        ] {
+            for finding in findings {
+                let _ = writeln!(out, "{kind}: {finding}");
+            }
+        }
+        let (errors, warnings) = (report.errors.len(), report.warnings.len());
+        out + &format!("{path}: {errors} error(s), {warnings} warning(s)")
+    };
+    let json = || {
+        let said = |findings: &[_]| {
+            findings
+                .iter()
+                .map(ToString::to_string)
+                .collect::<Vec<String>>()
+        };
+        json!({
+            "source": path,
+            "tables": tables,
+            "errors": said(&report.errors),
+            "warnings": said(&report.warnings),
+            "hints": said(&report.hints),
+        })
+    };
+    answer.print(text, json)?;
     Ok(if report.is_ok() {
         ExitCode::SUCCESS
     } else {

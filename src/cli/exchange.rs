@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Subcommand, ValueEnum};
 
-use super::show;
+use super::show::Answer;
 use super::{Failure, check_ordinary, replace};
 use crate::connectome::import::{
     self, About, ImportError, MatrixFiles, Merge, Rows, Tables, read_counts, read_matrices,
@@ -138,7 +138,7 @@ enum Format {
     Tvb,
 }
 
-pub(super) fn import(command: &ImportCommand) -> Result<ExitCode, Failure> {
+pub(super) fn import(command: &ImportCommand, answer: Answer) -> Result<ExitCode, Failure> {
     let (tables, into) = match command {
         ImportCommand::Matrices(args) => (matrices(args)?, &args.into),
         ImportCommand::Tvb(args) => (read_tvb(&args.path)?, &args.into),
@@ -158,17 +158,28 @@ pub(super) fn import(command: &ImportCommand) -> Result<ExitCode, Failure> {
         licence: into.licence.clone(),
     };
     write_checked(&tables, &into.output, &about)?;
-    let mut said = String::new();
-    for remark in &tables.remarks {
-        said += &format!("note: {remark}\n");
-    }
-    let folder = into.output.display();
-    said += &format!(
-        "{folder}: {} areas, {} links; look over {folder}/manifest.yaml, then `isocortex data show {folder}`",
-        tables.areas.len(),
-        tables.weights.iter().filter(|w| **w != 0.0).count()
-    );
-    show::print(&said)?;
+    let areas = tables.areas.len();
+    let links = tables.weights.iter().filter(|w| **w != 0.0).count();
+    let text = || {
+        let mut said = String::new();
+        for remark in &tables.remarks {
+            said += &format!("note: {remark}\n");
+        }
+        let folder = into.output.display();
+        said + &format!(
+            "{folder}: {areas} areas, {links} links; look over {folder}/manifest.yaml, then `isocortex data show \
+             {folder}`"
+        )
+    };
+    let json = || {
+        serde_json::json!({
+            "folder": into.output,
+            "areas": areas,
+            "links": links,
+            "notes": tables.remarks.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        })
+    };
+    answer.print(text, json)?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -213,7 +224,7 @@ pub(super) fn write_checked(tables: &Tables, folder: &Path, about: &About) -> Re
     .into())
 }
 
-pub(super) fn export_to(args: &ExportArgs) -> Result<ExitCode, Failure> {
+pub(super) fn export_to(args: &ExportArgs, answer: Answer) -> Result<ExitCode, Failure> {
     let connectome = connectome::load(&Source::parse(&args.name)?)?;
     let output = &args.output;
     match args.format {
@@ -247,7 +258,8 @@ pub(super) fn export_to(args: &ExportArgs) -> Result<ExitCode, Failure> {
             write(output, &export::tvb_zip(&connectome)?)?;
         }
     }
-    show::print(&format!("{}: rows are targets", output.display()))?;
+    let json = || serde_json::json!({"name": connectome.name, "output": output, "rows": "targets"});
+    answer.print(|| format!("{}: rows are targets", output.display()), json)?;
     Ok(ExitCode::SUCCESS)
 }
 

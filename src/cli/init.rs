@@ -5,9 +5,11 @@ use std::process::ExitCode;
 
 use clap::{Args, CommandFactory};
 use clap_complete::Shell;
+use serde_json::json;
 
 use super::exchange::{excerpt, write_checked};
-use super::{Cli, Failure, show};
+use super::show::Answer;
+use super::{Cli, Failure};
 use crate::connectome::import::About;
 use crate::connectome::{self, Source};
 
@@ -26,7 +28,7 @@ const EXPERIMENT: &str = include_str!("init/experiment.yaml");
 const TASK: &str = include_str!("init/task.yaml");
 const README: &str = include_str!("init/README.md");
 
-pub(super) fn init(args: &InitArgs) -> Result<ExitCode, Failure> {
+pub(super) fn init(args: &InitArgs, answer: Answer) -> Result<ExitCode, Failure> {
     let folder = &args.folder;
     if folder.exists() {
         return Err(format!(
@@ -71,31 +73,37 @@ pub(super) fn init(args: &InitArgs) -> Result<ExitCode, Failure> {
         std::fs::remove_dir_all(folder)?;
         return Err(e);
     }
-    show::print(&format!(
-        "{0}: a cortex of {1} areas, an experiment, a task and a README that says what to edit\n\n  cd {0}\n  \
-         isocortex run experiment.yaml\n",
-        folder.display(),
-        AREAS.len()
-    ))?;
+    let text = || {
+        format!(
+            "{0}: a cortex of {1} areas, an experiment, a task and a README that says what to edit\n\n  cd {0}\n  \
+             isocortex run experiment.yaml\n",
+            folder.display(),
+            AREAS.len()
+        )
+    };
+    answer.print(text, || json!({"folder": folder, "areas": AREAS}))?;
     Ok(ExitCode::SUCCESS)
 }
 
 /// Prints the completions of a shell.
-pub(super) fn completions(shell: Shell) -> Result<ExitCode, Failure> {
+pub(super) fn completions(shell: Shell, answer: Answer) -> Result<ExitCode, Failure> {
     let mut text = Vec::new();
     clap_complete::generate(shell, &mut Cli::command(), "isocortex", &mut text);
-    show::print(&String::from_utf8(text)?)?;
+    let text = String::from_utf8(text)?;
+    let json = || json!({"shell": shell.to_string(), "completions": text});
+    answer.print(|| text.clone(), json)?;
     Ok(ExitCode::SUCCESS)
 }
 
 /// Writes the manual pages, one a command, into a folder.
-pub(super) fn man(folder: &Path) -> Result<ExitCode, Failure> {
+pub(super) fn man(folder: &Path, answer: Answer) -> Result<ExitCode, Failure> {
     let failed = |e: std::io::Error| format!("cannot write to {}: {e}", folder.display());
     std::fs::create_dir_all(folder).map_err(failed)?;
     clap_mangen::generate_to(Cli::command(), folder).map_err(failed)?;
-    show::print(&format!(
-        "{0}: manual pages; `man {0}/isocortex-run.1` shows one",
-        folder.display()
-    ))?;
+    let text = || {
+        let folder = folder.display();
+        format!("{folder}: manual pages; `man {folder}/isocortex-run.1` shows one")
+    };
+    answer.print(text, || json!({"folder": folder}))?;
     Ok(ExitCode::SUCCESS)
 }

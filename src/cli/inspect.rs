@@ -4,13 +4,14 @@ use std::fmt::Write as _;
 use std::process::ExitCode;
 
 use clap::Args;
+use serde_json::json;
 
-use super::show::{self, aligned, table};
+use super::show::{Answer, aligned, table};
 use super::{ConfigArgs, ExecutionArgs, Failure, memory, trials};
-use crate::circuit::{CIRCUITS, CircuitKind};
+use crate::circuit::{CIRCUITS, CircuitInfo, CircuitKind};
 use crate::engine;
 use crate::network::Network;
-use crate::plan::{Execution, Plan};
+use crate::plan::{Axis, Execution, Plan};
 use crate::spec::suggest::did_you_mean;
 use crate::spec::{self, bundled};
 use crate::stepper::linear::{baseline_state, largest_derivative};
@@ -23,51 +24,122 @@ pub(super) struct PlanArgs {
     execution: ExecutionArgs,
 }
 
-pub(super) fn check(args: &ConfigArgs) -> Result<ExitCode, Failure> {
+pub(super) fn check(args: &ConfigArgs, answer: Answer) -> Result<ExitCode, Failure> {
     let spec = spec::load(&args.config, &args.sets)?;
     let network = Network::build(&spec)?;
     let plan = Plan::compile(&network, &spec, Execution::default())?;
     memory::check(&spec, &plan)?;
     engine::check_measures(&network, &spec)?;
     let baseline = baseline_state(&plan)?;
-    for warning in &network.connectome.provenance.warnings {
-        show::print(&format!("warning: {warning}"))?;
-    }
-    show::print(&format!(
-        "ok: {} — {} areas, {} steps; largest derivative at the baseline {:.1e} per ms",
-        spec.title,
-        network.n_areas(),
-        plan.steps,
-        largest_derivative(&plan, &baseline)
-    ))?;
-    if let Some(trials) = &network.trials {
-        show::print(&trials::counts(trials))?;
-    }
+    let warnings = &network.connectome.provenance.warnings;
+    let (areas, derivative) = (network.n_areas(), largest_derivative(&plan, &baseline));
+    let text = || {
+        let mut out = String::new();
+        for warning in warnings {
+            let _ = writeln!(out, "warning: {warning}");
+        }
+        let _ = writeln!(
+            out,
+            "ok: {} — {areas} areas, {} steps; largest derivative at the baseline {derivative:.1e} per ms",
+            spec.title, plan.steps,
+        );
+        if let Some(trials) = &network.trials {
+            let _ = writeln!(out, "{}", trials::counts(trials));
+        }
+        out
+    };
+    let json = || {
+        json!({
+            "title": spec.title,
+            "warnings": warnings.iter().map(ToString::to_string).collect::<Vec<_>>(),
+            "areas": areas,
+            "steps": plan.steps,
+            "largest_derivative_per_ms": derivative,
+            "trials": network.trials.as_ref().map(|t| t.trials.len()),
+        })
+    };
+    answer.print(text, json)?;
     Ok(ExitCode::SUCCESS)
 }
 
-pub(super) fn plan(args: &PlanArgs) -> Result<ExitCode, Failure> {
+pub(super) fn plan(args: &PlanArgs, answer: Answer) -> Result<ExitCode, Failure> {
     let spec = spec::load(&args.config.config, &args.config.sets)?;
     let network = Network::build(&spec)?;
     let plan = Plan::compile(&network, &spec, args.execution.execution())?;
     memory::check(&spec, &plan)?;
     engine::check_measures(&network, &spec)?;
-    let mut text = plan.explain();
-    if let Some(trials) = &network.trials {
-        let _ = writeln!(text, "{:<12} {}", "task", trials::counts(trials));
-    }
-    show::print(&text)?;
+    let text = || {
+        let mut text = plan.explain();
+        if let Some(trials) = &network.trials {
+            let _ = writeln!(text, "{:<12} {}", "task", trials::counts(trials));
+        }
+        text
+    };
+    answer.print(text, || plan_as_json(&plan, &network))?;
     Ok(ExitCode::SUCCESS)
 }
 
-pub(super) fn circuits(name: Option<&str>) -> Result<ExitCode, Failure> {
+fn plan_as_json(plan: &Plan, network: &Network) -> serde_json::Value {
+    let info = plan.circuit.info();
+    let variable = |&v: &usize| info.variables[v].name;
+    let projections = plan.projections.iter().map(|p| {
+        let inputs = p.received.iter().map(|(i, _)| info.inputs[*i].name);
+        json!({
+            "name": p.name,
+            "sends": variable(&p.sent),
+            "into": inputs.collect::<Vec<_>>(),
+            "links": p.matrix.links(),
+            "form": p.matrix.describe(&plan.histories, plan.entry_ms()),
+        })
+    });
+    let record = &plan.record;
+    json!({
+        "title": plan.title,
+        "circuit": info.name,
+        "areas": plan.n_areas(),
+        "projections": projections.collect::<Vec<_>>(),
+        "stepper": format!("{:?}", plan.stepper),
+        "update_order": format!("{:?}", plan.update_order),
+        "steps": plan.steps,
+        "dt_ms": plan.dt_ms,
+        "replicates": plan.replicates,
+        "seed": plan.seed,
+        "noise_channels": plan.channels.len(),
+        "lanes": {
+            "width": plan.lanes.width,
+            "axis": match plan.lanes.axis {
+                Axis::Replicates => "replicates",
+                Axis::Areas => "areas",
+            },
+        },
+        "blocks": plan.blocks().len(),
+        "block_bytes": plan.block_bytes(),
+        "record": {
+            "variables": record.variables.iter().map(variable).collect::<Vec<_>>(),
+            "areas": record.areas.len(),
+            "samples": record.samples,
+            "every_steps": record.every,
+            "bytes": plan.record_bytes(),
+        },
+        "trials": network.trials.as_ref().map(|t| t.trials.len()),
+    })
+}
+
+pub(super) fn circuits(name: Option<&str>, answer: Answer) -> Result<ExitCode, Failure> {
     let Some(name) = name else {
-        let mut out = table(&["circuit", "what", "source"], &[false; 3]);
-        for kind in CIRCUITS {
-            let info = kind.info();
-            out.add_row([info.name, info.title, info.citation].map(|t| aligned(t, false)));
-        }
-        show::print(&out.to_string())?;
+        let all = || CIRCUITS.iter().map(|kind| kind.info());
+        let text = || {
+            let mut out = table(&["circuit", "what", "source"], &[false; 3]);
+            for info in all() {
+                out.add_row([info.name, info.title, info.citation].map(|t| aligned(t, false)));
+            }
+            out.to_string()
+        };
+        let json = || {
+            let one = |info: &CircuitInfo| json!({"name": info.name, "title": info.title, "citation": info.citation, "doi": info.doi});
+            all().map(one).collect()
+        };
+        answer.print(text, json)?;
         return Ok(ExitCode::SUCCESS);
     };
     let Some(kind) = CircuitKind::find(name) else {
@@ -79,6 +151,30 @@ pub(super) fn circuits(name: Option<&str>) -> Result<ExitCode, Failure> {
         );
     };
     let info = kind.info();
+    answer.print(|| circuit_as_text(info), || circuit_as_json(info))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn circuit_as_json(info: &CircuitInfo) -> serde_json::Value {
+    let row =
+        |name: &str, unit: &str, doc: &str| json!({"name": name, "unit": unit, "meaning": doc});
+    let parameters = info.parameters.iter().map(|p| row(p.name, p.unit, p.doc));
+    let variables = info.variables.iter().map(|v| row(v.name, v.unit, v.doc));
+    let inputs = info.inputs.iter().map(|i| row(i.name, i.unit, i.doc));
+    json!({
+        "name": info.name,
+        "title": info.title,
+        "citation": info.citation,
+        "doi": info.doi,
+        "parameters": parameters.collect::<Vec<_>>(),
+        "variables": variables.collect::<Vec<_>>(),
+        "inputs": inputs.collect::<Vec<_>>(),
+        "sent": info.sent,
+        "published_order": info.published_order,
+    })
+}
+
+fn circuit_as_text(info: &CircuitInfo) -> String {
     let mut out = format!(
         "{} — {}\n{}\ndoi {}\n",
         info.name, info.title, info.citation, info.doi
@@ -114,24 +210,35 @@ pub(super) fn circuits(name: Option<&str>) -> Result<ExitCode, Failure> {
     let order: Vec<String> = info.published_order.iter().map(|s| s.join(", ")).collect();
     let _ = writeln!(out, "\nsent: {}", info.sent.join(", "));
     let _ = writeln!(out, "published order of updates: {}", order.join(" → "));
-    show::print(&out)?;
-    Ok(ExitCode::SUCCESS)
+    out
 }
 
-pub(super) fn configs(name: Option<&str>) -> Result<ExitCode, Failure> {
+pub(super) fn configs(name: Option<&str>, answer: Answer) -> Result<ExitCode, Failure> {
     if let Some(name) = name {
         let Some(config) = bundled::find(name) else {
             let hint = did_you_mean(name, bundled::names());
             return Err(format!("no bundled config: found `{name}`{hint}").into());
         };
-        show::print(config.text)?;
+        let json = || json!({"name": config.name(), "path": config.path, "text": config.text});
+        answer.print(|| config.text.to_owned(), json)?;
         return Ok(ExitCode::SUCCESS);
     }
-    let mut out = table(&["config", "path", "title"], &[false; 3]);
+    let mut all = Vec::new();
     for config in bundled::CONFIGS {
         let title = spec::load(config.path, &[])?.title;
-        out.add_row([config.name(), config.path, &title].map(|t| aligned(t, false)));
+        all.push((config.name(), config.path, title));
     }
-    show::print(&out.to_string())?;
+    let text = || {
+        let mut out = table(&["config", "path", "title"], &[false; 3]);
+        for (name, path, title) in &all {
+            out.add_row([name, path, title.as_str()].map(|t| aligned(t, false)));
+        }
+        out.to_string()
+    };
+    let json = || {
+        let one = |(name, path, title): &(&str, &str, String)| json!({"name": name, "path": path, "title": title});
+        all.iter().map(one).collect()
+    };
+    answer.print(text, json)?;
     Ok(ExitCode::SUCCESS)
 }

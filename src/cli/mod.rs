@@ -31,6 +31,7 @@ use std::sync::atomic::AtomicBool;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use self::show::Answer;
 use crate::engine::EngineError;
 use crate::plan::{Axis, Execution, WIDTHS};
 use crate::spec::suggest::did_you_mean;
@@ -53,6 +54,9 @@ struct Cli {
     /// Say more; twice for debugging. `RUST_LOG` overrides.
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     verbose: u8,
+    /// Answer with JSON instead of text: one document on standard output, errors on standard error.
+    #[arg(long, global = true)]
+    json: bool,
 }
 
 #[derive(Debug, Subcommand)]
@@ -221,34 +225,44 @@ pub fn main_on(ranks: Option<&dyn Ranks>) -> ExitCode {
         return ExitCode::FAILURE;
     }
     start_log(cli.verbose);
+    let answer = match cli.json {
+        true => Answer::Json,
+        false => Answer::Text,
+    };
     let outcome = match cli.command {
-        Command::Run(args) => run::run(&args),
-        Command::Reproduce(args) => reproduce::reproduce(&args),
-        Command::Validate(args) => validate::validate(&args),
-        Command::Predict(args) => predict::predict(&args),
-        Command::Sweep(args) => sweep::sweep(&args, several),
-        Command::Rerun(args) => run::rerun(&args),
-        Command::Check(args) => inspect::check(&args),
-        Command::Plan(args) => inspect::plan(&args),
-        Command::Timescales(args) => results::timescales(&args),
-        Command::Fc(args) => results::functional_connectivity(&args),
-        Command::Report(args) => report::report(&args),
-        Command::Modes(args) => results::modes(&args),
-        Command::Rnn(command) => rnn::rnn(&command),
-        Command::Trials(args) => trials::trials(&args),
-        Command::Init(args) => init::init(&args),
-        Command::Completions { shell } => init::completions(shell),
-        Command::Man { folder } => init::man(&folder),
-        Command::Data(command) => data::data(&command),
-        Command::Circuits { name } => inspect::circuits(name.as_deref()),
-        Command::Configs { name } => inspect::configs(name.as_deref()),
+        Command::Run(args) => run::run(&args, answer),
+        Command::Reproduce(args) => reproduce::reproduce(&args, answer),
+        Command::Validate(args) => validate::validate(&args, answer),
+        Command::Predict(args) => predict::predict(&args, answer),
+        Command::Sweep(args) => sweep::sweep(&args, several, answer),
+        Command::Rerun(args) => run::rerun(&args, answer),
+        Command::Check(args) => inspect::check(&args, answer),
+        Command::Plan(args) => inspect::plan(&args, answer),
+        Command::Timescales(args) => results::timescales(&args, answer),
+        Command::Fc(args) => results::functional_connectivity(&args, answer),
+        Command::Report(args) => report::report(&args, answer),
+        Command::Modes(args) => results::modes(&args, answer),
+        Command::Rnn(command) => rnn::rnn(&command, answer),
+        Command::Trials(args) => trials::trials(&args, answer),
+        Command::Init(args) => init::init(&args, answer),
+        Command::Completions { shell } => init::completions(shell, answer),
+        Command::Man { folder } => init::man(&folder, answer),
+        Command::Data(command) => data::data(&command, answer),
+        Command::Circuits { name } => inspect::circuits(name.as_deref(), answer),
+        Command::Configs { name } => inspect::configs(name.as_deref(), answer),
     };
     match outcome {
         Ok(code) => code,
         Err(failure) if is_broken_pipe(&*failure) => ExitCode::SUCCESS,
         Err(failure) => {
+            let said = match answer {
+                Answer::Text => format!("error: {failure}"),
+                Answer::Json => {
+                    format!("{:#}", serde_json::json!({ "error": failure.to_string() }))
+                }
+            };
             // Whoever closed standard error does not want to hear of it.
-            let _ = writeln!(std::io::stderr(), "error: {failure}");
+            let _ = writeln!(std::io::stderr(), "{said}");
             let stopped = failure.downcast_ref::<EngineError>();
             match stopped {
                 Some(EngineError::Stopped { because: None, .. } | EngineError::Interrupted) => {

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 
-use super::show::{self, Bar, aligned, number, table};
+use super::show::{self, Answer, Bar, aligned, number, table};
 use super::{Failure, beside, cores, memory, own_or_bundled, parse_threads, replace, stop_flag};
 use crate::engine::{EngineError, Progress};
 use crate::prediction::{self, Row};
@@ -20,15 +20,12 @@ pub(super) struct PredictArgs {
     /// Write the table as CSV, too
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
-    /// Print JSON instead of a table
-    #[arg(long)]
-    json: bool,
     /// Worker threads; all cores if absent
     #[arg(long, value_name = "N", value_parser = parse_threads)]
     threads: Option<usize>,
 }
 
-pub(super) fn predict(args: &PredictArgs) -> Result<ExitCode, Failure> {
+pub(super) fn predict(args: &PredictArgs, answer: Answer) -> Result<ExitCode, Failure> {
     let text = own_or_bundled(&args.design, prediction::bundled(), "design", "design")?;
     let (config, mut design) = prediction::load(&args.design, &text)?;
     design.experiment = beside(&args.design, &design.experiment);
@@ -37,7 +34,7 @@ pub(super) fn predict(args: &PredictArgs) -> Result<ExitCode, Failure> {
         memory::check_recording(spec, plan)?;
     }
     let stop = stop_flag()?;
-    let bar = Bar::new(args.json, &design.title);
+    let bar = Bar::new(answer.is_json(), &design.title);
     let threads = args.threads.unwrap_or_else(cores);
     let rows = prediction::predict(&screen, threads, &stop, |done, total| {
         bar.samples(done as u64, total as u64);
@@ -50,7 +47,7 @@ pub(super) fn predict(args: &PredictArgs) -> Result<ExitCode, Failure> {
     if let Some(path) = &args.output {
         write(&rows, path)?;
     }
-    if args.json {
+    if answer.is_json() {
         let json = serde_json::json!({
             "title": design.title,
             "isocortex": crate::record::VERSION,

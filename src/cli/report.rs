@@ -9,7 +9,8 @@ use std::process::ExitCode;
 
 use clap::Args;
 
-use super::{Failure, check_ordinary, replace, show};
+use super::show::Answer;
+use super::{Failure, check_ordinary, replace};
 use crate::record::Results;
 
 mod contents;
@@ -55,7 +56,7 @@ const PARTS: [(&str, &str); 3] = [
     ),
 ];
 
-pub(super) fn report(args: &ReportArgs) -> Result<ExitCode, Failure> {
+pub(super) fn report(args: &ReportArgs, answer: Answer) -> Result<ExitCode, Failure> {
     let file = Results::open(&args.results)?;
     let output = (args.output.clone()).unwrap_or_else(|| args.results.with_extension("html"));
     check_ordinary(&output)?;
@@ -73,13 +74,24 @@ pub(super) fn report(args: &ReportArgs) -> Result<ExitCode, Failure> {
     let page = page(&contents.title, &serde_json::to_string(&contents.json)?);
     replace(&output, page.as_bytes())
         .map_err(|e| format!("cannot write {}: {e}", output.display()))?;
-    if !args.quiet {
-        show::print(&format!(
-            "report   {} ({:.1} MB; {})",
-            output.display(),
-            page.len() as f64 / 1e6,
-            contents.summary
-        ))?;
+    if answer.is_json() || !args.quiet {
+        let text = || {
+            let megabytes = page.len() as f64 / 1e6;
+            let summary = &contents.summary;
+            format!(
+                "report   {} ({megabytes:.1} MB; {summary})",
+                output.display()
+            )
+        };
+        let json = || {
+            serde_json::json!({
+                "report": output,
+                "bytes": page.len(),
+                "contents": contents.summary,
+                "notes": contents.notes,
+            })
+        };
+        answer.print(text, json)?;
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 
-use super::show::{self, Bar, number};
+use super::show::{Answer, Bar, number};
 use super::{Failure, cores, own_or_bundled, parse_threads, stop_flag};
 use crate::engine::{EngineError, Progress};
 use crate::validation::{self, Score, Value, Verdict};
@@ -13,19 +13,16 @@ use crate::validation::{self, Score, Value, Verdict};
 pub(super) struct ReproduceArgs {
     /// Paper (`chaudhuri2015`), or a target file of your own
     paper: String,
-    /// Print JSON instead of a table
-    #[arg(long)]
-    json: bool,
     /// Worker threads; all cores if absent
     #[arg(long, value_name = "N", value_parser = parse_threads)]
     threads: Option<usize>,
 }
 
-pub(super) fn reproduce(args: &ReproduceArgs) -> Result<ExitCode, Failure> {
+pub(super) fn reproduce(args: &ReproduceArgs, answer: Answer) -> Result<ExitCode, Failure> {
     let text = own_or_bundled(&args.paper, validation::bundled(), "targets", "paper")?;
     let file = validation::load(&args.paper, &text)?;
     let stop = stop_flag()?;
-    let bar = Bar::new(args.json, &file.paper);
+    let bar = Bar::new(answer.is_json(), &file.paper);
     let threads = args.threads.unwrap_or_else(cores);
     let scores = validation::judge(&file, threads, &stop, |done, total, _| {
         bar.samples(done as u64, total as u64);
@@ -40,8 +37,8 @@ pub(super) fn reproduce(args: &ReproduceArgs) -> Result<ExitCode, Failure> {
         .iter()
         .filter(|s| s.verdict == Verdict::Fail && s.required)
         .count();
-    if args.json {
-        let json = serde_json::json!({
+    let json = || {
+        serde_json::json!({
             "paper": file.paper,
             "isocortex": crate::record::VERSION,
             "commit": crate::record::COMMIT,
@@ -49,11 +46,9 @@ pub(super) fn reproduce(args: &ReproduceArgs) -> Result<ExitCode, Failure> {
             "failed": count(Verdict::Fail),
             "known_gaps": count(Verdict::KnownGap),
             "scores": scores,
-        });
-        show::print(&serde_json::to_string_pretty(&json)?)?;
-    } else {
-        show::print(&scorecard(&file.paper, &scores))?;
-    }
+        })
+    };
+    answer.print(|| scorecard(&file.paper, &scores), json)?;
     Ok(if failed == 0 {
         ExitCode::SUCCESS
     } else {

@@ -7,7 +7,7 @@ use clap::Args;
 use ndarray::{Array3, Axis, Ix3, Ix4, s};
 
 use super::Failure;
-use super::show::{self, aligned, number, table};
+use super::show::{self, Answer, aligned, number, table};
 use crate::analysis::bold::Haemodynamics;
 use crate::analysis::timescale::FitOptions;
 use crate::circuit::CircuitKind;
@@ -30,9 +30,6 @@ struct Series {
     /// Leave out activity before this time, ms
     #[arg(long, default_value_t = 0.0, value_name = "MS")]
     after: f64,
-    /// Print JSON instead of a table
-    #[arg(long)]
-    json: bool,
 }
 
 #[derive(Debug, Args)]
@@ -70,9 +67,6 @@ pub(super) struct ModeArgs {
     /// State variable whose components give the inverse participation ratio; the first if absent
     #[arg(long)]
     variable: Option<String>,
-    /// Print JSON instead of a table
-    #[arg(long)]
-    json: bool,
 }
 
 /// Recorded activity read back.
@@ -178,7 +172,7 @@ pub(super) fn finished(path: &Path, values: &Array3<f64>) -> usize {
     all - (0..all).rev().take_while(unset).count()
 }
 
-pub(super) fn timescales(args: &TimescaleArgs) -> Result<ExitCode, Failure> {
+pub(super) fn timescales(args: &TimescaleArgs, answer: Answer) -> Result<ExitCode, Failure> {
     if args.max_lag.is_nan() || args.max_lag <= 0.0 {
         return Err(format!("found --max-lag {}, expected above 0 ms", args.max_lag).into());
     }
@@ -188,7 +182,7 @@ pub(super) fn timescales(args: &TimescaleArgs) -> Result<ExitCode, Failure> {
         ..FitOptions::default()
     };
     let rows = engine::simulated_timescales(read.values.view(), read.dt_ms, &options)?;
-    if args.series.json {
+    if answer.is_json() {
         let json: serde_json::Map<String, serde_json::Value> = read
             .areas
             .iter()
@@ -278,7 +272,7 @@ fn bold(read: Read, preset: &str, tr_ms: f64, after: f64) -> Result<Read, Failur
     })
 }
 
-pub(super) fn functional_connectivity(args: &FcArgs) -> Result<ExitCode, Failure> {
+pub(super) fn functional_connectivity(args: &FcArgs, answer: Answer) -> Result<ExitCode, Failure> {
     let read = match (&args.bold, args.tr) {
         (Some(preset), Some(tr_ms)) => {
             bold(args.series.read(0.0)?, preset, tr_ms, args.series.after)?
@@ -287,7 +281,7 @@ pub(super) fn functional_connectivity(args: &FcArgs) -> Result<ExitCode, Failure
     };
     let matrix = engine::simulated_connectivity(read.values.view())?;
     let rows: Vec<Vec<f64>> = matrix.rows().into_iter().map(|r| r.to_vec()).collect();
-    if args.series.json {
+    if answer.is_json() {
         let json = serde_json::json!({ "areas": read.areas, "correlation": rows });
         show::print(&serde_json::to_string_pretty(&json)?)?;
         return Ok(ExitCode::SUCCESS);
@@ -321,7 +315,7 @@ fn experiment(source: &str, sets: &[String]) -> Result<spec::ExperimentSpec, Fai
     )?)
 }
 
-pub(super) fn modes(args: &ModeArgs) -> Result<ExitCode, Failure> {
+pub(super) fn modes(args: &ModeArgs, answer: Answer) -> Result<ExitCode, Failure> {
     let spec = experiment(&args.source, &args.sets)?;
     let network = Network::build(&spec)?;
     let plan = Plan::compile(&network, &spec, Execution::default())?;
@@ -354,7 +348,7 @@ pub(super) fn modes(args: &ModeArgs) -> Result<ExitCode, Failure> {
             .map(|&a| (plan.areas[a].clone(), own(a) / norm))
             .collect()
     };
-    if args.json {
+    if answer.is_json() {
         let rows: Vec<_> = (0..count)
             .map(|k| {
                 serde_json::json!({

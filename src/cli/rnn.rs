@@ -7,8 +7,9 @@ use std::process::ExitCode;
 use clap::{Subcommand, ValueEnum};
 use ndarray::Array2;
 use serde::Deserialize;
+use serde_json::json;
 
-use super::show::{self, number};
+use super::show::{Answer, number};
 use super::{ConfigArgs, Failure, cores, parse_threads, replace, stop_flag};
 use crate::artificial::hopfield::{self, Divisor, Hopfield, Update};
 use crate::artificial::n_back::{self, NBack, Score};
@@ -98,18 +99,18 @@ pub(super) enum FormArg {
     Sweep,
 }
 
-pub(super) fn rnn(command: &RnnCommand) -> Result<ExitCode, Failure> {
+pub(super) fn rnn(command: &RnnCommand, answer: Answer) -> Result<ExitCode, Failure> {
     match command {
         RnnCommand::Import {
             description,
             output,
             threads,
-        } => import(description, output, threads.unwrap_or_else(cores)),
+        } => import(description, output, threads.unwrap_or_else(cores), answer),
         RnnCommand::Unroll {
             config,
             form,
             threads,
-        } => unroll(config, *form, threads.unwrap_or_else(cores)),
+        } => unroll(config, *form, threads.unwrap_or_else(cores), answer),
         RnnCommand::Hopfield {
             units,
             patterns,
@@ -117,7 +118,10 @@ pub(super) fn rnn(command: &RnnCommand) -> Result<ExitCode, Failure> {
             areas,
             seed,
             output,
-        } => store((*units, *patterns), *flip, *areas, *seed, output.as_deref()),
+        } => {
+            let size = (*units, *patterns);
+            store(size, *flip, *areas, *seed, output.as_deref(), answer)
+        }
         RnnCommand::NBack {
             back,
             symbols,
@@ -134,7 +138,7 @@ pub(super) fn rnn(command: &RnnCommand) -> Result<ExitCode, Failure> {
                 targets: *targets,
                 lures: *lures,
             };
-            n_back(&task, *seed, output.as_deref())
+            n_back(&task, *seed, output.as_deref(), answer)
         }
     }
 }
@@ -192,7 +196,7 @@ struct Exported {
     columns: Vec<(&'static str, &'static str, Vec<f64>)>,
 }
 
-fn import(path: &Path, output: &Path, threads: usize) -> Result<ExitCode, Failure> {
+fn import(path: &Path, output: &Path, threads: usize, answer: Answer) -> Result<ExitCode, Failure> {
     let text = std::fs::read_to_string(path)
         .map_err(|e| format!("cannot read {}: {e}", path.display()))?;
     let config = Config::parse(&path.display().to_string(), &text)?;
@@ -288,14 +292,30 @@ fn import(path: &Path, output: &Path, threads: usize) -> Result<ExitCode, Failur
         .chain(&input)
         .filter(|w| **w != 0.0)
         .count();
-    show::print(&format!(
-        "{}: {n} units, {channels} input channels, {links} weights, alpha {alpha}\n{} written\nreplay of {} \
-         steps: largest difference {} of the largest state, at most {REPLAY:.0e} expected",
-        it.title,
-        output.display(),
-        x.nrows(),
-        number(departure),
-    ))?;
+    let text = || {
+        format!(
+            "{}: {n} units, {channels} input channels, {links} weights, alpha {alpha}\n{} written\nreplay of {} \
+             steps: largest difference {} of the largest state, at most {REPLAY:.0e} expected",
+            it.title,
+            output.display(),
+            x.nrows(),
+            number(departure),
+        )
+    };
+    let json = || {
+        json!({
+            "title": it.title,
+            "folder": output,
+            "units": n,
+            "channels": channels,
+            "weights": links,
+            "alpha": alpha,
+            "replayed_steps": x.nrows(),
+            "largest_difference": departure,
+            "allowed_difference": REPLAY,
+        })
+    };
+    answer.print(text, json)?;
     // NaN, too, is no replay.
     if departure <= REPLAY {
         return Ok(ExitCode::SUCCESS);
@@ -442,7 +462,12 @@ fn write_data_set(folder: &Path, it: &Exported, title: &str, source: &str) -> Re
     write(&folder.join("manifest.yaml"), &manifest)
 }
 
-fn unroll(config: &ConfigArgs, form: FormArg, threads: usize) -> Result<ExitCode, Failure> {
+fn unroll(
+    config: &ConfigArgs,
+    form: FormArg,
+    threads: usize,
+    answer: Answer,
+) -> Result<ExitCode, Failure> {
     let stop = stop_flag()?;
     let mut lab = Lab::new(&config.config, &config.sets, None, threads)?;
     let (form, beside) = match form {
@@ -451,20 +476,35 @@ fn unroll(config: &ConfigArgs, form: FormArg, threads: usize) -> Result<ExitCode
     };
     let it = lab.unroll(form, &stop)?;
     let c = it.cost;
-    show::print(&format!(
-        "{} units, {} steps\ndepth {} (nodes on the longest path)\nweights and biases: {} shared by all steps, {} if \
-         not shared\noperations: {}, as many as in the steps of the recurrent network\nactivities held: {} instead \
-         of {}\none pass differs from {beside} by {} of the largest activity",
-        it.units,
-        it.steps,
-        c.depth,
-        c.tied,
-        c.untied,
-        c.operations,
-        c.activities,
-        it.units,
-        number(it.departure),
-    ))?;
+    let text = || {
+        format!(
+            "{} units, {} steps\ndepth {} (nodes on the longest path)\nweights and biases: {} shared by all steps, {} \
+             if not shared\noperations: {}, as many as in the steps of the recurrent network\nactivities held: {} \
+             instead of {}\none pass differs from {beside} by {} of the largest activity",
+            it.units,
+            it.steps,
+            c.depth,
+            c.tied,
+            c.untied,
+            c.operations,
+            c.activities,
+            it.units,
+            number(it.departure),
+        )
+    };
+    let json = || {
+        json!({
+            "units": it.units,
+            "steps": it.steps,
+            "depth": c.depth,
+            "parameters_shared": c.tied,
+            "parameters_not_shared": c.untied,
+            "operations": c.operations,
+            "activities": c.activities,
+            "largest_difference": it.departure,
+        })
+    };
+    answer.print(text, json)?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -474,6 +514,7 @@ fn store(
     areas: Option<usize>,
     seed: u64,
     output: Option<&Path>,
+    answer: Answer,
 ) -> Result<ExitCode, Failure> {
     if !(0.0..=1.0).contains(&flip) {
         return Err(format!("--flip: found {flip}, expected 0 to 1").into());
@@ -509,6 +550,7 @@ fn store(
     );
     const SHOWN: usize = 10;
     let mut sum = 0.0;
+    let mut recalled = Vec::new();
     let tested = patterns.min(SHOWN);
     for k in 0..tested {
         let seed = seed.wrapping_add(1 + k as u64);
@@ -519,6 +561,14 @@ fn store(
         let end = net.settle(start.view(), Update::Asynchronous, &cued, 1000, seed);
         let overlap = |a| hopfield::overlap(a, x.row(k), size..units);
         sum += overlap(end.state.view());
+        recalled.push(json!({
+            "overlap_of_cue": overlap(start.view()),
+            "overlap_at_rest": overlap(end.state.view()),
+            "sweeps": end.sweeps,
+            "energy_of_cue": net.energy(start.view()),
+            "energy_at_rest": net.energy(end.state.view()),
+            "energy_of_pattern": net.energy(x.row(k)),
+        }));
         let _ = writeln!(
             out,
             "{:<8} {:>6.3}   {:>6.3}  {:>6}  {:>8.2} {:>8.2} {:>8.2}",
@@ -559,11 +609,29 @@ fn store(
         write(&folder.join("patterns.csv"), &table)?;
         let _ = writeln!(out, "{} written", folder.display());
     }
-    show::print(&out)?;
+    let json = || {
+        json!({
+            "units": units,
+            "patterns": patterns,
+            "load": load,
+            "capacity": hopfield::capacity(),
+            "one_step_error": hopfield::one_step_error(load),
+            "overlap_at_rest_of_large_networks": rest,
+            "recalled": recalled,
+            "mean_overlap_at_rest": sum / tested as f64,
+            "folder": output,
+        })
+    };
+    answer.print(|| out.clone(), json)?;
     Ok(ExitCode::SUCCESS)
 }
 
-fn n_back(task: &NBack, seed: u64, output: Option<&Path>) -> Result<ExitCode, Failure> {
+fn n_back(
+    task: &NBack,
+    seed: u64,
+    output: Option<&Path>,
+    answer: Answer,
+) -> Result<ExitCode, Failure> {
     let items = task.stream(seed, 0)?;
     let rnn = n_back::hand_built(task.back, task.symbols)?;
     let x = n_back::one_hot(&items, task.symbols);
@@ -627,7 +695,24 @@ fn n_back(task: &NBack, seed: u64, output: Option<&Path>) -> Result<ExitCode, Fa
         write(path, &table)?;
         let _ = writeln!(out, "{} written", path.display());
     }
-    show::print(&out)?;
+    let json = || {
+        let scored = |s: Score| json!({"accuracy": s.accuracy, "hits": s.hits, "false_alarms": s.false_alarms});
+        json!({
+            "back": task.back,
+            "symbols": task.symbols,
+            "judged": judged.len(),
+            "targets": count(|i| i.target),
+            "lures": count(|i| i.lure),
+            "memoryless_bound": task.memoryless_bound(),
+            "memoryless": scored(n_back::score(&items, &guesses, task.back)),
+            "hand_built": scored(n_back::score(&items, &responses, task.back)),
+            "units": rnn.n_units(),
+            "unrolled_depth": twin.cost().depth,
+            "unrolled_is_the_same": same,
+            "file": output,
+        })
+    };
+    answer.print(|| out.clone(), json)?;
     Ok(if same {
         ExitCode::SUCCESS
     } else {

@@ -5,9 +5,10 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Args;
+use serde_json::{Value, json};
 
 use super::prepare::{self, Clock, Prepared};
-use super::show::{self, Bar, aligned, number, table};
+use super::show::{Answer, Bar, aligned, number, table};
 use super::{ConfigArgs, ExecutionArgs, Failure, default_output, make_way, stop_flag, trials};
 use crate::engine::{self, Conditions, DelayActivity, Keep, Outcome, TimescaleRow};
 use crate::ids::AreaId;
@@ -93,7 +94,7 @@ fn simulate(
     Ok(outcome?)
 }
 
-pub(super) fn run(args: &RunArgs) -> Result<ExitCode, Failure> {
+pub(super) fn run(args: &RunArgs, answer: Answer) -> Result<ExitCode, Failure> {
     let spec = spec::load(&args.config.config, &args.config.sets)?;
     let output = args
         .output
@@ -111,7 +112,8 @@ pub(super) fn run(args: &RunArgs) -> Result<ExitCode, Failure> {
         pace: (!args.checkpoint.is_zero()).then_some(&clock),
         from: checkpoint.as_ref(),
     };
-    let outcome = simulate(&prepared, &output, &args.execution, keep, args.quiet)?;
+    let quiet = args.quiet || answer.is_json();
+    let outcome = simulate(&prepared, &output, &args.execution, keep, quiet)?;
     for warning in prepared.divergence(&outcome) {
         tracing::warn!("{warning}");
     }
@@ -121,13 +123,17 @@ pub(super) fn run(args: &RunArgs) -> Result<ExitCode, Failure> {
         let drawn = figure(&prepared, &outcome);
         Some(drawn.map_err(|e| format!("{e}; the results are in {}", outcome.path.display()))?)
     };
-    if !args.quiet {
-        show::print(&summary(&prepared, &outcome))?;
-        let mut written = format!("results  {}\n", outcome.path.display());
-        for path in figure.into_iter().flatten() {
-            written += &format!("figure   {}\n", path.display());
-        }
-        show::print(&written)?;
+    if answer.is_json() || !args.quiet {
+        let figures = figure.unwrap_or_default();
+        let text = || {
+            let mut text = summary(&prepared, &outcome);
+            text += &format!("results  {}\n", outcome.path.display());
+            for path in &figures {
+                text += &format!("figure   {}\n", path.display());
+            }
+            text
+        };
+        answer.print(text, || as_json(&prepared, &outcome, &figures))?;
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -148,6 +154,52 @@ fn hierarchical_order(prepared: &Prepared) -> (Vec<usize>, Option<Vec<f64>>) {
         order.sort_by(|&a, &b| h[a].total_cmp(&h[b]));
     }
     (order, values)
+}
+
+/// The numbers of [`summary`].
+fn as_json(prepared: &Prepared, outcome: &Outcome, figures: &[PathBuf]) -> Value {
+    let (plan, measures) = (&prepared.plan, &outcome.measures);
+    let info = plan.circuit.info();
+    let first = &info.variables[plan.record.variables[0]];
+    let (order, hierarchy) = hierarchical_order(prepared);
+    let areas = order.iter().map(|&k| {
+        let peak = measures.peaks[k];
+        let mut row = json!({
+            "area": plan.areas[plan.record.areas[k].index()],
+            "hierarchy": hierarchy.as_ref().map(|h| h[k]),
+            "peak": peak.value,
+            "peak_at_ms": peak.time_ms,
+        });
+        if let Some(rows) = &measures.timescales {
+            row["timescale_ms"] = json!(rows[k].tau_ms);
+            row["timescale_is_uncertain"] = json!(rows[k].is_uncertain());
+        }
+        if let Some(rows) = &measures.delay_activity {
+            row["before"] = json!(rows[k].baseline);
+            row["delay_activity"] = json!(rows[k].delay);
+            row["persistent"] = json!(rows[k].persistent);
+        }
+        if let Some(rows) = &measures.latencies {
+            row["latency_ms"] = json!(rows[k]);
+        }
+        row
+    });
+    let trials = prepared
+        .network
+        .trials
+        .as_ref()
+        .zip(measures.trials.as_ref());
+    json!({
+        "title": prepared.spec.title,
+        "results": outcome.path,
+        "figures": figures,
+        "variable": first.name,
+        "unit": first.unit,
+        "areas": areas.collect::<Vec<_>>(),
+        "trials": trials.map(|(trials, read)| trials::summary_as_json(trials, read)),
+        "isocortex": crate::record::VERSION,
+        "commit": crate::record::COMMIT,
+    })
 }
 
 /// The table that a person sees after a run.
@@ -391,7 +443,7 @@ fn figure(prepared: &Prepared, outcome: &Outcome) -> Result<Vec<PathBuf>, Failur
     Ok(all)
 }
 
-pub(super) fn rerun(args: &RerunArgs) -> Result<ExitCode, Failure> {
+pub(super) fn rerun(args: &RerunArgs, answer: Answer) -> Result<ExitCode, Failure> {
     let old = Results::open(&args.results)?;
     let name = format!("config in {}", args.results.display());
     let spec = spec::from_text(&name, &old.attr_text("config")?, &[])?;
@@ -412,7 +464,8 @@ pub(super) fn rerun(args: &RerunArgs) -> Result<ExitCode, Failure> {
         .output
         .clone()
         .unwrap_or_else(|| args.results.with_extension("rerun.h5"));
-    let outcome = simulate(&prepared, &output, &args.execution, Keep::default(), false)?;
+    let quiet = answer.is_json();
+    let outcome = simulate(&prepared, &output, &args.execution, Keep::default(), quiet)?;
     let new = Results::open(&outcome.path)?;
     let mut differing = Vec::new();
     for var in old.vars() {
@@ -425,19 +478,22 @@ pub(super) fn rerun(args: &RerunArgs) -> Result<ExitCode, Failure> {
             differing.push(var.name.clone());
         }
     }
-    show::print(&format!("results  {}", outcome.path.display()))?;
     if differing.is_empty() {
-        show::print(&format!(
-            "identical: all {} variables, bit for bit",
-            old.vars().len()
-        ))?;
+        let count = old.vars().len();
+        let text = || {
+            let path = outcome.path.display();
+            format!("results  {path}\nidentical: all {count} variables, bit for bit")
+        };
+        let json = || json!({"results": outcome.path, "identical": true, "variables": count});
+        answer.print(text, json)?;
         return Ok(ExitCode::SUCCESS);
     }
     let version = old.attr_text("isocortex_version")?;
     Err(format!(
-        "not identical: found differences in {}, expected none; the file was written by isocortex \
+        "not identical: found differences in {} of {}, expected none; the file was written by isocortex \
          {version} (commit {}), this is {} (commit {})",
         differing.join(", "),
+        outcome.path.display(),
         old.attr_text("isocortex_commit")?,
         crate::record::VERSION,
         crate::record::COMMIT

@@ -58,6 +58,34 @@ pub(super) fn print(text: &str) -> io::Result<()> {
     out.flush()
 }
 
+/// How a command answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Answer {
+    /// For people.
+    Text,
+    /// One JSON document on standard output.
+    Json,
+}
+
+impl Answer {
+    pub(super) fn is_json(self) -> bool {
+        self == Answer::Json
+    }
+
+    /// Prints the one or the other.
+    pub(super) fn print(
+        self,
+        text: impl FnOnce() -> String,
+        json: impl FnOnce() -> serde_json::Value,
+    ) -> io::Result<()> {
+        match self {
+            Answer::Text => print(&text()),
+            // Alternate form: over several lines.
+            Answer::Json => print(&format!("{:#}", json())),
+        }
+    }
+}
+
 /// A bar on the terminal, nothing when nobody watches.
 pub(super) struct Bar(ProgressBar);
 

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 
-use super::show::{self, Bar, aligned, table};
+use super::show::{self, Answer, Bar, aligned, table};
 use super::{
     ConfigArgs, Failure, cores, default_output, make_way, memory, parse_threads, stop_flag,
 };
@@ -40,15 +40,16 @@ pub(super) struct SweepArgs {
     /// Keep the activity of every condition, beside summaries and measures
     #[arg(long)]
     activity: bool,
-    /// Print JSON instead of text
-    #[arg(long)]
-    json: bool,
     /// Print nothing but errors
     #[arg(short, long)]
     quiet: bool,
 }
 
-pub(super) fn sweep(args: &SweepArgs, ranks: Option<&dyn Ranks>) -> Result<ExitCode, Failure> {
+pub(super) fn sweep(
+    args: &SweepArgs,
+    ranks: Option<&dyn Ranks>,
+    answer: Answer,
+) -> Result<ExitCode, Failure> {
     let mut layered = ConfigLayers::read(&args.config.config)?;
     let mut spec = layered.take_sweep(&args.config.sets)?;
     spec.keep_activity |= args.activity;
@@ -62,23 +63,25 @@ pub(super) fn sweep(args: &SweepArgs, ranks: Option<&dyn Ranks>) -> Result<ExitC
         return Ok(ExitCode::SUCCESS);
     }
     if args.dry_run {
-        return dry_run(args, &sweep, threads);
+        return dry_run(&sweep, threads, answer);
     }
     if let Some(to) = &args.collect {
         make_way(to)?;
         let count = sweep.collect(&output, to)?;
         let total = sweep.design().len();
-        show::print(&format!(
-            "results  {} ({count} of {total} conditions, the others NaN)",
-            to.display()
-        ))?;
+        let text = || {
+            let to = to.display();
+            format!("results  {to} ({count} of {total} conditions, the others NaN)")
+        };
+        let json = || serde_json::json!({"results": to, "conditions": total, "collected": count});
+        answer.print(text, json)?;
         return Ok(ExitCode::SUCCESS);
     }
     let stop = stop_flag()?;
     if first {
         make_way(&output)?;
     }
-    let bar = Bar::of_conditions(args.quiet || args.json || !first);
+    let bar = Bar::of_conditions(args.quiet || answer.is_json() || !first);
     let carry = Carry {
         threads,
         stop: &stop,
@@ -102,10 +105,9 @@ pub(super) fn sweep(args: &SweepArgs, ranks: Option<&dyn Ranks>) -> Result<ExitC
         }
         ended => ended?,
     };
-    if args.json {
-        show::print(&serde_json::to_string_pretty(&as_json(&sweep, &summary))?)?;
-    } else if !args.quiet {
-        show::print(&as_text(&sweep, &summary))?;
+    if answer.is_json() || !args.quiet {
+        let text = || as_text(&sweep, &summary);
+        answer.print(text, || as_json(&sweep, &summary))?;
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -178,7 +180,7 @@ fn axes(sweep: &Sweep) -> String {
 /// A batch is tried for so long, at most.
 const CALIBRATION: Duration = Duration::from_secs(1);
 
-fn dry_run(args: &SweepArgs, sweep: &Sweep, threads: usize) -> Result<ExitCode, Failure> {
+fn dry_run(sweep: &Sweep, threads: usize, answer: Answer) -> Result<ExitCode, Failure> {
     let stop = Arc::new(AtomicBool::new(false));
     let flag = Arc::clone(&stop);
     std::thread::spawn(move || {
@@ -193,7 +195,7 @@ fn dry_run(args: &SweepArgs, sweep: &Sweep, threads: usize) -> Result<ExitCode, 
     let workers = threads.min(conditions.div_ceil(sweep.batch()));
     let seconds = (done > 0.0).then(|| spent / done * conditions as f64 / workers as f64);
     let memory = sweep.memory_bytes() * workers;
-    if args.json {
+    if answer.is_json() {
         let json = serde_json::json!({
             "title": sweep.experiment().title,
             "conditions": conditions,

@@ -5,8 +5,9 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
+use serde_json::{Map, Value, json};
 
-use super::show::{self, aligned, number, table};
+use super::show::{Answer, aligned, number, table};
 use super::{ConfigArgs, Failure, replace};
 use crate::analysis::stats;
 use crate::engine::{Choice, ReadoutColumn, ReadoutValues, TrialTable};
@@ -26,7 +27,7 @@ pub(super) struct TrialsArgs {
 }
 
 /// Writes a line an event, and for every trial a line a sample with a channel a stimulus.
-pub(super) fn trials(args: &TrialsArgs) -> Result<ExitCode, Failure> {
+pub(super) fn trials(args: &TrialsArgs, answer: Answer) -> Result<ExitCode, Failure> {
     let spec = crate::spec::load(&args.config.config, &args.config.sets)?;
     let network = Network::build(&spec)?;
     Plan::compile(&network, &spec, Execution::default())?;
@@ -44,20 +45,29 @@ pub(super) fn trials(args: &TrialsArgs) -> Result<ExitCode, Failure> {
         ("events.csv", events(trials)),
         ("steps.csv", steps(trials, spec.run.every_ms)),
     ];
-    let mut out = String::new();
+    let mut written = Vec::new();
     for (name, table) in tables {
         let path = folder.join(name);
         replace(&path, table.as_bytes())
             .map_err(|e| format!("cannot write {}: {e}", path.display()))?;
-        let _ = writeln!(
-            out,
-            "{}: {} lines",
-            path.display(),
-            table.lines().count() - 1
-        );
+        written.push((path, table.lines().count() - 1));
     }
-    let _ = writeln!(out, "{}", counts(trials));
-    show::print(&out)?;
+    let text = || {
+        let mut out = String::new();
+        for (path, lines) in &written {
+            let _ = writeln!(out, "{}: {lines} lines", path.display());
+        }
+        out + &counts(trials)
+    };
+    let json = || {
+        let file = |(path, lines): &(PathBuf, usize)| json!({"path": path, "lines": lines});
+        json!({
+            "files": written.iter().map(file).collect::<Vec<_>>(),
+            "trials": trials.trials.len(),
+            "conditions": trials.conditions,
+        })
+    };
+    answer.print(text, json)?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -150,6 +160,57 @@ pub(super) fn summary(trials: &Trials, read: &TrialTable) -> String {
         text += "mean ± standard deviation over trials; times of trials with a choice\n";
     }
     text
+}
+
+/// The same numbers, condition by condition.
+pub(super) fn summary_as_json(trials: &Trials, read: &TrialTable) -> Value {
+    let conditions = trials.conditions.iter().enumerate().map(|(k, condition)| {
+        let of: Vec<usize> = (0..trials.trials.len())
+            .filter(|&t| trials.trials[t].condition == k)
+            .collect();
+        let readouts = read.readouts.iter().map(|column| {
+            let value = match &column.values {
+                ReadoutValues::Number { unit, values } => {
+                    let values: Vec<f64> = of.iter().filter_map(|&t| values[t]).collect();
+                    let mut spread = spread_as_json(&values);
+                    spread["unit"] = json!(unit);
+                    spread
+                }
+                ReadoutValues::Choice { names, choices } => {
+                    let read: Vec<Choice> = of.iter().filter_map(|&t| choices[t]).collect();
+                    let count =
+                        |is: &dyn Fn(&Choice) -> bool| read.iter().filter(|c| is(c)).count();
+                    let chosen = |c: usize| count(&|choice| choice.chosen == Some(c));
+                    let chosen = names
+                        .iter()
+                        .enumerate()
+                        .map(|(c, name)| (name.clone(), json!(chosen(c))));
+                    let times: Vec<f64> = read.iter().filter_map(|c| c.reaction_ms).collect();
+                    json!({
+                        "chosen": chosen.collect::<Map<_, _>>(),
+                        "none": count(&|choice| choice.chosen.is_none()),
+                        "judged": count(&|choice| choice.correct.is_some()),
+                        "right": count(&|choice| choice.correct == Some(true)),
+                        "reaction_ms": column.timed.then(|| spread_as_json(&times)),
+                    })
+                }
+            };
+            (column.name.clone(), value)
+        });
+        json!({
+            "condition": condition,
+            "trials": of.len(),
+            "readouts": readouts.collect::<Map<_, _>>(),
+        })
+    });
+    json!({
+        "conditions": conditions.collect::<Vec<_>>(),
+        "d_prime": read.d_prime.iter().cloned().map(|(name, d)| (name, json!(d))).collect::<Map<_, _>>(),
+    })
+}
+
+fn spread_as_json(x: &[f64]) -> Value {
+    json!({ "mean": stats::mean(x).ok(), "sd": stats::sd(x).ok(), "trials": x.len() })
 }
 
 /// How many trials there are, in which conditions, and how they are run.

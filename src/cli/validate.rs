@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 
-use super::show::{self, aligned, number, table};
+use super::show::{self, Answer, aligned, number, table};
 use super::{Failure, beside, cores, own_or_bundled, parse_threads, stop_flag};
 use crate::engine::EngineError;
 use crate::validation::{self, Comparison};
@@ -19,15 +19,12 @@ pub(super) struct ValidateArgs {
     /// Override any key of the experiment, as in `run`
     #[arg(long = "set", value_name = "PATH=VALUE")]
     sets: Vec<String>,
-    /// Print JSON instead of tables
-    #[arg(long)]
-    json: bool,
     /// Worker threads; all cores if absent
     #[arg(long, value_name = "N", value_parser = parse_threads)]
     threads: Option<usize>,
 }
 
-pub(super) fn validate(args: &ValidateArgs) -> Result<ExitCode, Failure> {
+pub(super) fn validate(args: &ValidateArgs, answer: Answer) -> Result<ExitCode, Failure> {
     let names = match &args.recordings {
         Some(name) => vec![name.as_str()],
         None => (validation::bundled_recordings().iter())
@@ -48,12 +45,12 @@ pub(super) fn validate(args: &ValidateArgs) -> Result<ExitCode, Failure> {
             true => Failure::from(EngineError::Interrupted),
             false => format!("{name}: {e}").into(),
         })?;
-        if !args.json {
+        if !answer.is_json() {
             show::print(&text_of(&compared))?;
         }
         comparisons.push(compared);
     }
-    if args.json {
+    if answer.is_json() {
         let json = serde_json::json!({
             "isocortex": crate::record::VERSION,
             "commit": crate::record::COMMIT,

@@ -1632,7 +1632,9 @@ impl<L: NoisyLanes, const SHARED: bool> Run<'_, L, SHARED> {
         let record = &plan.record;
         let room = match samples_apart {
             true => 0,
-            false => ((samples.capacity - samples.written) as u64).min(record.samples - *next_sample),
+            false => {
+                ((samples.capacity - samples.written) as u64).min(record.samples - *next_sample)
+            }
         };
         let first_without = due.saturating_add(room.saturating_mul(record.every));
         let count = until.min(first_without) - *step;
