@@ -39,6 +39,9 @@ pub(super) enum RnnCommand {
         /// Which activity an area receives
         #[arg(long, value_enum, default_value_t = FormArg::Synchronous)]
         form: FormArg,
+        /// Units of each area, in the order of the data set, say 2,4,4; every unit is an area if absent
+        #[arg(long, value_delimiter = ',', value_name = "N,N,…")]
+        areas: Option<Vec<usize>>,
         /// Worker threads; all cores if absent
         #[arg(long, value_name = "N", value_parser = parse_threads)]
         threads: Option<usize>,
@@ -108,8 +111,12 @@ pub(super) fn rnn(command: &RnnCommand) -> Result<ExitCode, Failure> {
         RnnCommand::Unroll {
             config,
             form,
+            areas,
             threads,
-        } => unroll(config, *form, threads.unwrap_or_else(cores)),
+        } => {
+            let threads = threads.unwrap_or_else(cores);
+            unroll(config, *form, areas.as_deref(), threads)
+        }
         RnnCommand::Hopfield {
             units,
             patterns,
@@ -168,6 +175,9 @@ struct Description {
     /// Biases [unit].
     #[serde(default)]
     bias: Option<String>,
+    /// How many units make each area, in their order; without it they are in none.
+    #[serde(default)]
+    areas: Option<Vec<usize>>,
     /// 1 or -1 for each unit that sends, for weights under Dale's principle.
     #[serde(default)]
     signs: Option<String>,
@@ -245,7 +255,21 @@ fn import(path: &Path, output: &Path, threads: usize) -> Result<ExitCode, Failur
 
     let channel = |k: usize| format!("in{}", k + 1);
     let mut names: Vec<String> = (0..channels).map(channel).collect();
-    names.extend((0..n).map(|i| format!("u{}", i + 1)));
+    match &it.areas {
+        None => names.extend((0..n).map(|i| format!("u{}", i + 1))),
+        Some(sizes) => {
+            let sum = sizes.iter().fold(0usize, |sum, k| sum.saturating_add(*k));
+            if sum != n || sizes.contains(&0) {
+                let message = format!(
+                    "units of areas: found {sizes:?}, expected numbers above 0 with sum {n}"
+                );
+                return Err(at("areas", message));
+            }
+            for (k, size) in sizes.iter().enumerate() {
+                names.extend((1..=*size).map(|i| format!("a{}_u{i}", k + 1)));
+            }
+        }
+    }
     let mut weights = Vec::new();
     for (offset, matrix) in [(0, &input), (channels, &recurrent)] {
         for ((i, j), w) in matrix.indexed_iter() {
@@ -442,20 +466,26 @@ fn write_data_set(folder: &Path, it: &Exported, title: &str, source: &str) -> Re
     write(&folder.join("manifest.yaml"), &manifest)
 }
 
-fn unroll(config: &ConfigArgs, form: FormArg, threads: usize) -> Result<ExitCode, Failure> {
+fn unroll(
+    config: &ConfigArgs,
+    form: FormArg,
+    areas: Option<&[usize]>,
+    threads: usize,
+) -> Result<ExitCode, Failure> {
     let stop = stop_flag()?;
     let mut lab = Lab::new(&config.config, &config.sets, None, threads)?;
     let (form, beside) = match form {
         FormArg::Synchronous => (Form::Synchronous, "the experiment"),
         FormArg::Sweep => (Form::Sweep, "steps in that order"),
     };
-    let it = lab.unroll(form, &stop)?;
+    let it = lab.unroll(form, areas, &stop)?;
     let c = it.cost;
     show::print(&format!(
-        "{} units, {} steps\ndepth {} (nodes on the longest path)\nweights and biases: {} shared by all steps, {} if \
+        "{} units{}, {} steps\ndepth {} (nodes on the longest path)\nweights and biases: {} shared by all steps, {} if \
          not shared\noperations: {}, as many as in the steps of the recurrent network\nactivities held: {} instead \
          of {}\none pass differs from {beside} by {} of the largest activity",
         it.units,
+        areas.map_or_else(String::new, |a| format!(" in {} areas", a.len())),
         it.steps,
         c.depth,
         c.tied,
