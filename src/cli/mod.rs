@@ -77,6 +77,8 @@ enum Command {
     Timescales(results::TimescaleArgs),
     /// Functional connectivity of a result file
     Fc(results::FcArgs),
+    /// How functional connectivity changes in time: correlations between windows of a result file
+    Fcd(results::FcdArgs),
     /// Write a result file as one HTML page: maps, traces, measures, matrices, trials, provenance
     Report(report::ReportArgs),
     /// Eigenmodes of the linearised network of a config or result file
@@ -232,6 +234,7 @@ pub fn main_on(ranks: Option<&dyn Ranks>) -> ExitCode {
         Command::Plan(args) => inspect::plan(&args),
         Command::Timescales(args) => results::timescales(&args),
         Command::Fc(args) => results::functional_connectivity(&args),
+        Command::Fcd(args) => results::connectivity_dynamics(&args),
         Command::Report(args) => report::report(&args),
         Command::Modes(args) => results::modes(&args),
         Command::Rnn(command) => rnn::rnn(&command),
