@@ -1219,7 +1219,7 @@ fn files_that_are_no_results_are_refused_by_every_command() {
 fn arguments_of_the_analyses_are_checked() {
     let folder = folder();
     run(folder.path(), "out.h5", &SHORT);
-    let cases: [(&[&str], &[&str]); 7] = [
+    let cases: [(&[&str], &[&str]); 9] = [
         (
             &["timescales", "out.h5", "--variable", "nu_X"],
             &["not recorded", "`nu_X`", "nu_E, nu_I"],
@@ -1245,6 +1245,17 @@ fn arguments_of_the_analyses_are_checked() {
             &["unknown state", "`nu_X`", "nu_E, nu_I"],
         ),
         (&["fc", "."], &["found a folder, expected a result file"]),
+        (
+            &["fcd", "out.h5", "--window", "20", "--step", "0.3"],
+            &[
+                "--step: found 0.3 ms",
+                "a multiple of the interval of samples",
+            ],
+        ),
+        (
+            &["fcd", "out.h5"],
+            &["windows of connectivity", "expected at least 2"],
+        ),
     ];
     for (args, words) in cases {
         refused(&say(program(folder.path()).args(args)), words);
@@ -2198,13 +2209,14 @@ fn every_command_answers_in_json() {
         env!("CARGO_MANIFEST_DIR"),
         "/configs/experiments/elman_ring.yaml"
     );
-    let tried: [(&str, &[&str]); 22] = [
+    let tried: [(&str, &[&str]); 23] = [
         ("run", &[PULSE, "--no-figure", "-o", "again.h5"]),
         ("rerun", &["out.h5"]),
         ("check", &[PULSE]),
         ("plan", &[PULSE]),
         ("timescales", &["out.h5"]),
         ("fc", &["out.h5"]),
+        ("fcd", &["out.h5", "--window", "20", "--step", "10"]),
         ("modes", &[PULSE]),
         ("report", &["out.h5"]),
         (

@@ -227,6 +227,13 @@ fn changed_networks() {
             for keep in ["none", "feedforward", "feedback"] {
                 changes.push(vec![format!("{key}.keep={keep}")]);
             }
+            // Weights that are all alike, between all areas, stay as they are however they are shuffled.
+            let weights = &plain.network.projections.iter().find(|p| p.name == *name);
+            let weights = weights.map_or(&[][..], |p| p.weights.data());
+            let n = plain.network.n_areas();
+            if weights.len() == n * (n - 1) && weights.iter().all(|w| *w == weights[0]) {
+                continue;
+            }
             for what in ["strengths", "topology"] {
                 // Links that a shuffle makes have no SLN.
                 if what == "topology" && plain.spec.projections[name].layers != Layers::All {
@@ -310,6 +317,8 @@ fn sparse_matrices() {
         let connectome = inline_connectome(&areas, &links);
         for (stepper, order) in SCHEMES {
             let mut sets = scheme_sets(stepper, order);
+            // Those of a model that types its areas would stay beside these.
+            sets.push("connectome=null".to_owned());
             sets.push(format!("connectome={connectome}"));
             // A network typed in place has no SLN, nor the areas that a model may name.
             sets.extend(["circuit.areas=null".to_owned(), "initial=null".to_owned()]);

@@ -78,9 +78,46 @@ impl Chance {
 
 /// Numbers and signs at the edges of what parsers know.
 const EDGES: [&str; 40] = [
-    "0", "-0", "-1", "1", "9223372036854775807", "18446744073709551616", "1e308", "1e309", "-1e309", "1e-320",
-    "NaN", ".nan", "inf", "-.inf", "0x7f", "1_000", "null", "~", "true", "''", "\"", "[]", "{}", "[[[[", "}}",
-    ": ", "- ", "&a", "*a", "!!", "|", ">", "#", "\t", "\r\n", "\u{feff}", "µ", "é/ü", "..", ",,",
+    "0",
+    "-0",
+    "-1",
+    "1",
+    "9223372036854775807",
+    "18446744073709551616",
+    "1e308",
+    "1e309",
+    "-1e309",
+    "1e-320",
+    "NaN",
+    ".nan",
+    "inf",
+    "-.inf",
+    "0x7f",
+    "1_000",
+    "null",
+    "~",
+    "true",
+    "''",
+    "\"",
+    "[]",
+    "{}",
+    "[[[[",
+    "}}",
+    ": ",
+    "- ",
+    "&a",
+    "*a",
+    "!!",
+    "|",
+    ">",
+    "#",
+    "\t",
+    "\r\n",
+    "\u{feff}",
+    "µ",
+    "é/ü",
+    "..",
+    ",,",
 ];
 
 /// Changes of a text or of bytes: edges put in, parts cut, doubled, moved, exchanged with another seed's, bits
@@ -280,7 +317,7 @@ publications:
 files:
   areas: {path: areas.csv}
   fln: {path: fln.csv}
-  distance: {path: distance.csv}
+  distance_mm: {path: distance.csv}
 gradients:
   - {name: h, unit: dimensionless, description: height}
 == areas.csv
@@ -334,8 +371,18 @@ fn written(folder: &Path) -> (Vec<Vec<u8>>, Vec<Vec<u8>>, Vec<Vec<u8>>) {
         connectome::export::npz(&set),
     ];
     let mut header = b"\x93NUMPY\x01\x00\x76\x00".to_vec();
-    header.extend(format!("{:<117}\n", "{'descr': '<f8', 'fortran_order': False, 'shape': (2, 2), }").bytes());
-    header.extend([0.5_f64, 1.0, -2.0, 0.0].iter().flat_map(|x| x.to_le_bytes()));
+    header.extend(
+        format!(
+            "{:<117}\n",
+            "{'descr': '<f8', 'fortran_order': False, 'shape': (2, 2), }"
+        )
+        .bytes(),
+    );
+    header.extend(
+        [0.5_f64, 1.0, -2.0, 0.0]
+            .iter()
+            .flat_map(|x| x.to_le_bytes()),
+    );
     assert_eq!(header.len(), 128 + 32);
     (journals, archives, vec![header])
 }
@@ -346,19 +393,54 @@ fn all_targets(folder: &Path) -> Vec<Target> {
         let of = CONFIGS.iter().filter(|c| c.path.contains(part));
         of.map(|c| c.text.as_bytes().to_vec()).collect()
     };
-    let mut experiments = [configs("experiments/"), configs("models/"), configs("tasks/")].concat();
+    let mut experiments = [
+        configs("experiments/"),
+        configs("models/"),
+        configs("tasks/"),
+    ]
+    .concat();
     experiments.extend(bytes(&[
         "from: chaudhuri2015\nconnectome: {data: null, areas: {a: {hierarchy_norm: 0}, b: {hierarchy_norm: 1}}, links: [{to: a, from: b, weight: 0.5}]}\n",
         "title: t\nfrom: wilson_cowan\nperturbations: {x: {lesion: [V1]}}\nnoise: {n: {kind: ou, into: a_E, tau: 5 ms, sd: 0.1}}\n",
     ]));
     let tables = |all: &[(&str, &str)]| -> Vec<Vec<u8>> {
-        all.iter().map(|(_, text)| text.as_bytes().to_vec()).collect()
+        all.iter()
+            .map(|(_, text)| text.as_bytes().to_vec())
+            .collect()
     };
     let yaml = &[
-        "from: ", "title: ", "simulation: {duration: 1 ms, dt: 0.1 ms}", "areas: all", "areas: [V1]", "into: nu_E",
-        "amplitude: 1 Hz", "onset: ", "offset: ", "replicates: ", "perturbations:", "lesion", "gradient", "scale",
-        "sweep:", "grid", "sobol", "preset: ", "noise: null", "task: {from: ping}", "seed: ", "delay: ", "except: ",
-        "hierarchy_norm", " pA/Hz", " ms", " mm/ms", "!include", "{{", "sd: ", "kind: white", "stepper: heun",
+        "from: ",
+        "title: ",
+        "simulation: {duration: 1 ms, dt: 0.1 ms}",
+        "areas: all",
+        "areas: [V1]",
+        "into: nu_E",
+        "amplitude: 1 Hz",
+        "onset: ",
+        "offset: ",
+        "replicates: ",
+        "perturbations:",
+        "lesion",
+        "gradient",
+        "scale",
+        "sweep:",
+        "grid",
+        "sobol",
+        "preset: ",
+        "noise: null",
+        "task: {from: ping}",
+        "seed: ",
+        "delay: ",
+        "except: ",
+        "hierarchy_norm",
+        " pA/Hz",
+        " ms",
+        " mm/ms",
+        "!include",
+        "{{",
+        "sd: ",
+        "kind: white",
+        "stepper: heun",
     ];
     let target = |name, seeds, words: &'static [&'static str], share, run| Target {
         name,
@@ -372,8 +454,13 @@ fn all_targets(folder: &Path) -> Vec<Target> {
         target(
             "sets",
             bytes(&[
-                "stimuli.pulse.areas=[V1, \"9/46d\"]", "circuit.areas.9/46d.w_EE=24 pA/Hz", "noise.n={kind: white, into: drive_E, sd: 1 Hz}",
-                "analysis=null", "simulation.dt=0.1..0.2 ms:3", "preset=printed,precise", "stimuli.\"a.b\".onset=1 ms",
+                "stimuli.pulse.areas=[V1, \"9/46d\"]",
+                "circuit.areas.9/46d.w_EE=24 pA/Hz",
+                "noise.n={kind: white, into: drive_E, sd: 1 Hz}",
+                "analysis=null",
+                "simulation.dt=0.1..0.2 ms:3",
+                "preset=printed,precise",
+                "stimuli.\"a.b\".onset=1 ms",
             ]),
             yaml,
             5,
@@ -384,7 +471,9 @@ fn all_targets(folder: &Path) -> Vec<Target> {
             bytes(&[
                 "  grid: {stimuli.pulse.amplitude: 10..40 Hz:7, preset: [printed, precise]}\n",
                 "  sobol: {of: {stimuli.pulse.amplitude: 10..40 Hz}, points: 8, seed: 3}\n",
-                "  zip: {a: [1, 2], b: [3, 4]}\n", "  random: {x: 0..1}\n  keep: activity\n", "  csv: points.csv\n",
+                "  zip: {a: [1, 2], b: [3, 4]}\n",
+                "  random: {x: 0..1}\n  keep: activity\n",
+                "  csv: points.csv\n",
             ]),
             yaml,
             5,
@@ -392,39 +481,116 @@ fn all_targets(folder: &Path) -> Vec<Target> {
         ),
         target(
             "quantity",
-            bytes(&["20 ms", "33.7 pA/Hz", "-0.5 nA", "1.0e-5 Hz", "0.1 Hz/ms", "3.5 mm/ms", "1", "5 1/ms", "2 nS*mV"]),
+            bytes(&[
+                "20 ms",
+                "33.7 pA/Hz",
+                "-0.5 nA",
+                "1.0e-5 Hz",
+                "0.1 Hz/ms",
+                "3.5 mm/ms",
+                "1",
+                "5 1/ms",
+                "2 nS*mV",
+            ]),
             &["ms", "Hz", "pA", "/", "*", "^2", "µ", "s", " ", "mm", "1"],
             40,
             quantity,
         ),
         target(
             "values",
-            bytes(&["0..1:21", "10..40 Hz:7", "1..100:5:log", "0..1:5,10", "[a, b],{c: d}", "\"x,y\",z"]),
+            bytes(&[
+                "0..1:21",
+                "10..40 Hz:7",
+                "1..100:5:log",
+                "0..1:5,10",
+                "[a, b],{c: d}",
+                "\"x,y\",z",
+            ]),
             &["..", ":", ",", "log", "[", "]", "{", "}", "\"", "Hz", " "],
             35,
             values,
         ),
         target(
             "targets",
-            [tables(validation::bundled()), tables(validation::bundled_recordings()), tables(prediction::bundled())].concat(),
+            [
+                tables(validation::bundled()),
+                tables(validation::bundled_recordings()),
+                tables(prediction::bundled()),
+            ]
+            .concat(),
             yaml,
             2,
             targets,
         ),
-        target("data", bytes(&[DATA]), &["== fln.csv", "\n", ",", "target", "sha256: ", "sln", "a,b,1", "gradients:"], 1, data),
+        target(
+            "data",
+            bytes(&[DATA]),
+            &[
+                "== fln.csv",
+                "\n",
+                ",",
+                "target",
+                "sha256: ",
+                "sln",
+                "a,b,1",
+                "gradients:",
+            ],
+            1,
+            data,
+        ),
         target(
             "tables",
             bytes(&[
-                ",a,b\na,0,0.5\nb,0.25,0\n", "0 0.5\n0.25 0\n", "1;2\n3;4\n",
-                "target,source,supra,infra\na,b,3,1\nb,a,1,1\n", "target,source,injection,neurons\na,b,i1,10\na,c,i2,20\n",
+                ",a,b\na,0,0.5\nb,0.25,0\n",
+                "0 0.5\n0.25 0\n",
+                "1;2\n3;4\n",
+                "target,source,supra,infra\na,b,3,1\nb,a,1,1\n",
+                "target,source,injection,neurons\na,b,i1,10\na,c,i2,20\n",
             ]),
-            &[",", ";", "\n", "\t", "target", "source", "supra", "neurons", "\"", "injection"],
+            &[
+                ",",
+                ";",
+                "\n",
+                "\t",
+                "target",
+                "source",
+                "supra",
+                "neurons",
+                "\"",
+                "injection",
+            ],
             3,
             matrix,
         ),
-        target("npy", npys, &["'<f8'", "'<f4'", "True", "(2, 2)", "(99999999999, 99999999999)", "|O", "\x01\x00"], 1, npy),
-        target("archives", archives, &["PK\x03\x04", "weights.txt", "centres.txt", "fln.npy"], 1, archive),
-        target("journals", journals, &["\0\0\0\0\0\0\0\x7f", "{\"about\":{}"], 2, journal),
+        target(
+            "npy",
+            npys,
+            &[
+                "'<f8'",
+                "'<f4'",
+                "True",
+                "(2, 2)",
+                "(99999999999, 99999999999)",
+                "|O",
+                "\x01\x00",
+            ],
+            1,
+            npy,
+        ),
+        target(
+            "archives",
+            archives,
+            &["PK\x03\x04", "weights.txt", "centres.txt", "fln.npy"],
+            1,
+            archive,
+        ),
+        target(
+            "journals",
+            journals,
+            &["\0\0\0\0\0\0\0\x7f", "{\"about\":{}"],
+            2,
+            journal,
+        ),
     ]
 }
 
@@ -469,7 +635,10 @@ fn watch(at: &'static AtomicU64, current: &'static std::sync::Mutex<(&'static st
                 (seen, since) = (now, Instant::now());
             } else if now != u64::MAX && since.elapsed() > 6 * LONGEST {
                 let (name, input) = &*current.lock().unwrap();
-                eprintln!("{name}: no end, see {}", keep(name, "hang", input).display());
+                eprintln!(
+                    "{name}: no end, see {}",
+                    keep(name, "hang", input).display()
+                );
                 std::process::exit(1);
             }
         }
@@ -480,9 +649,10 @@ fn watch(at: &'static AtomicU64, current: &'static std::sync::Mutex<(&'static st
 fn no_input_breaks_a_parser() {
     static AT: AtomicU64 = AtomicU64::new(0);
     static CURRENT: std::sync::Mutex<(&str, Vec<u8>)> = std::sync::Mutex::new(("", Vec::new()));
-    let asked: Option<u64> = std::env::var("ISOCORTEX_FUZZ_INPUTS")
-        .ok()
-        .map(|n| n.parse().expect("ISOCORTEX_FUZZ_INPUTS: a number of inputs"));
+    let asked: Option<u64> = std::env::var("ISOCORTEX_FUZZ_INPUTS").ok().map(|n| {
+        n.parse()
+            .expect("ISOCORTEX_FUZZ_INPUTS: a number of inputs")
+    });
     let folder = tempfile::tempdir().unwrap();
     let targets = all_targets(folder.path());
     let shares: u64 = targets.iter().map(|t| t.share).sum();
@@ -490,7 +660,9 @@ fn no_input_breaks_a_parser() {
     let mut wrong = Vec::new();
     for target in &targets {
         let begun = Instant::now();
-        let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fuzz/corpus").join(target.name);
+        let corpus = Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("tests/fuzz/corpus")
+            .join(target.name);
         let mut kept: Vec<PathBuf> = fs::read_dir(corpus)
             .map(|files| files.map(|f| f.unwrap().path()).collect())
             .unwrap_or_default();
@@ -513,7 +685,11 @@ fn no_input_breaks_a_parser() {
             wrong.extend(attempt(target, folder.path(), &input).err());
             done += 1;
         }
-        println!("{:<11} {done:>9} inputs in {:.1?}", target.name, begun.elapsed());
+        println!(
+            "{:<11} {done:>9} inputs in {:.1?}",
+            target.name,
+            begun.elapsed()
+        );
     }
     AT.store(u64::MAX, Ordering::Relaxed);
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
@@ -530,7 +706,13 @@ fn no_damage_of_a_result_file_ends_the_program() {
     let path = folder.path().join("whole.h5");
     let made = std::process::Command::new(PROGRAM)
         .args(["run", "wilson_cowan_limit_cycle", "--quiet", "--no-figure"])
-        .args(["--set", "simulation.duration=50 ms", "--set", "analysis=null", "-o"])
+        .args([
+            "--set",
+            "simulation.duration=50 ms",
+            "--set",
+            "analysis=null",
+            "-o",
+        ])
         .arg(&path)
         .status();
     assert!(made.unwrap().success());
@@ -554,16 +736,22 @@ fn no_damage_of_a_result_file_ends_the_program() {
         let damaged = folder.path().join("damaged.h5");
         fs::write(&damaged, &input).unwrap();
         let command = ["fc", "report", "timescales"][chance.below(3)];
-        let said = std::process::Command::new(PROGRAM)
+        // One that does not end is ended, which leaves no exit code.
+        let said = assert_cmd::Command::new(PROGRAM)
             .arg(command)
             .arg(&damaged)
+            .timeout(3 * LONGEST)
             .output()
             .unwrap();
         let words = String::from_utf8_lossy(&said.stderr);
         let right = matches!(said.status.code(), Some(0 | 1)) && !words.contains("panicked");
         if !right {
             let kept = keep("result", "crash", &input);
-            panic!("{command}: {:?} {words}, see {}", said.status, kept.display());
+            panic!(
+                "{command}: {:?} {words}, see {}",
+                said.status,
+                kept.display()
+            );
         }
     }
 }

@@ -207,6 +207,69 @@ fn streams_match_what_was_some_repeats_back() {
     );
 }
 
+/// Lures equal a neighbour of the repeat that they may match, nothing else does, and both rates are those asked for.
+#[test]
+fn streams_have_the_lures_that_are_asked_for() {
+    let stream = |keys: &str| {
+        let event = format!(
+            "task.events={{item: {{matches: {{{keys}, of: [one, other, third, fourth, fifth]}}, onset: 2 ms, \
+             duration: 1 ms, repeat: 12, every: 3 ms}}}}"
+        );
+        let stimulus = |name: &str, area: &str| {
+            format!("task.stimuli.{name}={{into: drive_E, areas: [{area}], amplitude: 1 Hz}}")
+        };
+        let mut sets = vec![
+            event,
+            stimulus("third", "V4"),
+            stimulus("fourth", "MT"),
+            stimulus("fifth", "TEO"),
+        ];
+        let rest = [
+            "events.cue=~",
+            "events.probe=~",
+            "conditions=~",
+            "trials=60",
+        ];
+        sets.extend(rest.map(|set| format!("task.{set}")));
+        Experiment::new(TASK, &sets).network.trials.unwrap()
+    };
+    for back in [1, 2] {
+        let trials = stream(&format!("back: {back}, chance: 0.3, lures: 0.2"));
+        let (mut places, mut matches, mut lures) = (0.0, 0.0, 0.0);
+        for trial in &trials.trials {
+            let shown = |k: u32| trial.event(0, k).unwrap();
+            for k in back..12 {
+                let item = shown(k);
+                let is = |back: u32| {
+                    let before = k.checked_sub(back).filter(|b| *b < k);
+                    before.is_some_and(|b| shown(b).stimulus == item.stimulus)
+                };
+                assert_eq!(item.matches, Some(is(back)));
+                let near = !is(back) && (is(back - 1) || is(back + 1));
+                assert_eq!(item.lure, Some(near), "{back} back, repeat {k}");
+                places += 1.0;
+                matches += f64::from(u8::from(is(back)));
+                lures += f64::from(u8::from(near));
+            }
+        }
+        // Four standard errors; there is no bait where neighbours are the match, which makes lures fewer.
+        let within = |found: f64, p: f64| (found - p * places).abs() < 4.0 * (p * places).sqrt();
+        assert!(within(matches, 0.3), "{matches} of {places}");
+        assert!(
+            lures > 0.08 * places && lures < 0.24 * places,
+            "{lures} of {places}"
+        );
+    }
+    // Without the key streams are what they were.
+    let plain = stream("back: 2, chance: 0.3");
+    assert!(
+        plain
+            .trials
+            .iter()
+            .all(|t| t.shown.iter().all(|s| s.lure.is_none()))
+    );
+}
+
 #[test]
 fn chunks_and_sampling() {
     for text in [LINEAR, NONLINEAR] {

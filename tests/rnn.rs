@@ -138,6 +138,61 @@ fn imported_networks_replay_their_reference() {
     }
 }
 
+/// Units in areas have their names, and a sweep passes on by areas: one of 5 units is as deep as the steps, 5 of one
+/// unit are deeper.
+#[test]
+fn units_are_grouped_into_areas() {
+    let folder = TempDir::new().unwrap();
+    let net = Small {
+        alpha: 0.3,
+        inside: false,
+        steps: 20,
+    };
+    net.write(folder.path(), "outside");
+    let path = folder.path().join("net.yaml");
+    let text = fs::read_to_string(&path).unwrap();
+    fs::write(&path, format!("{text}areas: [1, 2]\n")).unwrap();
+    output(folder.path(), &["rnn", "import", "net.yaml", "-o", "net"]);
+    let areas = fs::read_to_string(folder.path().join("net/areas.csv")).unwrap();
+    for name in ["in1,", "in2,", "a1_u1,", "a2_u1,", "a2_u2,"] {
+        assert!(areas.contains(&format!("\n{name}")), "{areas}");
+    }
+    let unrolled = |areas: &[&str]| {
+        let args = ["rnn", "unroll", "net/experiment.yaml", "--form", "sweep"];
+        output(folder.path(), &[&args[..], areas].concat())
+    };
+    let one = unrolled(&["--areas", "5"]);
+    assert!(
+        one.contains("5 units in 1 areas, 20 steps\ndepth 20"),
+        "{one}"
+    );
+    let three = unrolled(&["--areas", "2,1,2"]);
+    let each = unrolled(&[]);
+    let depth = |said: &str| -> usize {
+        let from = said.find("depth ").unwrap() + 6;
+        let digits: String = said[from..]
+            .chars()
+            .take_while(char::is_ascii_digit)
+            .collect();
+        digits.parse().unwrap()
+    };
+    assert!(
+        20 < depth(&three) && depth(&three) < depth(&each),
+        "{three}\n{each}"
+    );
+    refused(
+        folder.path(),
+        &["rnn", "unroll", "net/experiment.yaml", "--areas", "2,2"],
+        "2, 2",
+    );
+    fs::write(&path, format!("{text}areas: [1, 1]\n")).unwrap();
+    refused(
+        folder.path(),
+        &["rnn", "import", "net.yaml", "-o", "other"],
+        "expected numbers above 0 with sum 3",
+    );
+}
+
 #[test]
 fn a_reference_of_another_leak_is_not_replayed() {
     let folder = TempDir::new().unwrap();

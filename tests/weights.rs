@@ -45,6 +45,69 @@ fn close(found: f64, expected: f64, tolerance: f64) {
     );
 }
 
+/// All-to-all links are those that one would type, and those that are typed replace them.
+#[test]
+fn links_between_all_areas() {
+    let model = "from: mejias_wang2022_reduced\n";
+    let all = network(model, &["preset=weak_feedback"]);
+    let weights = &of(&all, "long_range").weights;
+    assert_eq!((all.n_areas(), weights.nnz()), (30, 870));
+    assert_eq!(
+        weight(&all, "long_range", "a02", "a01"),
+        0.05433333333333333
+    );
+    assert_eq!(
+        weight(&all, "long_range", "a01", "a02"),
+        0.012333333333333335
+    );
+    assert_eq!(weight(&all, "long_range", "a30", "a30"), 0.0);
+    let mut typed = String::new();
+    for to in 1..=30 {
+        for from in (1..=30).filter(|from| *from != to) {
+            let weight = if from < to {
+                "0.05433333333333333"
+            } else {
+                "0.012333333333333335"
+            };
+            typed += &format!("{{to: a{to:02}, from: a{from:02}, weight: {weight}}}, ");
+        }
+    }
+    let typed = format!("connectome.links=[{typed}]");
+    let by_hand = network(model, &["connectome.all_to_all=null", &typed]);
+    assert_eq!(of(&by_hand, "long_range").weights, *weights);
+    let replaced = "connectome.links=[{to: a05, from: a20, weight: 0.5}]";
+    let one = network(model, &[replaced]);
+    assert_eq!(of(&one, "long_range").weights.nnz(), 870);
+    assert_eq!(weight(&one, "long_range", "a05", "a20"), 0.5);
+    assert_eq!(
+        weight(&one, "long_range", "a20", "a05"),
+        0.03333333333333333
+    );
+    let refused = |text: &str, sets: &[&str], words: &str| {
+        let sets: Vec<String> = sets.iter().map(|s| (*s).to_owned()).collect();
+        let spec = isocortex::spec::from_text("test", &format!("title: t\n{text}"), &sets).unwrap();
+        let error = Network::build(&spec).err().unwrap().to_string();
+        assert!(error.contains(words), "{error}");
+    };
+    refused(
+        model,
+        &["connectome.all_to_all.feedback=0.1"],
+        "expected either `weight`",
+    );
+    let tie = "connectome.all_to_all={weight: null, feedforward: 1, feedback: 1, hierarchy: flat}";
+    refused(model, &[tie], "unknown gradient: found `flat`");
+    refused(
+        model,
+        &["preset=weak_feedback", "connectome.areas.a04.rank=3"],
+        "found a03 and a04 both at 3",
+    );
+    refused(
+        MACAQUE,
+        &["connectome.all_to_all={weight: 0.1}"],
+        "found `all_to_all` beside `data:",
+    );
+}
+
 #[test]
 fn only_some_areas_are_a_data_set_of_their_own() {
     let network = network(MACAQUE, &[]);

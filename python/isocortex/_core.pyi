@@ -20,6 +20,7 @@ __all__ = [
     "bold",
     "check",
     "config",
+    "connectivity_dynamics",
     "correlation_of",
     "covariance",
     "eigenmodes",
@@ -27,6 +28,7 @@ __all__ = [
     "frequency",
     "functional_connectivity",
     "import_tables",
+    "ks_distance",
     "latency",
     "linear_fit",
     "linearised",
@@ -96,6 +98,8 @@ def settle(
     x: _Floats, dt_ms: float, offset: int, baseline: float, fraction: float | None, band: float | None
 ) -> float | None: ...
 def functional_connectivity(series: _Floats) -> _Floats: ...
+def connectivity_dynamics(series: _Floats, window: int, step: int) -> _Floats: ...
+def ks_distance(x: _Floats, y: _Floats) -> float: ...
 def covariance(series: _Floats) -> _Floats: ...
 def correlation_of(covariance: _Floats) -> _Floats: ...
 def bold(activity: _Floats, dt_ms: float, preset: str) -> _Floats: ...

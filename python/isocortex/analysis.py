@@ -96,6 +96,17 @@ def functional_connectivity(series: ArrayLike) -> Floats:
     return _core.functional_connectivity(_replicates(series))
 
 
+def connectivity_dynamics(series: ArrayLike, *, window: int, step: int) -> Floats:
+    """Correlations [window, window] between the functional connectivities of windows of a series [time, area], each
+    `window` samples long and `step` samples after the one before (Hansen et al. 2015)."""
+    return _core.connectivity_dynamics(_array(series, 2), window, step)
+
+
+def ks_distance(x: ArrayLike, y: ArrayLike) -> float:
+    """Kolmogorov-Smirnov distance of two samples: the largest difference of their cumulative distributions."""
+    return _core.ks_distance(_array(x, 1), _array(y, 1))
+
+
 def covariance(series: ArrayLike) -> Floats:
     """Covariance of the columns of a series [time, area], divisor n - 1."""
     return _core.covariance(_array(series, 2))

@@ -2,7 +2,7 @@
 
 use isocortex::analysis::bold::Haemodynamics;
 use isocortex::analysis::timescale::{self, FitKind, FitOptions};
-use isocortex::analysis::{cycle, fc, lyapunov, modes, peaks, response, stats};
+use isocortex::analysis::{cycle, fc, fcd, lyapunov, modes, peaks, response, stats};
 use isocortex::engine;
 use isocortex::spec::suggest::did_you_mean;
 use numpy::{PyArray1, PyArray2, PyReadonlyArray1, PyReadonlyArray2, PyReadonlyArray3, ToPyArray};
@@ -20,6 +20,8 @@ pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(timescales, module)?)?;
     module.add_function(wrap_pyfunction!(settle, module)?)?;
     module.add_function(wrap_pyfunction!(functional_connectivity, module)?)?;
+    module.add_function(wrap_pyfunction!(connectivity_dynamics, module)?)?;
+    module.add_function(wrap_pyfunction!(ks_distance, module)?)?;
     module.add_function(wrap_pyfunction!(covariance, module)?)?;
     module.add_function(wrap_pyfunction!(correlation_of, module)?)?;
     module.add_function(wrap_pyfunction!(bold, module)?)?;
@@ -151,6 +153,22 @@ fn functional_connectivity<'py>(
 ) -> PyResult<Bound<'py, PyArray2<f64>>> {
     let matrix = engine::simulated_connectivity(series.as_array()).map_err(|e| raised(&e))?;
     Ok(matrix.to_pyarray(py))
+}
+
+#[pyfunction]
+fn connectivity_dynamics<'py>(
+    py: Python<'py>,
+    series: Matrix<'py>,
+    window: usize,
+    step: usize,
+) -> PyResult<Bound<'py, PyArray2<f64>>> {
+    let matrix = fcd::dynamics(series.as_array(), window, step).map_err(|e| raised(&e))?;
+    Ok(matrix.to_pyarray(py))
+}
+
+#[pyfunction]
+fn ks_distance(x: Line<'_>, y: Line<'_>) -> PyResult<f64> {
+    fcd::ks_distance(&listed(&x), &listed(&y)).map_err(|e| raised(&e))
 }
 
 #[pyfunction]

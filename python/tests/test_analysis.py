@@ -34,6 +34,17 @@ def test_timescales_and_connectivity_are_those_of_the_program(program, tmp_path)
     assert np.array_equal(fc, json.loads(program("fc", path, "--json").stdout)["correlation"])
     one = series.isel(replicate=0)
     assert np.allclose(analysis.functional_connectivity(one), np.corrcoef(one.T), atol=1e-12)
+    said = json.loads(program("fcd", path, "--window", 500 * dt, "--step", 100 * dt, "--json").stdout)
+    dynamics = analysis.connectivity_dynamics(one, window=500, step=100)
+    assert np.array_equal(dynamics, said["dynamics"][0])
+    above = np.triu_indices(len(areas), 1)
+    windows = [np.corrcoef(one[k : k + 500].T)[above] for k in range(0, len(one) - 499, 100)]
+    assert np.allclose(dynamics, np.corrcoef(windows), atol=1e-10)
+
+
+def test_ks_distance():
+    assert analysis.ks_distance([1, 2, 3, 4], [2.5, 9]) == 0.5
+    assert analysis.ks_distance([1, 2], [2, 1]) == 0
 
 
 def test_autocorrelation_is_the_biased_estimator():

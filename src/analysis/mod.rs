@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`timescale`] | autocorrelation, single/double exponential fit, decay after a pulse |
 //! | [`fc`] | functional connectivity (Pearson) from a series or from a covariance |
+//! | [`fcd`] | how functional connectivity changes in time, distance of distributions |
 //! | [`modes`] | eigenvalues and eigenvectors of a Jacobian, localisation of modes |
 //! | [`lyapunov`] | stationary covariance and exact autocorrelation of a linear noisy system |
 //! | [`stats`] | mean, SD, Pearson, Spearman, straight line, vectors out of matrices |
@@ -20,6 +21,7 @@ mod acf;
 pub mod bold;
 pub mod cycle;
 pub mod fc;
+pub mod fcd;
 mod linalg;
 pub mod lyapunov;
 pub mod modes;

@@ -167,6 +167,62 @@ pub fn linear_fit(x: &[f64], y: &[f64]) -> Result<LinearFit, AnalysisError> {
     })
 }
 
+/// Share of the cases that a logistic regression of `is` on x, fitted to all of them by maximum likelihood, tells
+/// right (p above 1/2): 0..1. Errors: lengths that differ, under two cases, not finite, x that does not vary.
+pub fn logistic_share(x: &[f64], is: &[bool]) -> Result<f64, AnalysisError> {
+    let y: Vec<f64> = is.iter().map(|&is| f64::from(u8::from(is))).collect();
+    let (mean, _, sxx, ..) = moments(x, &y)?;
+    let largest = x.iter().fold(0.0f64, |m, v| m.max(v.abs()));
+    if is_rounding(sxx, largest, x.len()) {
+        return Err(AnalysisError::Constant {
+            what: "logistic regression",
+            index: 0,
+        });
+    }
+    let sd = (sxx / x.len() as f64).sqrt();
+    let z: Vec<f64> = x.iter().map(|v| (v - mean) / sd).collect();
+    let share = |a: f64, b: f64| {
+        let right = z
+            .iter()
+            .zip(is)
+            .filter(|(z, is)| (a + b * **z > 0.0) == **is);
+        right.count() as f64 / z.len() as f64
+    };
+    let (mut a, mut b) = (0.0, 0.0);
+    for _ in 0..LOGISTIC_STEPS {
+        let (mut da, mut db, mut haa, mut hab, mut hbb) = (0.0, 0.0, 0.0, 0.0, 0.0);
+        for (z, y) in z.iter().zip(&y) {
+            let p = 1.0 / (1.0 + (-(a + b * z)).exp());
+            let w = p * (1.0 - p);
+            da += y - p;
+            db += (y - p) * z;
+            haa += w;
+            hab += w * z;
+            hbb += w * z * z;
+        }
+        let determinant = haa * hbb - hab * hab;
+        // Cases that x separates have no maximum: what is reached separates them, too.
+        if determinant <= 1e-12 {
+            break;
+        }
+        let (step_a, step_b) = (
+            (hbb * da - hab * db) / determinant,
+            (haa * db - hab * da) / determinant,
+        );
+        // A step that is too long overshoots where p is near 0 or 1.
+        let shorter = 1.0 / (f64::max(step_a.abs(), step_b.abs()) / 2.0).max(1.0);
+        a += shorter * step_a;
+        b += shorter * step_b;
+        if step_a.abs().max(step_b.abs()) < 1e-10 {
+            break;
+        }
+    }
+    Ok(share(a, b))
+}
+
+/// Steps of Newton's method to the maximum of a likelihood.
+const LOGISTIC_STEPS: usize = 200;
+
 /// All entries off the diagonal of a square matrix, row by row: n(n − 1) values, so that directed
 /// pairs count once each way. Error: not square.
 pub fn off_diagonal(m: ArrayView2<f64>) -> Result<Vec<f64>, AnalysisError> {
@@ -258,5 +314,23 @@ mod tests {
         );
         assert_eq!(upper_triangle(m.view()).unwrap(), vec![2.0, 3.0, 6.0]);
         assert!(off_diagonal(array![[1.0, 2.0]].view()).is_err());
+    }
+
+    /// Sets that x separates, and two in which p = 1/2 lies at 3.484 and 5.752, recomputed apart from this program.
+    #[test]
+    fn logistic_regression_tells_shares() {
+        let x = [1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0];
+        let is = |which: [u8; 8]| which.map(|i| i == 1);
+        let share = |which| logistic_share(&x, &is(which)).unwrap();
+        assert_eq!(share([0, 0, 0, 0, 1, 1, 1, 1]), 1.0);
+        assert_eq!(share([1, 1, 1, 1, 1, 0, 0, 0]), 1.0);
+        assert_eq!(share([0, 0, 1, 0, 1, 1, 1, 1]), 0.75);
+        assert_eq!(share([1, 1, 1, 1, 1, 1, 1, 1]), 1.0);
+        assert_eq!(share([0, 0, 0, 0, 1, 1, 1, 0]), 0.75);
+        let scaled: Vec<f64> = x.iter().map(|x| 1e-3 * x - 7.0).collect();
+        let same = logistic_share(&scaled, &is([0, 0, 1, 0, 1, 1, 1, 1]));
+        assert_eq!(same, Ok(0.75));
+        assert!(logistic_share(&[1.0; 8], &is([0, 0, 1, 0, 1, 1, 1, 1])).is_err());
+        assert!(logistic_share(&x[1..], &is([0, 0, 1, 0, 1, 1, 1, 1])).is_err());
     }
 }

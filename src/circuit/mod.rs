@@ -471,6 +471,7 @@ registry! {
     jansen_rit::JansenRit,
     leaky_rnn::LeakyRnn,
     mejias_wang2022::MejiasWang2022,
+    mejias_wang2022_reduced::MejiasWang2022Reduced,
     montbrio_pazo_roxin::MontbrioPazoRoxin,
     stuart_landau::StuartLandau,
     wilson_cowan::WilsonCowan,

@@ -81,6 +81,8 @@ enum Command {
     Timescales(results::TimescaleArgs),
     /// Functional connectivity of a result file
     Fc(results::FcArgs),
+    /// How functional connectivity changes in time: correlations between windows of a result file
+    Fcd(results::FcdArgs),
     /// Write a result file as one HTML page: maps, traces, measures, matrices, trials, provenance
     Report(report::ReportArgs),
     /// Eigenmodes of the linearised network of a config or result file
@@ -240,6 +242,7 @@ pub fn main_on(ranks: Option<&dyn Ranks>) -> ExitCode {
         Command::Plan(args) => inspect::plan(&args, answer),
         Command::Timescales(args) => results::timescales(&args, answer),
         Command::Fc(args) => results::functional_connectivity(&args, answer),
+        Command::Fcd(args) => results::connectivity_dynamics(&args, answer),
         Command::Report(args) => report::report(&args, answer),
         Command::Modes(args) => results::modes(&args, answer),
         Command::Rnn(command) => rnn::rnn(&command, answer),

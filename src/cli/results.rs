@@ -4,12 +4,13 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Args;
-use ndarray::{Array3, Axis, Ix3, Ix4, s};
+use ndarray::{Array2, Array3, Axis, Ix3, Ix4, s};
 
 use super::Failure;
 use super::show::{self, Answer, aligned, number, table};
 use crate::analysis::bold::Haemodynamics;
 use crate::analysis::timescale::FitOptions;
+use crate::analysis::{fcd, stats};
 use crate::circuit::CircuitKind;
 use crate::engine;
 use crate::network::Network;
@@ -55,6 +56,21 @@ pub(super) struct FcArgs {
 }
 
 #[derive(Debug, Args)]
+pub(super) struct FcdArgs {
+    #[command(flatten)]
+    of: FcArgs,
+    /// Length of a window, ms
+    #[arg(long, default_value_t = 60_000.0, value_name = "MS")]
+    window: f64,
+    /// From the start of a window to that of the next, ms
+    #[arg(long, default_value_t = 2000.0, value_name = "MS")]
+    step: f64,
+    /// Another result file, read in the same way: the Kolmogorov-Smirnov distance of both distributions
+    #[arg(long, value_name = "RESULTS")]
+    against: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
 pub(super) struct ModeArgs {
     /// Config, bundled name, or result file
     source: String,
@@ -78,9 +94,9 @@ struct Read {
 }
 
 impl Series {
-    /// Activity from `after` on, ms.
-    fn read(&self, after: f64) -> Result<Read, Failure> {
-        let file = Results::open(&self.results)?;
+    /// Activity of a file from `after` on, ms.
+    fn read(&self, path: &Path, after: f64) -> Result<Read, Failure> {
+        let file = Results::open(path)?;
         let name = file.attr_text("circuit")?;
         let kind = CircuitKind::find(&name)
             .ok_or_else(|| format!("unknown circuit in the file: found `{name}`"))?;
@@ -133,11 +149,11 @@ impl Series {
         if after.is_nan() {
             return Err("found --after NaN, expected a time in ms".into());
         }
-        let samples = finished(&self.results, &values);
+        let samples = finished(path, &values);
         if samples < time.len() {
             tracing::warn!(
                 "{}: the run did not finish, {samples} of {} samples are there",
-                self.results.display(),
+                path.display(),
                 time.len()
             );
         }
@@ -176,7 +192,7 @@ pub(super) fn timescales(args: &TimescaleArgs, answer: Answer) -> Result<ExitCod
     if args.max_lag.is_nan() || args.max_lag <= 0.0 {
         return Err(format!("found --max-lag {}, expected above 0 ms", args.max_lag).into());
     }
-    let read = args.series.read(args.series.after)?;
+    let read = args.series.read(&args.series.results, args.series.after)?;
     let options = FitOptions {
         max_lag_ms: args.max_lag,
         ..FitOptions::default()
@@ -272,13 +288,21 @@ fn bold(read: Read, preset: &str, tr_ms: f64, after: f64) -> Result<Read, Failur
     })
 }
 
-pub(super) fn functional_connectivity(args: &FcArgs, answer: Answer) -> Result<ExitCode, Failure> {
-    let read = match (&args.bold, args.tr) {
-        (Some(preset), Some(tr_ms)) => {
-            bold(args.series.read(0.0)?, preset, tr_ms, args.series.after)?
+impl FcArgs {
+    /// Activity of a file, or the BOLD signal that it evokes.
+    fn read(&self, path: &Path) -> Result<Read, Failure> {
+        match (&self.bold, self.tr) {
+            (Some(preset), Some(tr_ms)) => {
+                let after = self.series.after;
+                bold(self.series.read(path, 0.0)?, preset, tr_ms, after)
+            }
+            _ => self.series.read(path, self.series.after),
         }
-        _ => args.series.read(args.series.after)?,
-    };
+    }
+}
+
+pub(super) fn functional_connectivity(args: &FcArgs, answer: Answer) -> Result<ExitCode, Failure> {
+    let read = args.read(&args.series.results)?;
     let matrix = engine::simulated_connectivity(read.values.view())?;
     let rows: Vec<Vec<f64>> = matrix.rows().into_iter().map(|r| r.to_vec()).collect();
     if answer.is_json() {
@@ -296,6 +320,97 @@ pub(super) fn functional_connectivity(args: &FcArgs, answer: Answer) -> Result<E
         out.add_row(cells);
     }
     show::print(&out.to_string())?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The correlations between windows, each pair once, of all replicates.
+fn pairs_of_windows(matrices: &[Array2<f64>]) -> Result<Vec<f64>, Failure> {
+    let mut out = Vec::new();
+    for matrix in matrices {
+        out.extend(stats::upper_triangle(matrix.view())?);
+    }
+    Ok(out)
+}
+
+pub(super) fn connectivity_dynamics(args: &FcdArgs, answer: Answer) -> Result<ExitCode, Failure> {
+    let dynamics = |path: &Path| -> Result<(f64, Vec<Array2<f64>>), Failure> {
+        let read = args.of.read(path)?;
+        let samples = |what: &str, ms: f64| {
+            let samples = (ms / read.dt_ms).round();
+            let whole = samples >= 1.0 && (samples * read.dt_ms / ms - 1.0).abs() < 1e-9;
+            let message = || {
+                let dt_ms = read.dt_ms;
+                format!(
+                    "{what}: found {ms} ms, expected a multiple of the interval of samples, {dt_ms} ms"
+                )
+            };
+            if whole {
+                Ok(samples as usize)
+            } else {
+                Err(message())
+            }
+        };
+        let (window, step) = (
+            samples("--window", args.window)?,
+            samples("--step", args.step)?,
+        );
+        let all = engine::connectivity_dynamics(read.values.view(), window, step)?;
+        Ok((read.dt_ms, all))
+    };
+    let (dt_ms, matrices) = dynamics(&args.of.series.results)?;
+    let values = pairs_of_windows(&matrices)?;
+    let distance = match &args.against {
+        None => None,
+        Some(path) => Some(fcd::ks_distance(
+            &values,
+            &pairs_of_windows(&dynamics(path)?.1)?,
+        )?),
+    };
+    if answer.is_json() {
+        let rows = |m: &Array2<f64>| -> Vec<Vec<f64>> {
+            m.rows().into_iter().map(|r| r.to_vec()).collect()
+        };
+        let json = serde_json::json!({
+            "window_ms": args.window,
+            "step_ms": args.step,
+            "sample_ms": dt_ms,
+            "dynamics": matrices.iter().map(rows).collect::<Vec<_>>(),
+            "distance": distance,
+        });
+        show::print(&serde_json::to_string_pretty(&json)?)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let mut sorted = values;
+    sorted.sort_by(f64::total_cmp);
+    let quantile = |q: f64| sorted[(q * (sorted.len() - 1) as f64).round() as usize];
+    let mut text = format!(
+        "{} windows of {} ms, one every {} ms, in {} replicates; {} pairs of windows\ncorrelation of their \
+         connectivities: mean {:.3}, SD {:.3}\nquantiles 5, 25, 50, 75, 95 %: {:.3}, {:.3}, {:.3}, {:.3}, {:.3}",
+        matrices[0].nrows(),
+        args.window,
+        args.step,
+        matrices.len(),
+        sorted.len(),
+        stats::mean(&sorted)?,
+        // One pair of windows has no spread.
+        if sorted.len() > 1 {
+            stats::sd(&sorted)?
+        } else {
+            0.0
+        },
+        quantile(0.05),
+        quantile(0.25),
+        quantile(0.5),
+        quantile(0.75),
+        quantile(0.95),
+    );
+    if let (Some(distance), Some(path)) = (distance, &args.against) {
+        text += &format!(
+            "\nKolmogorov-Smirnov distance from {}: {distance:.3}",
+            path.display()
+        );
+    }
+    show::print(&text)?;
     Ok(ExitCode::SUCCESS)
 }
 

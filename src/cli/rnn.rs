@@ -40,6 +40,9 @@ pub(super) enum RnnCommand {
         /// Which activity an area receives
         #[arg(long, value_enum, default_value_t = FormArg::Synchronous)]
         form: FormArg,
+        /// Units of each area, in the order of the data set, say 2,4,4; every unit is an area if absent
+        #[arg(long, value_delimiter = ',', value_name = "N,N,…")]
+        areas: Option<Vec<usize>>,
         /// Worker threads; all cores if absent
         #[arg(long, value_name = "N", value_parser = parse_threads)]
         threads: Option<usize>,
@@ -109,8 +112,12 @@ pub(super) fn rnn(command: &RnnCommand, answer: Answer) -> Result<ExitCode, Fail
         RnnCommand::Unroll {
             config,
             form,
+            areas,
             threads,
-        } => unroll(config, *form, threads.unwrap_or_else(cores), answer),
+        } => {
+            let threads = threads.unwrap_or_else(cores);
+            unroll(config, *form, areas.as_deref(), threads, answer)
+        }
         RnnCommand::Hopfield {
             units,
             patterns,
@@ -172,6 +179,9 @@ struct Description {
     /// Biases [unit].
     #[serde(default)]
     bias: Option<String>,
+    /// How many units make each area, in their order; without it they are in none.
+    #[serde(default)]
+    areas: Option<Vec<usize>>,
     /// 1 or -1 for each unit that sends, for weights under Dale's principle.
     #[serde(default)]
     signs: Option<String>,
@@ -249,7 +259,21 @@ fn import(path: &Path, output: &Path, threads: usize, answer: Answer) -> Result<
 
     let channel = |k: usize| format!("in{}", k + 1);
     let mut names: Vec<String> = (0..channels).map(channel).collect();
-    names.extend((0..n).map(|i| format!("u{}", i + 1)));
+    match &it.areas {
+        None => names.extend((0..n).map(|i| format!("u{}", i + 1))),
+        Some(sizes) => {
+            let sum = sizes.iter().fold(0usize, |sum, k| sum.saturating_add(*k));
+            if sum != n || sizes.contains(&0) {
+                let message = format!(
+                    "units of areas: found {sizes:?}, expected numbers above 0 with sum {n}"
+                );
+                return Err(at("areas", message));
+            }
+            for (k, size) in sizes.iter().enumerate() {
+                names.extend((1..=*size).map(|i| format!("a{}_u{i}", k + 1)));
+            }
+        }
+    }
     let mut weights = Vec::new();
     for (offset, matrix) in [(0, &input), (channels, &recurrent)] {
         for ((i, j), w) in matrix.indexed_iter() {
@@ -465,6 +489,7 @@ fn write_data_set(folder: &Path, it: &Exported, title: &str, source: &str) -> Re
 fn unroll(
     config: &ConfigArgs,
     form: FormArg,
+    areas: Option<&[usize]>,
     threads: usize,
     answer: Answer,
 ) -> Result<ExitCode, Failure> {
@@ -474,14 +499,15 @@ fn unroll(
         FormArg::Synchronous => (Form::Synchronous, "the experiment"),
         FormArg::Sweep => (Form::Sweep, "steps in that order"),
     };
-    let it = lab.unroll(form, &stop)?;
+    let it = lab.unroll(form, areas, &stop)?;
     let c = it.cost;
     let text = || {
         format!(
-            "{} units, {} steps\ndepth {} (nodes on the longest path)\nweights and biases: {} shared by all steps, {} \
+            "{} units{}, {} steps\ndepth {} (nodes on the longest path)\nweights and biases: {} shared by all steps, {} \
              if not shared\noperations: {}, as many as in the steps of the recurrent network\nactivities held: {} \
              instead of {}\none pass differs from {beside} by {} of the largest activity",
             it.units,
+            areas.map_or_else(String::new, |a| format!(" in {} areas", a.len())),
             it.steps,
             c.depth,
             c.tied,

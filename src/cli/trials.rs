@@ -73,7 +73,13 @@ pub(super) fn trials(args: &TrialsArgs, answer: Answer) -> Result<ExitCode, Fail
 
 /// Onset, duration and stimulus of every event, times from the start of the trial.
 fn events(trials: &Trials) -> String {
-    let mut out = "trial,condition,session,trial_start_ms,event,repeat,stimulus,strength,onset_ms,duration_ms,match\n".to_owned();
+    let lures = trials
+        .trials
+        .iter()
+        .flat_map(|t| &t.shown)
+        .any(|s| s.lure.is_some());
+    let mut out = "trial,condition,session,trial_start_ms,event,repeat,stimulus,strength,onset_ms,duration_ms,match".to_owned();
+    out += if lures { ",lure\n" } else { "\n" };
     for (t, trial) in trials.trials.iter().enumerate() {
         let mut shown: Vec<_> = trial.shown.iter().collect();
         shown.sort_by(|a, b| {
@@ -83,9 +89,10 @@ fn events(trials: &Trials) -> String {
         });
         for s in shown {
             let matches = s.matches.map_or("", |m| if m { "1" } else { "0" });
+            let lure = s.lure.map_or("", |l| if l { "1" } else { "0" });
             let _ = writeln!(
                 out,
-                "{t},{},{},{},{},{},{},{},{},{},{matches}",
+                "{t},{},{},{},{},{},{},{},{},{},{matches}{}",
                 trials.conditions[trial.condition],
                 trial.run,
                 trial.start_ms,
@@ -95,6 +102,11 @@ fn events(trials: &Trials) -> String {
                 s.strength,
                 s.onset_ms,
                 s.offset_ms - s.onset_ms,
+                if lures {
+                    format!(",{lure}")
+                } else {
+                    String::new()
+                },
             );
         }
     }

@@ -464,6 +464,13 @@ fn trial_coordinates(network: &Network) -> Vec<Aux> {
                 let long = format!("{what}: 1 if it is what it may match, 0 if not");
                 push(format!("{name}_match"), long, number(&of, ""));
             }
+            if shown().flatten().any(|s| s.lure.is_some()) {
+                let of = |s: &Shown| s.lure.map_or(f64::NAN, |l| f64::from(u8::from(l)));
+                let long = format!(
+                    "{what}: 1 if it is a lure, shown one repeat too near or too far, 0 if not"
+                );
+                push(format!("{name}_lure"), long, number(&of, ""));
+            }
         }
     }
     out

@@ -8,6 +8,7 @@ use super::trials::{self, TrialTable};
 use super::{EngineError, Recording};
 use crate::analysis::AnalysisError;
 use crate::analysis::fc;
+use crate::analysis::fcd;
 use crate::analysis::lyapunov::{self, Lyapunov};
 use crate::analysis::modes::{Modes, eigenmodes};
 use crate::analysis::timescale::{FitKind, FitOptions, autocorrelation, fit_decay};
@@ -599,6 +600,20 @@ pub fn simulated_connectivity(series: ArrayView3<'_, f64>) -> Result<Array2<f64>
     }
     mean.diag_mut().fill(1.0);
     Ok(mean)
+}
+
+/// Functional connectivity dynamics of recorded activity, [replicate, time, area], of every replicate that stayed
+/// finite: `analysis::fcd::dynamics` with windows of `window` samples, `step` apart.
+///
+/// # Errors
+/// As there.
+pub fn connectivity_dynamics(
+    series: ArrayView3<'_, f64>,
+    window: usize,
+    step: usize,
+) -> Result<Vec<Array2<f64>>, AnalysisError> {
+    let of = |k: usize| fcd::dynamics(series.slice(s![k, .., ..]), window, step);
+    finite(series)?.into_iter().map(of).collect()
 }
 
 /// The measures that need no activity: modes, and what is asked for by the exact method. Taken

@@ -23,9 +23,10 @@ use crate::rng::Site;
 use crate::spec::node::path_segment;
 use crate::spec::suggest::did_you_mean;
 use crate::spec::{
-    Areas, CurveSpec, DelayKind, DelaySpec, ExperimentSpec, Keep, Layers, LayersAtMost,
-    LesionBackground, LinkSpec, LostStimuli, Named, NoiseMemory, NoiseSpec, Normalise,
-    ProjectionSpec, Rows, ShuffleKind, ShuffleSpec, Solve, SpecError, Symmetrise, Weights,
+    AllToAll, Areas, ConnectomeSpec, CurveSpec, DelayKind, DelaySpec, ExperimentSpec, Keep, Layers,
+    LayersAtMost, LesionBackground, LinkSpec, LostStimuli, Named, NoiseMemory, NoiseSpec,
+    Normalise, ProjectionSpec, Rows, ShuffleKind, ShuffleSpec, Solve, SpecError, Symmetrise,
+    Weights,
 };
 use crate::stimulus::Stimulus;
 use crate::units::{Dimension, Quantity, Unit};
@@ -132,6 +133,12 @@ fn load_connectome(
                 );
                 return Err(spec.config.error("connectome.links", message).into());
             }
+            if draft.all_to_all.is_some() {
+                let message = format!(
+                    "links do not belong: found `all_to_all` beside `data: {data}`, expected it only with `areas`"
+                );
+                return Err(spec.config.error("connectome.all_to_all", message).into());
+            }
             let read = loaded.get(data, || {
                 Ok(connectome::load(&Source::parse_from(data, Path::new(""))?)?)
             })?;
@@ -150,11 +157,17 @@ fn load_connectome(
                 Weights::Strength => WeightKind::Strength,
                 Weights::Signed => WeightKind::Signed,
             };
-            let links = draft
-                .links
-                .iter()
-                .map(|l| (l.to.clone(), l.from.clone(), l.weight))
-                .collect();
+            let mut links = match &draft.all_to_all {
+                None => Vec::new(),
+                Some(all) => all_to_all(spec, all, draft)?,
+            };
+            // What is typed for a link of its own counts.
+            links.retain(|(to, from, _)| {
+                let typed = |l: &LinkSpec| l.to == *to && l.from == *from;
+                !draft.links.iter().any(typed)
+            });
+            let single = draft.links.iter();
+            links.extend(single.map(|l| (l.to.clone(), l.from.clone(), l.weight)));
             let mut typed = connectome::inline("inline", areas, links, given)?;
             typed.distance_mm =
                 of_links(spec, &typed, "distance", Dimension::LENGTH, |l| l.distance)?;
@@ -190,6 +203,55 @@ fn load_connectome(
         }
     }
     Ok(Arc::new(connectome))
+}
+
+/// Links between every two areas typed in place, as (target, source, weight).
+fn all_to_all(
+    spec: &ExperimentSpec,
+    all: &AllToAll,
+    draft: &ConnectomeSpec,
+) -> Result<Vec<(String, String, f64)>, SpecError> {
+    const PATH: &str = "connectome.all_to_all";
+    let areas = draft.areas.iter().flatten();
+    let mut places = Vec::new();
+    let (up, down) = match (all.weight, all.feedforward, all.feedback, &all.hierarchy) {
+        (Some(weight), None, None, None) => {
+            places.extend(areas.map(|(name, _)| (name, 0.0)));
+            (weight, weight)
+        }
+        (None, Some(up), Some(down), Some(hierarchy)) => {
+            for (name, maps) in areas {
+                let Some(&place) = maps.get(hierarchy) else {
+                    let message = format!(
+                        "unknown gradient: found `{hierarchy}`, which {name} does not have"
+                    );
+                    return Err(spec.config.error(&format!("{PATH}.hierarchy"), message));
+                };
+                if let Some((other, _)) = places.iter().find(|(_, p)| *p == place) {
+                    let message = format!(
+                        "neither is higher: found {other} and {name} both at {place} of `{hierarchy}`, expected \
+                         places of their own"
+                    );
+                    return Err(spec.config.error(&format!("{PATH}.hierarchy"), message));
+                }
+                places.push((name, place));
+            }
+            (up, down)
+        }
+        _ => {
+            let message = "found other keys, expected either `weight`, or `feedforward`, `feedback` and `hierarchy`"
+                .to_owned();
+            return Err(spec.config.error(PATH, message));
+        }
+    };
+    let mut links = Vec::new();
+    for (to, target) in &places {
+        for (from, source) in places.iter().filter(|(name, _)| name != to) {
+            let weight = if source < target { up } else { down };
+            links.push(((*to).clone(), (*from).clone(), weight));
+        }
+    }
+    Ok(links)
 }
 
 /// A gradient typed beside those of the data: a number for every area.

@@ -150,9 +150,9 @@ impl Draw<'_> {
         names[self.below("task stimulus", names.len() as u64) as usize]
     }
 
-    fn happens(&self, chance: f64) -> bool {
+    fn happens(&self, what: &str, chance: f64) -> bool {
         const FINE: u64 = 1 << 53;
-        (self.below("task match", FINE) as f64) < chance * FINE as f64
+        (self.below(what, FINE) as f64) < chance * FINE as f64
     }
 }
 
@@ -180,7 +180,11 @@ fn one(
                 event: &event.name,
                 repeat: repeat.to_string(),
             };
-            let (stimulus, matches) = choose(event, &draw, trials, &shown, repeat);
+            let Chosen {
+                stimulus,
+                matches,
+                lure,
+            } = choose(event, &draw, trials, &shown, repeat);
             let steps = |ms: f64| nearest_step(ms, dt);
             let jitter = steps(event.jitter_ms);
             let moved = draw.below("task jitter", 2 * jitter + 1);
@@ -203,6 +207,7 @@ fn one(
                 parts: stimuli[stimulus].iter().map(part).collect(),
                 stimulus: stimulus.clone(),
                 matches,
+                lure,
                 strength: event.strength,
                 onset_ms,
                 offset_ms,
@@ -212,18 +217,30 @@ fn one(
     shown
 }
 
-/// The stimulus of one repeat of an event, and whether it matches.
+/// What one repeat of an event shows.
+struct Chosen<'e> {
+    stimulus: &'e String,
+    matches: Option<bool>,
+    lure: Option<bool>,
+}
+
+/// The stimulus of one repeat of an event, whether it matches, and whether it is a lure.
 fn choose<'e>(
     event: &'e EventSpec,
     draw: &Draw<'_>,
     trials: &Trials,
     shown: &[Shown],
     repeat: u32,
-) -> (&'e String, Option<bool>) {
+) -> Chosen<'e> {
+    let just = |stimulus, matches| Chosen {
+        stimulus,
+        matches,
+        lure: None,
+    };
     let (of, chance, sample) = match &event.shows {
         Shows::OneOf(names) => {
             let names: Vec<&String> = names.iter().collect();
-            return (draw.one_of(&names), None);
+            return just(draw.one_of(&names), None);
         }
         Shows::Match {
             event: sample,
@@ -233,7 +250,9 @@ fn choose<'e>(
             let at = trials.event_index(sample);
             (of, chance, shown.iter().find(|s| s.event == at))
         }
-        Shows::Back { back, of, chance } => {
+        Shows::Back {
+            back, of, chance, ..
+        } => {
             let at = trials.event_index(&event.name);
             let then = repeat.checked_sub(*back);
             let before = |s: &&Shown| s.event == at && Some(s.repeat) == then;
@@ -242,16 +261,41 @@ fn choose<'e>(
     };
     let Some(sample) = sample else {
         let names: Vec<&String> = of.iter().collect();
-        return (draw.one_of(&names), None);
+        return just(draw.one_of(&names), None);
     };
     let same = of.iter().find(|name| **name == sample.stimulus);
     if let Some(same) = same
-        && draw.happens(*chance)
+        && draw.happens("task match", *chance)
     {
-        return (same, Some(true));
+        return Chosen {
+            lure: event.shows.has_lures().then_some(false),
+            ..just(same, Some(true))
+        };
     }
     let others: Vec<&String> = of.iter().filter(|name| **name != sample.stimulus).collect();
-    (draw.one_of(&others), Some(false))
+    let Shows::Back {
+        back,
+        lures: Some(lures),
+        ..
+    } = &event.shows
+    else {
+        return just(draw.one_of(&others), Some(false));
+    };
+    // What was shown next to the repeat that would match; one back has none after it.
+    let then = |back: u32| repeat.checked_sub(back).filter(|then| *then < repeat);
+    let beside = [then(back - 1), then(back + 1)];
+    let at = trials.event_index(&event.name);
+    let near = |name: &String| {
+        let mut there = shown.iter().filter(|s| s.event == at);
+        there.any(|s| beside.contains(&Some(s.repeat)) && s.stimulus == *name)
+    };
+    let (baits, free): (Vec<&String>, Vec<&String>) = others.iter().partition(|name| near(name));
+    let lured = draw.happens("task lure", lures / (1.0 - chance).max(f64::MIN_POSITIVE));
+    let lure = lured && !baits.is_empty();
+    Chosen {
+        lure: Some(lure),
+        ..just(draw.one_of(if lure { &baits } else { &free }), Some(false))
+    }
 }
 
 /// Refuses a trial that outlasts the run, and events that overlap where they must not.

@@ -86,6 +86,9 @@ pub struct ConnectomeDraft {
     /// Links of areas typed in place: `{to, from, weight}`.
     #[serde(default)]
     pub links: Vec<LinkDraft>,
+    /// A link between every two of those areas, beside those of `links`.
+    #[serde(default)]
+    pub all_to_all: Option<AllToAllDraft>,
     /// What the weights of those links are.
     #[serde(default)]
     pub weights: WeightsDraft,
@@ -98,6 +101,25 @@ pub struct ConnectomeDraft {
     /// Gradient values that replace those of the data: map → area → value.
     #[serde(default)]
     pub replace: Named<Named<f64>>,
+}
+
+/// Links between every two different areas of a network typed in place: of one weight, or of two, up and
+/// down a hierarchy.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AllToAllDraft {
+    /// Weight of every link, dimensionless.
+    #[serde(default)]
+    pub weight: Option<f64>,
+    /// Instead: weight of links from lower to higher areas,
+    #[serde(default)]
+    pub feedforward: Option<f64>,
+    /// that of links from higher to lower areas,
+    #[serde(default)]
+    pub feedback: Option<f64>,
+    /// and the gradient that tells lower from higher.
+    #[serde(default)]
+    pub hierarchy: Option<String>,
 }
 
 /// One link of a network typed in place.

@@ -181,6 +181,9 @@ pub struct MatchDraft {
     pub of: Vec<String>,
     /// Chance that it matches.
     pub chance: f64,
+    /// With `back`: chance of a lure, which is what was shown one repeat before or after that.
+    #[serde(default)]
+    pub lures: Option<f64>,
 }
 
 /// A condition as typed.
@@ -366,10 +369,19 @@ pub enum Shows {
         of: Vec<String>,
         /// Chance of a match.
         chance: f64,
+        /// Chance of a lure: what was shown one repeat before or after that many. What is neither match nor
+        /// lure then differs from all three; without it, from the match alone.
+        lures: Option<f64>,
     },
 }
 
 impl Shows {
+    /// Whether it may be a lure.
+    #[must_use]
+    pub fn has_lures(&self) -> bool {
+        matches!(self, Shows::Back { lures: Some(_), .. })
+    }
+
     /// Everything that may be shown.
     #[must_use]
     pub fn possible(&self) -> &[String] {
@@ -928,6 +940,30 @@ impl Resolve<'_> {
             let message = format!("out of range: found {chance}, expected 0 to 1");
             return self.error(&format!("{path}.chance"), message);
         }
+        let lures = matches.lures;
+        if let Some(lures) = lures {
+            let path = format!("{path}.lures");
+            if matches.back.is_none() {
+                let message =
+                    format!("found {lures} without `back`, expected lures only beside it");
+                return self.error(&path, message);
+            }
+            if !(lures >= 0.0 && chance + lures <= 1.0) {
+                let message = format!(
+                    "out of range: found {lures} beside a chance of {chance}, expected 0 or more and a sum of at \
+                     most 1"
+                );
+                return self.error(&path, message);
+            }
+            // Three may be forbidden where there is neither match nor lure.
+            if matches.of.len() < 4 {
+                let message = format!(
+                    "nothing else to show beside lures: found {} stimuli in `of`, expected four or more",
+                    matches.of.len()
+                );
+                return self.error(&path, message);
+            }
+        }
         let of = matches.of.clone();
         match (&matches.event, matches.back) {
             (Some(event), None) if event != name => {
@@ -940,7 +976,12 @@ impl Resolve<'_> {
                 let event = event.clone();
                 Ok(Shows::Match { event, of, chance })
             }
-            (None, Some(back)) if back > 0 && back < repeat => Ok(Shows::Back { back, of, chance }),
+            (None, Some(back)) if back > 0 && back < repeat => Ok(Shows::Back {
+                back,
+                of,
+                chance,
+                lures,
+            }),
             (None, Some(back)) => {
                 let message = format!(
                     "found {back} back of {repeat} repeats, expected at least 1 and fewer than the \

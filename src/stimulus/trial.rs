@@ -42,6 +42,8 @@ pub struct Shown {
     pub stimulus: String,
     /// Whether it is that of the event or repeat that it may match; none if there is nothing to match.
     pub matches: Option<bool>,
+    /// Whether it is a lure, that of a repeat next to the one that it may match; none if there are no lures.
+    pub lure: Option<bool>,
     /// Factor on the amplitude of the stimulus.
     pub strength: f64,
     /// Start from that of the trial, ms.

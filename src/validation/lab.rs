@@ -8,8 +8,9 @@ use ndarray::Array2;
 use rayon::prelude::*;
 
 use super::recordings::{Comparison, bundled_recordings, compare_lab, load_recordings};
-use super::targets::{Measure, Part};
+use super::targets::{BoldFeature, Measure, Part};
 use super::unrolled::{discrimination, hopfield_overlap, n_back_accuracy};
+use crate::analysis::bold::Haemodynamics;
 use crate::analysis::cycle::frequency_hz;
 use crate::analysis::modes::{Modes, eigenmodes};
 use crate::analysis::timescale::decay_to;
@@ -460,6 +461,7 @@ impl Lab {
                 }
             }
             M::FixedPointCount => self.fixed_points(None)?.len() as f64,
+            M::FixedPointsBelow { scan_to } => self.fixed_points(Some(*scan_to))?.len() as f64,
             M::FixedPoint {
                 which,
                 variable,
@@ -496,7 +498,8 @@ impl Lab {
                 parameter,
                 from,
                 to,
-            } => self.bifurcation_parameter(parameter, *from, *to)?,
+                scan_to,
+            } => self.bifurcation_parameter(parameter, *from, *to, *scan_to)?,
             M::Mean {
                 variable,
                 areas,
@@ -558,6 +561,43 @@ impl Lab {
                 let (x, y): (Vec<f64>, Vec<f64>) = pairs.filter(|(_, m)| *m > least).unzip();
                 stats::pearson(&x, &y)?
             }
+            M::GraphCorrelation {
+                graph,
+                variable,
+                above,
+                from,
+                to,
+            } => {
+                let least = self.in_unit_of(variable, *above)?;
+                let means = self.window_means(variable, &Areas::All, *from, *to, stop)?;
+                self.graph_correlation(graph, &means, least)?
+            }
+            M::GraphPrediction {
+                graph,
+                variable,
+                above,
+                from,
+                to,
+            } => {
+                let least = self.in_unit_of(variable, *above)?;
+                let means = self.window_means(variable, &Areas::All, *from, *to, stop)?;
+                let active: Vec<bool> = means.iter().map(|m| *m > least).collect();
+                stats::logistic_share(&self.graph(graph)?, &active)?
+            }
+            M::GraphTelling { graph, areas } => {
+                for name in areas {
+                    self.recorded(name)?;
+                }
+                let known = self.recorded_areas();
+                let told: Vec<bool> = known.iter().map(|n| areas.iter().any(|a| a == n)).collect();
+                stats::logistic_share(&self.graph(graph)?, &told)?
+            }
+            M::Bold {
+                preset,
+                variable,
+                area,
+                what,
+            } => self.bold(preset, variable, area, *what, stop)?,
             M::AboveCount {
                 variable,
                 above,
@@ -656,10 +696,10 @@ impl Lab {
                 from,
                 to,
             } => self.match_discrimination(event, variables, areas, (*from, *to), stop)?,
-            M::UnrolledDeparture { form } => self.unroll(*form, stop)?.departure,
-            M::UnrolledDepth { form } => self.unroll(*form, stop)?.cost.depth as f64,
+            M::UnrolledDeparture { form } => self.unroll(*form, None, stop)?.departure,
+            M::UnrolledDepth { form } => self.unroll(*form, None, stop)?.cost.depth as f64,
             M::UnrolledUntied => {
-                let cost = self.unroll(Form::Synchronous, stop)?.cost;
+                let cost = self.unroll(Form::Synchronous, None, stop)?.cost;
                 cost.untied as f64 / cost.tied as f64
             }
             M::HopfieldOverlap {
@@ -838,7 +878,7 @@ impl Lab {
     }
 
     /// A gradient of recorded areas.
-    fn gradient_of(&self, gradient: &str, areas: &Areas) -> Result<Vec<f64>, LabError> {
+    pub(super) fn gradient_of(&self, gradient: &str, areas: &Areas) -> Result<Vec<f64>, LabError> {
         let gradient = self.network.connectome.gradient(gradient);
         let values = &gradient.map_err(|e| misfit(e.to_string()))?.values;
         match areas.names() {
@@ -899,6 +939,41 @@ impl Lab {
         };
         let all: Vec<f64> = values.outer_iter().map(one).collect::<Result<_, _>>()?;
         Ok(stats::mean(&all)?)
+    }
+
+    /// A feature of the BOLD signal that a recorded variable, per second, evokes in the first run.
+    fn bold(
+        &mut self,
+        preset: &str,
+        variable: &str,
+        area: &str,
+        what: BoldFeature,
+        stop: &AtomicBool,
+    ) -> Result<f64, LabError> {
+        let known = Haemodynamics::PRESETS;
+        let Some((_, haemodynamics)) = known.iter().find(|(name, _)| *name == preset) else {
+            return Err(misfit(format!("no preset {preset} of haemodynamics")));
+        };
+        let area = self.area(area)?.index();
+        let z = self.activity(variable, stop)?.column(area).to_vec();
+        let every_ms = self.spec.run.every_ms;
+        let y = haemodynamics.bold(&z, every_ms)?;
+        let time_s = |k: usize| (self.spec.run.start_ms + k as f64 * every_ms) * 1e-3;
+        let order = |a: &usize, b: &usize| y[*a].total_cmp(&y[*b]);
+        let (Some(up), Some(down), Some(last)) = (
+            (0..y.len()).max_by(order),
+            (0..y.len()).min_by(order),
+            y.last(),
+        ) else {
+            return Err(misfit("no samples"));
+        };
+        Ok(match what {
+            BoldFeature::Peak => y[up],
+            BoldFeature::PeakTime => time_s(up),
+            BoldFeature::Trough => y[down],
+            BoldFeature::TroughTime => time_s(down),
+            BoldFeature::End => *last,
+        })
     }
 
     /// What the trials of a condition that ended with a choice ended with.
@@ -1222,6 +1297,7 @@ impl Lab {
         parameter: &str,
         from: Quantity,
         to: Quantity,
+        scan_to: Option<Quantity>,
     ) -> Result<f64, LabError> {
         if !self.spec.circuit.parameters.contains_key(parameter) {
             return Err(misfit(format!("no parameter {parameter}")));
@@ -1231,7 +1307,7 @@ impl Lab {
             let set = Quantity { value, ..from };
             spec.circuit.parameters.insert(parameter.to_owned(), set);
             Ok(Lab::from_spec(spec, self.threads)?
-                .fixed_points(None)?
+                .fixed_points(scan_to)?
                 .len())
         };
         let to = to

@@ -4,6 +4,7 @@
 //! from the closed vocabulary [`Measure`]. [`judge`] runs what they need, once per distinct
 //! experiment, and gives a verdict per number. Nothing here knows a paper.
 
+mod graph;
 mod lab;
 mod recordings;
 mod targets;
@@ -13,12 +14,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::engine::EngineError;
 
+pub use graph::{GraphOf, GraphQuantity, SignedWeights};
 pub use lab::{Lab, LabError, Value};
 pub use recordings::{
     Comparison, DelayReports, Recordings, RegionTime, Regions, Reports, Row, bundled_recordings,
     compare, load_recordings,
 };
-pub use targets::{Case, Measure, Part, Target, TargetFile, bundled, load};
+pub use targets::{BoldFeature, Case, Measure, Part, Target, TargetFile, bundled, load};
 pub use unrolled::Equivalent;
 
 /// The verdict on one number.

@@ -2,6 +2,7 @@
 
 use serde::Deserialize;
 
+use super::graph::GraphOf;
 use crate::artificial::unroll::Form;
 use crate::spec::{Areas, Config, SpecError};
 use crate::units::Quantity;
@@ -234,6 +235,11 @@ pub enum Measure {
     /// Number of fixed points of a one-area network, scanned over its first state, and over its second
     /// where that has bounds.
     FixedPointCount,
+    /// The same where the first state has no upper bound.
+    FixedPointsBelow {
+        /// Where the scan of the first state ends.
+        scan_to: Quantity,
+    },
     /// Value of a variable at a fixed point of a one-area network, sorted by the first state.
     FixedPoint {
         /// 0 for the lowest.
@@ -289,6 +295,9 @@ pub enum Measure {
         from: Quantity,
         /// The other end.
         to: Quantity,
+        /// As for [`Measure::FixedPoint`].
+        #[serde(default)]
+        scan_to: Option<Quantity>,
     },
     /// Mean of a recorded variable over replicates, areas and a span of time.
     Mean {
@@ -371,6 +380,53 @@ pub enum Measure {
         from: Quantity,
         /// First moment that no longer belongs to it.
         to: Quantity,
+    },
+    /// Pearson's correlation of means over a span of time with a number that weights give every area, over the
+    /// areas whose mean exceeds a value.
+    GraphCorrelation {
+        /// The number.
+        graph: GraphOf,
+        /// Variable.
+        variable: String,
+        /// Value that the mean exceeds, in the unit of the variable.
+        above: Quantity,
+        /// First moment.
+        from: Quantity,
+        /// First moment that no longer belongs to it.
+        to: Quantity,
+    },
+    /// Share of the areas of which such a number says right, by logistic regression over all areas, whether their
+    /// mean over a span of time exceeds a value.
+    GraphPrediction {
+        /// The number.
+        graph: GraphOf,
+        /// Variable.
+        variable: String,
+        /// Value that the mean exceeds, in the unit of the variable.
+        above: Quantity,
+        /// First moment.
+        from: Quantity,
+        /// First moment that no longer belongs to it.
+        to: Quantity,
+    },
+    /// Share of the areas of which such a number says right, by logistic regression over all areas, whether they
+    /// are among these.
+    GraphTelling {
+        /// The number.
+        graph: GraphOf,
+        /// Which areas.
+        areas: Vec<String>,
+    },
+    /// A feature of the BOLD signal [%, s] that a recorded variable, taken per second, evokes in an area, from rest.
+    Bold {
+        /// Constants of the haemodynamics.
+        preset: String,
+        /// Variable.
+        variable: String,
+        /// Area.
+        area: String,
+        /// The feature.
+        what: BoldFeature,
     },
     /// In how many areas the mean of a recorded variable over a span of time exceeds a value.
     AboveCount {
@@ -582,6 +638,34 @@ pub enum Measure {
     },
 }
 
+/// A feature of a BOLD signal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum BoldFeature {
+    /// Its greatest value, %.
+    Peak,
+    /// When that is, s.
+    PeakTime,
+    /// Its smallest value, %.
+    Trough,
+    /// When that is, s.
+    TroughTime,
+    /// Its last value, %.
+    End,
+}
+
+impl BoldFeature {
+    const fn label(self) -> &'static str {
+        match self {
+            BoldFeature::Peak => "peak",
+            BoldFeature::PeakTime => "time of the peak",
+            BoldFeature::Trough => "trough",
+            BoldFeature::TroughTime => "time of the trough",
+            BoldFeature::End => "end",
+        }
+    }
+}
+
 /// Part of an eigenvalue.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -647,6 +731,7 @@ impl Measure {
             ShuffledDecayHierarchyR2 { shuffles: 0, .. } => "intact: r² with hierarchy".to_owned(),
             ShuffledDecayHierarchyR2 { what, .. } => format!("{what}: median r² with hierarchy"),
             FixedPointCount => "fixed points".to_owned(),
+            FixedPointsBelow { scan_to } => format!("fixed points below {scan_to}"),
             FixedPoint {
                 which, variable, ..
             } => format!("{variable} at fixed point {}", which + 1),
@@ -676,6 +761,16 @@ impl Measure {
                 None => format!("r of {variable} with input strength"),
                 Some(g) => format!("r of {variable} with input strength by {g}"),
             },
+            GraphCorrelation {
+                graph, variable, ..
+            } => format!("r of {variable} with {}", graph.label()),
+            GraphPrediction {
+                graph, variable, ..
+            } => format!("{variable} told by {}", graph.label()),
+            GraphTelling { graph, areas } => {
+                format!("{} areas told by {}", areas.len(), graph.label())
+            }
+            Bold { preset, what, .. } => format!("{preset}, {}", what.label()),
             AboveCount {
                 variable,
                 above,
@@ -757,6 +852,7 @@ pub fn bundled() -> &'static [(&'static str, &'static str)] {
             "chaudhuri2015",
             include_str!("../../data/targets/chaudhuri2015.yaml"),
         ),
+        ("bold", include_str!("../../data/targets/bold.yaml")),
         ("deco2013", include_str!("../../data/targets/deco2013.yaml")),
         ("deco2014", include_str!("../../data/targets/deco2014.yaml")),
         ("ding2024", include_str!("../../data/targets/ding2024.yaml")),
@@ -783,6 +879,10 @@ pub fn bundled() -> &'static [(&'static str, &'static str)] {
         (
             "mejias_wang2022",
             include_str!("../../data/targets/mejias_wang2022.yaml"),
+        ),
+        (
+            "mejias_wang2022_reduced",
+            include_str!("../../data/targets/mejias_wang2022_reduced.yaml"),
         ),
         (
             "montbrio_pazo_roxin",

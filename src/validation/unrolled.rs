@@ -31,13 +31,19 @@ const MOST_ACTIVITIES: usize = 10_000_000;
 
 impl Lab {
     /// Unrolls the experiment over its whole length and holds one pass against its recording. Of the form
-    /// `sweep`, which an experiment does not have, against steps in that order; every unit is an area then.
+    /// `sweep`, which an experiment does not have, against steps in that order. `sizes` are the numbers of units
+    /// that make an area each, in the order of the network; without it every unit is an area.
     ///
     /// # Errors
-    /// Another circuit, noise, delays, a recording that leaves something out.
-    pub fn unroll(&mut self, form: Form, stop: &AtomicBool) -> Result<Equivalent, LabError> {
+    /// Another circuit, noise, delays, a recording that leaves something out, sizes that are not those of all units.
+    pub fn unroll(
+        &mut self,
+        form: Form,
+        sizes: Option<&[usize]>,
+        stop: &AtomicBool,
+    ) -> Result<Equivalent, LabError> {
         let (spec, network) = self.experiment();
-        let rnn = artificial(network, &spec.run)?;
+        let rnn = artificial(network, &spec.run, sizes)?;
         let (every, dt) = (spec.run.every_ms, spec.run.dt_ms);
         let n = network.n_areas();
         if every != dt || spec.run.start_ms != 0.0 || self.recorded_areas().len() != n {
@@ -76,8 +82,8 @@ impl Lab {
     }
 }
 
-/// The network of an experiment as arrays: every unit is an area and has an input channel of its own.
-fn artificial(network: &Network, run: &RunSpec) -> Result<Rnn, LabError> {
+/// The network of an experiment as arrays: every unit has an input channel of its own.
+fn artificial(network: &Network, run: &RunSpec, sizes: Option<&[usize]>) -> Result<Rnn, LabError> {
     let info = network.info();
     if info.name != "leaky_rnn" {
         let message = format!("circuit: found {}, expected leaky_rnn", info.name);
@@ -105,7 +111,9 @@ fn artificial(network: &Network, run: &RunSpec) -> Result<Rnn, LabError> {
             }
         }
     }
-    Rnn::new(units, recurrent, Array2::eye(n), &vec![1; n]).map_err(|e| misfit(e.to_string()))
+    let each = vec![1; n];
+    let sizes = sizes.unwrap_or(&each);
+    Rnn::new(units, recurrent, Array2::eye(n), sizes).map_err(|e| misfit(e.to_string()))
 }
 
 /// One unit, from the parameters of its area.

@@ -160,6 +160,7 @@ fn plain(ws: &Workspace, setup: &Setup, step: Step) -> Result<(), String> {
                 command
             };
             for name in [
+                "bold",
                 "chaudhuri2015",
                 "deco2013",
                 "deco2014",
@@ -169,6 +170,7 @@ fn plain(ws: &Workspace, setup: &Setup, step: Step) -> Result<(), String> {
                 "jansen_rit",
                 "joglekar2018",
                 "mejias_wang2022",
+                "mejias_wang2022_reduced",
                 "montbrio_pazo_roxin",
                 "n_back",
                 "stuart_landau",
