@@ -77,11 +77,10 @@ pub fn get_attr(attribute: &Attribute) -> hdf5::Result<Result<Attr, String>> {
     Ok(Ok(match kind {
         T::Integer(_) | T::Unsigned(_) | T::Boolean => Attr::Int(first(attribute.read_raw()?)?),
         T::Float(_) => Attr::Float(first(attribute.read_raw()?)?),
-        T::VarLenUnicode => Attr::Text(
-            first(attribute.read_raw::<VarLenUnicode>()?)?
-                .as_str()
-                .to_owned(),
-        ),
+        // Damaged files hold what is no UTF-8, which `as_str` does not look for.
+        T::VarLenUnicode => Attr::Text(lossy(
+            first(attribute.read_raw::<VarLenUnicode>()?)?.as_bytes(),
+        )),
         T::VarLenAscii => Attr::Text(lossy(
             first(attribute.read_raw::<VarLenAscii>()?)?.as_bytes(),
         )),
