@@ -248,6 +248,7 @@ fn rewired(
         .map(|i| Area {
             name: format!("a{i:07}"),
             lobe: None,
+            group: isocortex::connectome::DEFAULT_GROUP.to_owned(),
             position_mm: None,
         })
         .collect();

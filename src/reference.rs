@@ -7,9 +7,9 @@ use ndarray::{Array2, ArrayView2};
 
 use crate::circuit::{CircuitVisitor, Fields, LocalCircuit, ParameterFields};
 use crate::coupling::Delay;
-use crate::ids::Replicate;
+use crate::ids::{AreaId, Replicate};
 use crate::lanes::Lanes;
-use crate::network::Network;
+use crate::network::{Learning, Network};
 use crate::noise::{Noise, Target, start_site};
 use crate::rng::normal;
 use crate::spec::{DelayGrid, Order, RunSpec, Stepper};
@@ -118,6 +118,8 @@ impl<O: FnMut(u64, ArrayView2<'_, f64>)> CircuitVisitor for Simulate<'_, O> {
             let input = self.input(&x, &rest, &mut past);
             fill_algebraic::<C>(self.network, &mut x, &input);
         }
+        // Trial of a session, and what it has shown of each choice.
+        let (mut trial, mut shown) = (0, Vec::new());
         for step in 0..=steps {
             self.advance_noise(step, &mut noise);
             let held = self.held_input(step);
@@ -132,6 +134,9 @@ impl<O: FnMut(u64, ArrayView2<'_, f64>)> CircuitVisitor for Simulate<'_, O> {
                 fill_algebraic::<C>(self.network, &mut x, &input);
             }
             (self.observe)(step, x.view());
+            if let Some(rule) = &self.network.learning {
+                self.learn(rule, step, &mut x, &mut trial, &mut shown);
+            }
             if step < steps {
                 x = self.step::<C>(x, &now, &mut past);
                 if (step + 1).is_multiple_of(FLUSH_STEPS) {
@@ -151,6 +156,44 @@ impl<O: FnMut(u64, ArrayView2<'_, f64>)> CircuitVisitor for Simulate<'_, O> {
 }
 
 impl<O> Simulate<'_, O> {
+    /// Takes down what a session's trial shows of each choice, and begins the next one where its time has come.
+    fn learn(
+        &self,
+        rule: &Learning,
+        step: u64,
+        x: &mut Array2<f64>,
+        trial: &mut usize,
+        shown: &mut Vec<Vec<f64>>,
+    ) {
+        let steps = |ms: f64| (ms / self.run.dt_ms).round() as u64;
+        let (first, every) = (steps(self.run.start_ms), steps(self.run.every_ms).max(1));
+        shown.resize(rule.choices.len(), Vec::new());
+        if step >= first && (step - first).is_multiple_of(every) {
+            let sample = ((step - first) / every) as usize;
+            if rule.samples(self.run, *trial).contains(&sample) {
+                for (series, choice) in shown.iter_mut().zip(&rule.choices) {
+                    let read = |a: &AreaId| rule.as_read(x[[a.index(), choice.read]]);
+                    let sum = rule.read_in.iter().map(read).sum::<f64>();
+                    series.push(sum / rule.read_in.len() as f64);
+                }
+            }
+        }
+        let begins = rule.starts_ms.get(*trial + 1).map(|ms| steps(*ms));
+        if begins != Some(step) {
+            return;
+        }
+        let chosen = rule.chosen(shown);
+        for (area, mut row) in x.rows_mut().into_iter().enumerate() {
+            let learns = rule.learned_in.contains(&AreaId::from(area));
+            let mut values = row.to_vec();
+            let start = self.start.row(area).to_vec();
+            rule.begin(*trial, chosen, learns, &start, &mut values);
+            row.iter_mut().zip(values).for_each(|(x, value)| *x = value);
+        }
+        *trial += 1;
+        shown.iter_mut().for_each(Vec::clear);
+    }
+
     /// Input of every area at a moment: held, noise, and what arrives over projections, [area, input].
     fn input(&self, x: &Array2<f64>, now: &Moment<'_>, past: &mut Past) -> Array2<f64> {
         let network = self.network;

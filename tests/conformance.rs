@@ -10,7 +10,7 @@ use common::{
 };
 use isocortex::circuit::{CIRCUITS, CircuitKind};
 use isocortex::plan::{Axis, Matrix, Plan};
-use isocortex::spec::Layers;
+use isocortex::spec::{Layers, Weights};
 use ndarray::s;
 
 /// Stepper, order of updates.
@@ -46,8 +46,9 @@ fn config(circuit: CircuitKind, noisy: bool) -> String {
     let scale = |unit: &str| if unit.starts_with('1') { 0.01 } else { 1.0 };
     text.push_str("stimuli:\n");
     for (i, input) in info.inputs.iter().enumerate() {
-        // Edges of the pulses neither at the start of a pair of steps nor together.
-        let (on, off) = (0.6 + 0.4 * i as f64, 3.2 + 0.6 * i as f64);
+        // Edges of the pulses neither at the start of a pair of steps nor together, as far as the run has room.
+        let place = (i % 9) as f64;
+        let (on, off) = (0.6 + 0.4 * place, 3.2 + 0.6 * place);
         text.push_str(&format!(
             "  pulse_{i}: {{into: {}, areas: all, amplitude: {}, onset: {on:.1} ms, offset: {off:.1} \
              ms}}\n",
@@ -224,6 +225,11 @@ fn changed_networks() {
         }
         for name in &projections {
             let key = format!("projections.{name}");
+            // All links are alike: there is nothing to shuffle, and these have no hierarchy.
+            if plain.spec.projections[name].weights == Weights::Uniform {
+                changes.push(vec![format!("{key}.keep=none")]);
+                continue;
+            }
             for keep in ["none", "feedforward", "feedback"] {
                 changes.push(vec![format!("{key}.keep={keep}")]);
             }

@@ -52,6 +52,22 @@ const LATE: &[&str] = &[
     "analysis.modes=null",
 ];
 
+/// A session whose trials learn from one another, stopped within and between them.
+const LEARNING: &[&str] = &[
+    "run",
+    "reward_learning",
+    "--set",
+    "connectome.only=[V1, V4, LIP, 8m, 8l, 9/46d]",
+    "--set",
+    "record.areas=[LIP, VTA]",
+    "--set",
+    "task.readouts={choice: {winner: {A: r_E1, B: r_E2}, areas: [LIP], from: 8 s, to: 8.4 s}}",
+    "--set",
+    "task.trials=6",
+    "--set",
+    "task.learning.rewarded=[{choice: A, trials: 2}, {choice: B}]",
+];
+
 fn run(folder: &Path, args: &[&str], more: &[&str]) -> Command {
     let mut command = Command::new(assert_cmd::cargo::cargo_bin("isocortex"));
     command
@@ -138,6 +154,11 @@ fn killed_runs_go_on_and_end_alike() {
 #[test]
 fn a_run_goes_on_before_its_first_sample() {
     kill_and_resume(LATE, 12);
+}
+
+#[test]
+fn a_session_goes_on_with_what_it_learned() {
+    kill_and_resume(LEARNING, 6);
 }
 
 #[test]

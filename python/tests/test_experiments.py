@@ -155,7 +155,7 @@ def test_stimuli_in_steps_equal_the_same_typed_by_hand():
 
 def test_names():
     assert PULSE in iso.names() and "wilson_cowan" in iso.names("circuits")
-    assert iso.names("data") == ["macaque-markov29", "macaque-markov40", "mouse-allen43"]
+    assert iso.names("data") == ["macaque-markov29", "macaque-markov40", "mouse-allen43", "mouse-allen82"]
     assert "chaudhuri2015" in iso.names("papers")
 
 

@@ -467,6 +467,7 @@ registry! {
     deco2013::Deco2013,
     deco2014::Deco2014,
     froudist_walsh2021::FroudistWalsh2021,
+    froudist_walsh2021_reward::FroudistWalsh2021Reward,
     froudist_walsh2021_stp::FroudistWalsh2021Stp,
     jansen_rit::JansenRit,
     leaky_rnn::LeakyRnn,

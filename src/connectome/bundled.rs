@@ -21,7 +21,7 @@ macro_rules! file {
     };
 }
 
-static BUNDLED: [Bundled; 3] = [
+static BUNDLED: [Bundled; 4] = [
     Bundled {
         name: "macaque-markov29",
         title: "Macaque cortex, 29 areas: FLN, SLN, white-matter distances, hierarchy, spines",
@@ -50,6 +50,15 @@ static BUNDLED: [Bundled; 3] = [
             file!("mouse-allen43", "manifest.yaml"),
             file!("mouse-allen43", "areas.csv"),
             file!("mouse-allen43", "strength.csv"),
+        ],
+    },
+    Bundled {
+        name: "mouse-allen82",
+        title: "Mouse cortex and thalamus, 43 areas and 39 nuclei: projection strengths, hierarchy, PV and SST cell densities",
+        files: &[
+            file!("mouse-allen82", "manifest.yaml"),
+            file!("mouse-allen82", "areas.csv"),
+            file!("mouse-allen82", "strength.csv"),
         ],
     },
 ];

@@ -336,6 +336,7 @@ pub(super) fn read_areas(
         return None;
     };
     let lobe_column = table.column("lobe");
+    let group_column = table.column("group");
     let position_columns = position_columns(table, file, report);
     let mut out = AreaTable {
         areas: Vec::new(),
@@ -353,6 +354,10 @@ pub(super) fn read_areas(
             lobe: lobe_column
                 .map(|c| fields[c].clone())
                 .filter(|lobe| !lobe.is_empty()),
+            group: group_column
+                .map(|c| fields[c].clone())
+                .filter(|group| !group.is_empty())
+                .unwrap_or_else(|| super::DEFAULT_GROUP.to_owned()),
             position_mm: position_columns
                 .and_then(|columns| position(columns, fields, file, *line, report)),
         });
@@ -365,8 +370,20 @@ pub(super) fn read_areas(
         );
         return None;
     }
+    let of = |fields: &Vec<String>| group_column.map_or("", |c| fields[c].as_str()).to_owned();
+    let groups: Vec<String> = table.rows.iter().map(|(_, fields)| of(fields)).collect();
+    for group in &groups {
+        if group_column.is_some() && out.areas.iter().any(|a| a.name == *group) {
+            let message = format!(
+                "group named as an area: found {}, expected names that differ",
+                shown(group)
+            );
+            report.error(file, None, message);
+            return None;
+        }
+    }
     for entry in &manifest.gradients {
-        let gradient = read_gradient(entry, table, name_column, file, report);
+        let gradient = read_gradient(entry, table, name_column, &groups, file, report);
         out.gradients.extend(gradient);
     }
     Some(out)
@@ -429,6 +446,7 @@ fn read_gradient(
     entry: &GradientEntry,
     table: &Table,
     name_column: usize,
+    groups: &[String],
     file: &str,
     report: &mut Report,
 ) -> Option<Gradient> {
@@ -440,11 +458,18 @@ fn read_gradient(
         .and_then(|basis| table.named(&basis.column.value, file, line_of(&basis.column), report));
     let column = column?;
     let mut values = Vec::new();
-    for (line, fields) in &table.rows {
+    // A group may be without the gradient as a whole, if it is not the only one.
+    let given = |group: &str| {
+        let mut of = table.rows.iter().zip(groups).filter(|(_, g)| *g == group);
+        of.any(|((_, fields), _)| !fields[column].is_empty())
+    };
+    let some = groups.iter().any(|g| given(g));
+    for ((line, fields), group) in table.rows.iter().zip(groups) {
         let text = fields[column].as_str();
         let area = &fields[name_column];
         match text.parse::<f64>() {
             Ok(value) if value.is_finite() => values.push(value),
+            _ if text.is_empty() && some && !given(group) => values.push(f64::NAN),
             _ if text.is_empty() => report.error(
                 file,
                 Some(*line),

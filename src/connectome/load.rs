@@ -557,6 +557,7 @@ pub fn inline(
             .map(|(name, _)| Area {
                 name,
                 lobe: None,
+                group: super::DEFAULT_GROUP.to_owned(),
                 position_mm: None,
             })
             .collect(),

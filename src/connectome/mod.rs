@@ -28,6 +28,8 @@ mod spectral;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeMap;
+
 use ndarray::Array2;
 use serde::Serialize;
 use sprs::CsMat;
@@ -53,9 +55,14 @@ pub struct Area {
     pub name: String,
     /// Lobe, where the data set gives one.
     pub lobe: Option<String>,
+    /// Group of areas, such as `thalamus`; [`DEFAULT_GROUP`] where the data set gives none.
+    pub group: String,
     /// Centre of the area on an *inflated* surface \[mm\]: for drawing only, never for distances.
     pub position_mm: Option<[f64; 3]>,
 }
+
+/// Group of areas of which a data set says nothing.
+pub const DEFAULT_GROUP: &str = "cortex";
 
 /// One number per area that may scale parameters.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -66,7 +73,8 @@ pub struct Gradient {
     pub unit: String,
     /// Meaning.
     pub description: String,
-    /// Value of every area, in the order of the areas \[`unit`\]; finite.
+    /// Value of every area, in the order of the areas \[`unit`\]; finite, or NaN in the areas of a group
+    /// for which there is none.
     pub values: Vec<f64>,
     /// For every area: whether the data set marks its value as estimated (by regression, or shared
     /// between areas) instead of measured there. `None` where the data set does not say.
@@ -215,6 +223,61 @@ impl Connectome {
     #[must_use]
     pub fn n_areas(&self) -> usize {
         self.areas.len()
+    }
+
+    /// The areas of a group; none if there is no such group.
+    pub fn group(&self, name: &str) -> impl Iterator<Item = AreaId> {
+        let of = self.areas.iter().enumerate();
+        of.filter(move |(_, a)| a.group == name)
+            .map(|(i, _)| AreaId::from(i))
+    }
+
+    /// Names of the groups, each once, in the order of their first areas.
+    #[must_use]
+    pub fn groups(&self) -> Vec<&str> {
+        let mut out: Vec<&str> = Vec::new();
+        for area in &self.areas {
+            if !out.contains(&area.group.as_str()) {
+                out.push(&area.group);
+            }
+        }
+        out
+    }
+
+    /// Adds an area, which has no links; gradients that are not among `values` have none there.
+    pub fn add(&mut self, name: &str, group: &str, values: &BTreeMap<String, f64>) {
+        let n = self.areas.len() + 1;
+        let wider = |m: &Array2<f64>| {
+            let at = |(i, j)| {
+                if i < n - 1 && j < n - 1 {
+                    m[[i, j]]
+                } else {
+                    f64::NAN
+                }
+            };
+            Array2::from_shape_fn((n, n), at)
+        };
+        let wider_links = |m: &CsMat<f64>| {
+            let entries = m.iter().map(|(&w, at)| (at, w)).collect();
+            load::csr(n, &entries)
+        };
+        self.areas.push(Area {
+            name: name.to_owned(),
+            lobe: None,
+            group: group.to_owned(),
+            position_mm: None,
+        });
+        self.fln = wider_links(&self.fln);
+        self.sln = self.sln.as_ref().map(wider_links);
+        self.distance_mm = self.distance_mm.as_ref().map(wider);
+        self.delay_ms = self.delay_ms.as_ref().map(wider);
+        for gradient in &mut self.gradients {
+            let value = values.get(&gradient.name).copied().unwrap_or(f64::NAN);
+            gradient.values.push(value);
+            if let Some(estimated) = &mut gradient.estimated {
+                estimated.push(false);
+            }
+        }
     }
 
     /// Number of directed links.

@@ -115,6 +115,38 @@ fn facts_of_mouse43() {
     near(pv.iter().sum::<f64>() / 43.0, 0.473, 5e-4);
 }
 
+/// The cortex of the larger mouse is the smaller mouse, link by link; the thalamus hangs on it alone.
+#[test]
+fn facts_of_mouse82() {
+    let (c, cortex) = (bundle("mouse-allen82"), bundle("mouse-allen43"));
+    assert_eq!((c.n_areas(), c.n_links()), (82, 43 * 42 + 2 * 43 * 39));
+    assert_eq!(c.groups(), ["cortex", "thalamus"]);
+    assert_eq!(cortex.groups(), ["cortex"]);
+    let own: Vec<AreaId> = c.group("cortex").collect();
+    let left = c.subset(&own);
+    assert_eq!(left.fln, cortex.fln);
+    assert!(left.area_names().eq(cortex.area_names()));
+    for name in ["hierarchy", "pv_norm", "sst_norm"] {
+        let of = |c: &Connectome| c.gradient(name).unwrap().values.clone();
+        assert_eq!(of(&left), of(&cortex));
+    }
+    let thalamus: Vec<AreaId> = c.group("thalamus").collect();
+    assert_eq!(c.subset(&thalamus).n_links(), 0);
+    let pv = &c.gradient("pv_norm").unwrap().values;
+    assert!(thalamus.iter().all(|a| pv[a.index()].is_nan()));
+    let h = &c.gradient("hierarchy").unwrap().values;
+    assert!(h.iter().all(|h| h.is_finite()));
+    let at = |name: &str| c.area_id(name).unwrap().index();
+    assert_eq!(
+        c.fln.get(at("VAL"), at("VISp")),
+        Some(&1.445_259_480_328_864_8e-5)
+    );
+    assert_eq!(
+        c.fln.get(at("VISp"), at("VAL")),
+        Some(&1.552_398_177_590_95e-5)
+    );
+}
+
 #[test]
 fn bundled_sets_are_clean_and_row_is_target() {
     for set in bundled() {
@@ -132,7 +164,7 @@ fn bundled_sets_are_clean_and_row_is_target() {
         for gradient in &c.gradients {
             assert_eq!(gradient.values.len(), c.n_areas());
         }
-        if set.name == "mouse-allen43" {
+        if set.name.starts_with("mouse") {
             continue;
         }
         assert_eq!(

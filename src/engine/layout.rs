@@ -4,7 +4,7 @@ use ndarray::{Array1, ArrayView1, ArrayView2, ArrayViewD, Axis};
 
 use super::measure::{DelayActivity, Measures};
 use super::summary::{SUMMARIES, Summaries};
-use super::trials::{Choice, ReadoutValues, event_name};
+use super::trials::{Choice, ReadoutValues, event_name, learning_columns};
 use crate::network::Network;
 use crate::plan::Plan;
 use crate::record::{
@@ -431,6 +431,18 @@ fn trial_coordinates(network: &Network) -> Vec<Aux> {
         let long = "start of the trial from that of its session".to_owned();
         push("trial_start".to_owned(), long, number(starts, "ms"));
     }
+    if let Some(rule) = &network.learning {
+        // Every session has the same stretches.
+        let sessions = trials.trials.len() / rule.rewarded.len().max(1);
+        let of = |&k: &usize| rule.choices[k].name.clone();
+        let all = (0..sessions).flat_map(|_| rule.rewarded.iter().map(of));
+        let long = "choice that is rewarded".to_owned();
+        push(
+            "rewarded_choice".to_owned(),
+            long,
+            AuxValues::Text(all.collect()),
+        );
+    }
     for (e, (event, &repeats)) in trials.events.iter().zip(&trials.repeats).enumerate() {
         for repeat in 0..repeats {
             let name = event_name(event, repeats, repeat);
@@ -531,6 +543,9 @@ fn readout_layout(
                 }
             }
         }
+    }
+    for (name, long) in learning_columns(network) {
+        vars.push(Var::new(&name, &[along], "1", &long));
     }
     if !task.d_prime.is_empty() {
         dims.push(Dim::text("sensitivity", task.d_prime.keys().cloned()));
@@ -703,6 +718,14 @@ pub fn write_measures(
                         put(&format!("{name}_time"), &of(&|c| c.reaction_ms))?;
                     }
                 }
+            }
+        }
+        if let Some(learning) = &table.learning {
+            let rewarded = learning.rewarded.iter();
+            let rewarded = rewarded.map(|r| r.map_or(f64::NAN, |r| f64::from(u8::from(r))));
+            put("rewarded", &rewarded.collect::<Vec<f64>>())?;
+            for (state, values) in &learning.strengths {
+                put(&format!("learned_{state}"), values)?;
             }
         }
         if !table.d_prime.is_empty() {

@@ -7,6 +7,7 @@
 
 mod keep;
 mod layout;
+mod learning;
 mod measure;
 mod summary;
 mod trials;
@@ -24,7 +25,8 @@ use crate::plan::{Condition, Plan};
 use crate::record::{Checkpoint, RecordError, Writer, checkpoint_path, partial_path};
 use crate::spec::{ExperimentSpec, Precision, SpecError};
 use crate::stepper::linear::{NoFixedPoint, baseline_state, start_from, start_state};
-use crate::stepper::{Samples, Simulation, Stop, bounds};
+use crate::stepper::{Samples, Stop, bounds};
+use learning::Block;
 
 pub use keep::{Keep, Pace, execution_of};
 pub use layout::{
@@ -334,16 +336,14 @@ fn steps_at_once(plan: &Plan) -> u64 {
 
 /// Where the next chunk ends if its samples do not fill up. The steps before the first sample end before
 /// it: chunks then start at samples.
-fn next_stop(plan: &Plan, reached: u64, budget: u64) -> u64 {
-    match plan.record.first.checked_sub(reached + 1) {
+fn next_stop(plan: &Plan, blocks: &[Block<'_>], reached: u64, budget: u64) -> u64 {
+    // All blocks begin their trials at the same steps.
+    let most = blocks.first().map_or(u64::MAX, Block::may_reach);
+    let next = match plan.record.first.checked_sub(reached + 1) {
         Some(before) if before > 0 => reached + budget.min(before),
         _ => reached + budget,
-    }
-}
-
-fn advance(simulation: &mut Simulation<'_>, samples: &mut Samples, until: u64) {
-    samples.clear();
-    simulation.advance_until(samples, until);
+    };
+    next.min(most)
 }
 
 /// As [`drive`], all in the thread of the caller: for sinks that cost less than to wake another thread.
@@ -357,8 +357,8 @@ pub fn drive_here(
     mut sink: impl FnMut(Piece<'_>) -> Result<(), EngineError>,
 ) -> Result<(Vec<Option<Stop>>, u64), EngineError> {
     let blocks = plan.blocks();
-    let of = |&(first, runs): &(u32, u32)| Simulation::of_conditions(plan, first, runs, starts);
-    let mut simulations: Vec<Simulation<'_>> = blocks.iter().map(of).collect();
+    let of = |&(first, runs): &(u32, u32)| Block::new(plan, first, runs, starts);
+    let mut simulations: Vec<Block<'_>> = blocks.iter().map(of).collect();
     let budget = steps_at_once(plan);
     let mut chunk = Chunk {
         first: 0,
@@ -366,19 +366,19 @@ pub fn drive_here(
         blocks: room_of(plan, &blocks),
     };
     let mut reached = 0;
-    let stops = |simulations: &[Simulation<'_>]| -> Vec<Option<Stop>> {
+    let stops = |simulations: &[Block<'_>]| -> Vec<Option<Stop>> {
         simulations
             .iter()
             .flat_map(|s| s.stops().to_vec())
             .collect()
     };
     while chunk.first < plan.record.samples && !stop.load(Ordering::Relaxed) {
-        let until = next_stop(plan, reached, budget);
+        let until = next_stop(plan, &simulations, reached, budget);
         for (one, (_, _, samples)) in simulations.iter_mut().zip(&mut chunk.blocks) {
-            advance(one, samples, until);
+            one.advance(samples, until);
         }
         chunk.written = chunk.blocks.first().map_or(0, |(_, _, s)| s.written);
-        reached = simulations.first().map_or(until, Simulation::step);
+        reached = simulations.first().map_or(until, Block::step);
         if chunk.written > 0 {
             chunk.hand_on(plan, &mut sink)?;
             chunk.first += chunk.written as u64;
@@ -390,8 +390,8 @@ pub fn drive_here(
     Ok((stops(&simulations), chunk.first))
 }
 
-fn saved(simulations: &mut [Simulation<'_>]) -> Sent {
-    Sent::State(simulations.iter_mut().map(Simulation::save).collect())
+fn saved(simulations: &mut [Block<'_>]) -> Sent {
+    Sent::State(simulations.iter_mut().map(Block::save).collect())
 }
 
 /// As [`drive`], from a checkpoint if there is one, handing on the state whenever it is time.
@@ -404,10 +404,10 @@ fn go_on(
     mut sink: impl FnMut(Piece<'_>) -> Result<(), EngineError> + Send,
 ) -> Result<Ended, EngineError> {
     let blocks = plan.blocks();
-    let mut simulations: Vec<Simulation<'_>> = pool.install(|| {
+    let mut simulations: Vec<Block<'_>> = pool.install(|| {
         blocks
             .par_iter()
-            .map(|&(first, runs)| Simulation::of_conditions(plan, first, runs, starts))
+            .map(|&(first, runs)| Block::new(plan, first, runs, starts))
             .collect()
     });
     let (mut sampled, mut reached) = (0_u64, 0_u64);
@@ -418,7 +418,7 @@ fn go_on(
             return Err(EngineError::OtherRun { what });
         }
         sampled = checkpoint.samples;
-        reached = simulations.first().map_or(0, Simulation::step);
+        reached = simulations.first().map_or(0, Block::step);
     }
     let room = || room_of(plan, &blocks);
     let budget = steps_at_once(plan);
@@ -460,20 +460,20 @@ fn go_on(
                     Err(_) => break,
                 },
             };
-            let until = next_stop(plan, reached, budget);
+            let until = next_stop(plan, &simulations, reached, budget);
             match (&mut simulations[..], &mut chunk[..]) {
                 // Nothing to share out, so no other thread has to be woken up.
                 ([one], [(_, _, samples)]) if !one.is_parallel() => {
-                    advance(one, samples, until);
+                    one.advance(samples, until);
                 }
                 (all, chunk) => pool.install(|| {
                     let both = all.par_iter_mut().zip(chunk);
-                    both.for_each(|(one, (_, _, samples))| advance(one, samples, until));
+                    both.for_each(|(one, (_, _, samples))| one.advance(samples, until));
                 }),
             }
             // All blocks stop at the same step: they have the same schedule and the same room.
             let written = chunk.first().map_or(0, |(_, _, samples)| samples.written);
-            reached = simulations.first().map_or(until, Simulation::step);
+            reached = simulations.first().map_or(until, Block::step);
             if written == 0 {
                 chunk_room = Some(chunk);
             } else {

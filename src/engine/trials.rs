@@ -8,7 +8,7 @@ use ndarray::{ArrayView1, Axis, s};
 use super::measure::variable;
 use super::{EngineError, Recording};
 use crate::analysis::stats;
-use crate::network::Network;
+use crate::network::{Learning, Network, decide};
 use crate::spec::node::path_segment;
 use crate::spec::{
     Areas, ExperimentSpec, Method, Named, ReadoutKind, ReadoutSpec, RunSpec, SpecError, TaskSpec,
@@ -23,6 +23,18 @@ pub struct TrialTable {
     pub readouts: Vec<ReadoutColumn>,
     /// d′ by name; none where a condition has no trial that could be read.
     pub d_prime: Vec<(String, Option<f64>)>,
+    /// What was rewarded and learned, where trials teach.
+    pub learning: Option<LearningColumns>,
+}
+
+/// What was rewarded and learned in all trials.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LearningColumns {
+    /// Whether the choice of each trial was rewarded; none where nothing was chosen.
+    pub rewarded: Vec<Option<bool>>,
+    /// By choice the state that is learned, and its strength during each trial, in the first of the areas that
+    /// learn.
+    pub strengths: Vec<(String, Vec<f64>)>,
 }
 
 /// One readout of all trials.
@@ -81,7 +93,7 @@ pub(super) fn check(network: &Network, spec: &ExperimentSpec) -> Result<(), Spec
 fn names_apart(network: &Network, spec: &ExperimentSpec, task: &TaskSpec) -> Result<(), SpecError> {
     let gradients = network.connectome.gradients.iter();
     let mut taken: BTreeSet<String> = gradients.map(|g| g.name.clone()).collect();
-    taken.extend(["condition", "session", "trial_start"].map(str::to_owned));
+    taken.extend(["condition", "session", "trial_start", "rewarded_choice"].map(str::to_owned));
     let mut claim = |path: String, name: String| match taken.insert(name.clone()) {
         true => Ok(()),
         false => {
@@ -103,6 +115,9 @@ fn names_apart(network: &Network, spec: &ExperimentSpec, task: &TaskSpec) -> Res
             }
         }
     }
+    for (suffix, _) in learning_columns(network) {
+        claim("task.learning".to_owned(), suffix)?;
+    }
     for r in &task.readouts {
         for suffix in ["", "_correct", "_time"] {
             let path = format!("task.readouts.{}", path_segment(&r.name));
@@ -110,6 +125,23 @@ fn names_apart(network: &Network, spec: &ExperimentSpec, task: &TaskSpec) -> Res
         }
     }
     Ok(())
+}
+
+/// Variables of the result file that tell what was learned, with what each is.
+pub(super) fn learning_columns(network: &Network) -> Vec<(String, String)> {
+    let Some(rule) = &network.learning else {
+        return Vec::new();
+    };
+    let info = network.info();
+    let strengths = rule.choices.iter().map(|c| {
+        let state = info.variables[c.state].name;
+        let long = format!("{state}: strength of choice {} during the trial", c.name);
+        (format!("learned_{state}"), long)
+    });
+    let rewarded = "1 where the choice was rewarded, 0 where it was not, NaN without a choice";
+    std::iter::once(("rewarded".to_owned(), rewarded.to_owned()))
+        .chain(strengths)
+        .collect()
 }
 
 /// Name of a repeat of an event in the result file.
@@ -323,7 +355,65 @@ pub fn trial_table(
         });
     }
     let d_prime = sensitivities(task, trials, &readouts);
-    Ok(Some(TrialTable { readouts, d_prime }))
+    let learning =
+        (network.learning.as_ref().zip(task.learning.as_ref())).and_then(|(rule, of)| {
+            let column = readouts.iter().find(|r| r.name == of.readout)?;
+            let ReadoutValues::Choice { choices, .. } = &column.values else {
+                return None;
+            };
+            Some(learned(network, rule, trials, choices))
+        });
+    Ok(Some(TrialTable {
+        readouts,
+        d_prime,
+        learning,
+    }))
+}
+
+/// Goes through the trials of every session as the run did.
+fn learned(
+    network: &Network,
+    rule: &Learning,
+    trials: &Trials,
+    choices: &[Option<Choice>],
+) -> LearningColumns {
+    let start = |state: usize| {
+        let Some(&area) = rule.learned_in.first() else {
+            return f64::NAN;
+        };
+        let own = network.initial.iter().rev();
+        let own = own.into_iter().find(|(a, v, _)| (*a, *v) == (area, state));
+        own.map_or(network.baseline[[area.index(), state]], |(.., x)| *x)
+    };
+    let start: Vec<f64> = rule.choices.iter().map(|c| start(c.state)).collect();
+    let mut out = LearningColumns {
+        rewarded: Vec::new(),
+        strengths: (rule.choices.iter())
+            .map(|c| {
+                (
+                    network.info().variables[c.state].name.to_owned(),
+                    Vec::new(),
+                )
+            })
+            .collect(),
+    };
+    let (mut now, mut run, mut number) = (start.clone(), 0, 0);
+    for (trial, choice) in trials.trials.iter().zip(choices) {
+        if trial.run != run {
+            (now, run, number) = (start.clone(), trial.run, 0);
+        }
+        for ((_, column), strength) in out.strengths.iter_mut().zip(&now) {
+            column.push(*strength);
+        }
+        let chosen = choice.and_then(|c| c.chosen);
+        out.rewarded
+            .push(chosen.map(|c| rule.is_rewarded(number, c)));
+        if let Some(c) = chosen {
+            now[c] = rule.learn(number, c, now[c]);
+        }
+        number += 1;
+    }
+    out
 }
 
 impl Reader {
@@ -415,25 +505,7 @@ impl Reader {
         let series: Vec<Vec<f64>> = (of.iter())
             .map(|(_, v)| self.series(*v, trial.run, &samples, recording))
             .collect::<Option<_>>()?;
-        let (chosen, at) = match above {
-            None => {
-                let means: Vec<f64> = (series.iter())
-                    .map(|x| x.iter().sum::<f64>() / x.len() as f64)
-                    .collect();
-                (leader(&means), None)
-            }
-            Some(above) => {
-                // Where two stand equal above the level, neither is first; the next sample tells.
-                let first = |k: usize| {
-                    let mean =
-                        |x: &Vec<f64>| x[k + 1 - over..=k].iter().sum::<f64>() / *over as f64;
-                    let now: Vec<f64> = series.iter().map(mean).collect();
-                    leader(&now).filter(|&c| now[c] >= *above)
-                };
-                let found = (over - 1..samples.len()).find_map(|k| Some((first(k)?, k)));
-                (found.map(|f| f.0), found.map(|f| f.1))
-            }
-        };
+        let (chosen, at) = decide(&series, *above, *over);
         let correct = correct.as_ref().and_then(|event| {
             let shown = trial.event(trials.event_index(event), 0);
             match (shown, chosen) {
@@ -449,16 +521,6 @@ impl Reader {
             correct,
             reaction_ms: at.map(|k| recording.time_ms[samples.start + k] - from_ms),
         })
-    }
-}
-
-/// Index of the largest of some numbers, if there is one.
-fn leader(x: &[f64]) -> Option<usize> {
-    let largest = x.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-    let mut at = (0..x.len()).filter(|&k| x[k] == largest);
-    match (at.next(), at.next()) {
-        (Some(k), None) => Some(k),
-        _ => None,
     }
 }
 

@@ -23,10 +23,10 @@ use crate::rng::Site;
 use crate::spec::node::path_segment;
 use crate::spec::suggest::did_you_mean;
 use crate::spec::{
-    AllToAll, Areas, ConnectomeSpec, CurveSpec, DelayKind, DelaySpec, ExperimentSpec, Keep, Layers,
-    LayersAtMost, LesionBackground, LinkSpec, LostStimuli, Named, NoiseMemory, NoiseSpec,
-    Normalise, ProjectionSpec, Rows, ShuffleKind, ShuffleSpec, Solve, SpecError, Symmetrise,
-    Weights,
+    AddedSpec, AllToAll, Areas, ConnectomeSpec, CurveSpec, DelayKind, DelaySpec, ExperimentSpec,
+    Keep, Layers, LayersAtMost, LesionBackground, LinkSpec, LostStimuli, Named, NoiseMemory,
+    NoiseSpec, Normalise, ProjectionSpec, Rows, ShuffleKind, ShuffleSpec, Solve, SpecError,
+    Symmetrise, Weights,
 };
 use crate::stimulus::Stimulus;
 use crate::units::{Dimension, Quantity, Unit};
@@ -142,7 +142,11 @@ fn load_connectome(
             let read = loaded.get(data, || {
                 Ok(connectome::load(&Source::parse_from(data, Path::new(""))?)?)
             })?;
-            if draft.only.is_none() && draft.gradients.is_empty() && draft.replace.is_empty() {
+            let as_read = draft.only.is_none()
+                && draft.gradients.is_empty()
+                && draft.replace.is_empty()
+                && draft.add.is_empty();
+            if as_read {
                 return Ok(read);
             }
             Connectome::clone(&read)
@@ -156,6 +160,12 @@ fn load_connectome(
                 Weights::Fln => WeightKind::Fln,
                 Weights::Strength => WeightKind::Strength,
                 Weights::Signed => WeightKind::Signed,
+                Weights::Uniform => {
+                    let message = "weights of links are typed: found `uniform`, expected `fln`, `strength` or \
+                                   `signed`; `uniform` is for projections";
+                    let error = spec.config.error("connectome.weights", message.to_owned());
+                    return Err(error.into());
+                }
             };
             let mut links = match &draft.all_to_all {
                 None => Vec::new(),
@@ -184,6 +194,9 @@ fn load_connectome(
         let names = Areas::List(only.clone());
         let kept = areas(spec, &connectome, "connectome.only", &names)?;
         connectome = connectome.subset(&kept);
+    }
+    for (name, added) in &draft.add {
+        add_area(spec, &mut connectome, name, added)?;
     }
     for (map, values) in &draft.gradients {
         let gradient = typed_gradient(spec, &connectome, map, values)?;
@@ -252,6 +265,37 @@ fn all_to_all(
         }
     }
     Ok(links)
+}
+
+/// Adds an area beside those of the data.
+fn add_area(
+    spec: &ExperimentSpec,
+    connectome: &mut Connectome,
+    name: &str,
+    added: &AddedSpec,
+) -> Result<(), SpecError> {
+    let path = format!("connectome.add.{}", path_segment(name));
+    let taken = |what: &str, message: &str| {
+        let message = format!("{message}: found `{what}`, expected a new name");
+        spec.config.error(&path, message)
+    };
+    if connectome.area_id(name).is_ok() {
+        return Err(taken(name, "area is there"));
+    }
+    let is_area = |word: &str| word == name || connectome.area_id(word).is_ok();
+    if added.group == "all" || is_area(&added.group) {
+        return Err(taken(&added.group, "group named as an area"));
+    }
+    if connectome.group(name).next().is_some() {
+        return Err(taken(name, "area named as a group"));
+    }
+    for (map, &value) in &added.gradients {
+        let path = format!("{path}.gradients.{}", path_segment(map));
+        gradient_index(spec, connectome, &path, map)?;
+        finite(spec, &path, value)?;
+    }
+    connectome.add(name, &added.group, &added.gradients);
+    Ok(())
 }
 
 /// A gradient typed beside those of the data: a number for every area.
@@ -348,13 +392,42 @@ fn area_list(
     let mut out: Vec<AreaId> = Vec::new();
     for (i, name) in names.iter().enumerate() {
         let path = format!("{path}[{i}]");
-        let id = area(spec, connectome, &path, name)?;
-        if out.contains(&id) {
-            return Err(area_twice(spec, &path, name));
+        for id in area_or_group(spec, connectome, &path, name)? {
+            if out.contains(&id) {
+                return Err(area_twice(spec, &path, name));
+            }
+            out.push(id);
         }
-        out.push(id);
     }
     Ok(out)
+}
+
+/// An area, or those of a group.
+fn area_or_group(
+    spec: &ExperimentSpec,
+    connectome: &Connectome,
+    path: &str,
+    name: &str,
+) -> Result<Vec<AreaId>, SpecError> {
+    let group: Vec<AreaId> = connectome.group(name).collect();
+    match group.is_empty() {
+        true => Ok(vec![area(spec, connectome, path, name)?]),
+        false => Ok(group),
+    }
+}
+
+/// The areas of a choice that are left: one config serves the intact and the lesioned network.
+pub(super) fn left_of(
+    spec: &ExperimentSpec,
+    connectome: &Connectome,
+    path: &str,
+    wanted: &Areas,
+) -> Result<Vec<AreaId>, SpecError> {
+    let Some(names) = wanted.names().filter(|names| !names.is_empty()) else {
+        return areas(spec, connectome, path, wanted);
+    };
+    let left = names.iter().filter(|name| !spec.is_lesioned(name)).cloned();
+    area_list(spec, connectome, path, &left.collect::<Vec<_>>())
 }
 
 fn area_twice(spec: &ExperimentSpec, path: &str, name: &str) -> SpecError {
@@ -466,9 +539,9 @@ fn assemble(
     let n = connectome.areas.len();
     let perturbed = Perturbed::resolve(spec, info, &connectome, intact)?;
     let effects = effects(spec, info, &connectome, intact, &perturbed)?;
-    let mut parameters = parameters(spec, info, &connectome, &effects)?;
+    let mut parameters = parameters(spec, info, &connectome, intact, &effects)?;
     perturbed.scale_parameters(info, &mut parameters);
-    let projections = spec
+    let projections: Vec<Projection> = spec
         .projections
         .keys()
         .map(|name| {
@@ -492,6 +565,8 @@ fn assemble(
     }
     stimuli.extend(perturbed.currents());
     let trials = super::trials::draw(spec, info, &connectome)?;
+    let delayed = projections.iter().any(|p| p.delays_ms.is_some());
+    let learning = super::learning::resolve(spec, info, &connectome, trials.as_ref(), delayed)?;
     let noise = noise(spec, info, &connectome, "noise", &spec.noise)?;
 
     let mut baseline = Array2::zeros((n, info.variables.len()));
@@ -534,6 +609,7 @@ fn assemble(
         projections,
         stimuli,
         trials,
+        learning,
         conditions: Vec::new(),
         noise,
         baseline,
@@ -553,7 +629,7 @@ pub(super) fn input(
         .ok_or_else(|| unknown(spec, path, "input", name, known))
 }
 
-fn variable(
+pub(super) fn variable(
     spec: &ExperimentSpec,
     info: &CircuitInfo,
     path: &str,
@@ -630,11 +706,15 @@ fn effects<'a>(
         };
         let map = &connectome.gradients[index].values;
         let whole = &intact.gradients[index].values;
+        let at = format!("{path}.areas");
+        let acts = left_of(spec, connectome, &at, &g.areas)?;
+        let known = left_of(spec, intact, &at, &g.areas)?;
         let (least, range) = match g.normalise {
             Normalise::AsGiven => (0.0, 1.0),
             Normalise::MinMax => {
-                let least = whole.iter().copied().fold(f64::INFINITY, f64::min);
-                let most = whole.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+                let of = || known.iter().map(|a| whole[a.index()]);
+                let least = of().fold(f64::INFINITY, f64::min);
+                let most = of().fold(f64::NEG_INFINITY, f64::max);
                 if most <= least {
                     let message = format!(
                         "map has no range: found {least} in every area of `{}`, expected at least \
@@ -651,6 +731,14 @@ fn effects<'a>(
         let own: Vec<f64> = normalised(map);
         let own = perturbed.map(name, own, &normalised(whole));
         let values: Vec<f64> = own.into_iter().map(|x| through(x * level)).collect();
+        if let Some(without) = acts.iter().find(|a| map[a.index()].is_nan()) {
+            let message = format!(
+                "no value: found none of `{}` for area {}, expected `areas` that leave it out",
+                g.map,
+                connectome.areas[without.index()].name
+            );
+            return Err(spec.config.error(&at, message));
+        }
         if g.scales.is_empty() && g.adds.is_empty() {
             let message = "gradient without effect: expected `scales` or `adds`";
             return Err(spec.config.error(&path, message.to_owned()));
@@ -669,8 +757,8 @@ fn effects<'a>(
                 ));
             }
             let factors = effects.scales.entry(scaled).or_insert_with(|| vec![1.0; n]);
-            for (factor, value) in factors.iter_mut().zip(&values) {
-                *factor *= base + strength * value;
+            for a in &acts {
+                factors[a.index()] *= base + strength * values[a.index()];
             }
         }
         for (added, amount) in &g.adds {
@@ -681,8 +769,8 @@ fn effects<'a>(
             };
             let amount = in_unit(spec, &path, *amount, dimension(info.parameters[k].unit))?;
             let shifts = effects.adds.entry(added).or_insert_with(|| vec![0.0; n]);
-            for (shift, value) in shifts.iter_mut().zip(&values) {
-                *shift += amount * (strength * value);
+            for a in &acts {
+                shifts[a.index()] += amount * (strength * values[a.index()]);
             }
         }
     }
@@ -693,6 +781,7 @@ fn parameters(
     spec: &ExperimentSpec,
     info: &'static CircuitInfo,
     connectome: &Connectome,
+    intact: &Connectome,
     effects: &Effects<'_>,
 ) -> Result<Array2<f64>, SpecError> {
     let known = info.parameters.iter().map(|p| p.name);
@@ -701,6 +790,19 @@ fn parameters(
         if info.parameter(name).is_none() {
             let path = format!("circuit.parameters.{}", path_segment(name));
             return Err(unknown(spec, &path, "parameter", name, known));
+        }
+    }
+    for (group, values) in &spec.circuit.groups {
+        let path = format!("circuit.groups.{}", path_segment(group));
+        if intact.group(group).next().is_none() {
+            let groups = intact.groups();
+            return Err(unknown(spec, &path, "group", group, groups.into_iter()));
+        }
+        for name in values.keys() {
+            if info.parameter(name).is_none() {
+                let path = format!("{path}.{}", path_segment(name));
+                return Err(unknown(spec, &path, "parameter", name, known));
+            }
         }
     }
     for (k, p) in info.parameters.iter().enumerate() {
@@ -728,19 +830,39 @@ fn parameters(
                 return Err(spec.config.error("circuit.parameters", message));
             }
         };
+        // Every time constant divides: zero or less would make the model meaningless, not fast.
+        let fits = |path: &str, value: f64| {
+            if k >= info.time_constants || value > 0.0 {
+                return Ok(value);
+            }
+            let message = format!("not positive: found {value} ms, expected a time above 0 ms");
+            Err(spec.config.error(path, message))
+        };
         let mut column = out.column_mut(k);
-        column.fill(value);
+        column.fill(fits(&format!("circuit.parameters.{}", p.name), value)?);
+        for (group, values) in &spec.circuit.groups {
+            let Some(q) = values.get(p.name) else {
+                continue;
+            };
+            let path = format!("circuit.groups.{}.{}", path_segment(group), p.name);
+            if solved {
+                let message = format!(
+                    "parameter is solved: found a value for `{}`, expected none with \
+                     `baseline.solve: background`",
+                    p.name
+                );
+                return Err(spec.config.error(&path, message));
+            }
+            let value = fits(&path, in_unit(spec, &path, *q, dimension(p.unit))?)?;
+            connectome
+                .group(group)
+                .for_each(|a| column[a.index()] = value);
+        }
         if let Some(factors) = effects.scales.get(p.name) {
             column.iter_mut().zip(factors).for_each(|(x, f)| *x *= f);
         }
         if let Some(shifts) = effects.adds.get(p.name) {
             column.iter_mut().zip(shifts).for_each(|(x, d)| *x += d);
-        }
-        // Every time constant divides: zero or less would make the model meaningless, not fast.
-        if k < info.time_constants && value <= 0.0 {
-            let path = format!("circuit.parameters.{}", p.name);
-            let message = format!("not positive: found {value} ms, expected a time above 0 ms");
-            return Err(spec.config.error(&path, message));
         }
     }
     for (area_name, values) in &spec.circuit.areas {
@@ -795,7 +917,8 @@ fn projection(
         WeightKind::Strength => ("strength", Weights::Strength),
         WeightKind::Signed => ("signed", Weights::Signed),
     };
-    if draft.weights != wanted {
+    let uniform = draft.weights == Weights::Uniform;
+    if !uniform && draft.weights != wanted {
         let message = format!(
             "no such matrix: {} gives `{kind}`, expected `weights: {kind}`",
             connectome.name
@@ -803,11 +926,39 @@ fn projection(
         return Err(spec.config.error(&format!("{path}.weights"), message));
     }
     let shuffle = perturbed.shuffle(name).or(draft.shuffle.as_ref());
-    if connectome.weights == WeightKind::Signed {
+    if connectome.weights == WeightKind::Signed && !uniform {
         check_signed(spec, &path, draft, shuffle.is_some())?;
     }
+    let chosen = [&draft.source_areas, &draft.target_areas];
+    let is_part = uniform || chosen.iter().any(|areas| areas.names().is_some());
+    if is_part && shuffle.is_some() {
+        let message = "shuffle of a part: found `source_areas`, `target_areas` or `weights: uniform` beside it, \
+                       expected none";
+        return Err(spec.config.error(&path, message.to_owned()));
+    }
     let shuffled = shuffle.map(|shuffle| null_model(connectome, shuffle));
-    let mut weights = weigh(spec, &path, draft, shuffled, connectome, intact)?;
+    let mut weights = match is_part {
+        false => weigh(spec, &path, draft, shuffled, connectome, intact)?,
+        true => {
+            let (own, whole) = (
+                part(spec, &path, draft, connectome)?,
+                part(spec, &path, draft, intact)?,
+            );
+            weigh(spec, &path, draft, None, &own, &whole)?
+        }
+    };
+    if draft.hierarchy_slope.is_some() || matches!(draft.keep, Keep::Feedforward | Keep::Feedback) {
+        let without = |i: usize| hierarchy.is_some_and(|h| h[i].is_nan());
+        let mut ends = weights.iter().flat_map(|(_, (i, j))| [i, j]);
+        if let Some(end) = ends.find(|i| without(*i)) {
+            let message = format!(
+                "no value: found none of the hierarchy for area {}, expected one for every area that has \
+                 links here",
+                connectome.areas[end].name
+            );
+            return Err(spec.config.error(&format!("{path}.hierarchy"), message));
+        }
+    }
     if let Some(slope) = draft.hierarchy_slope {
         let path = format!("{path}.hierarchy_slope");
         let slope = finite(spec, &path, slope)?;
@@ -897,6 +1048,35 @@ fn projection(
         sent,
         received,
     })
+}
+
+/// The connectome of a projection that some areas send and some receive, or whose weights are all 1.
+fn part(
+    spec: &ExperimentSpec,
+    path: &str,
+    draft: &ProjectionSpec,
+    connectome: &Connectome,
+) -> Result<Connectome, SpecError> {
+    let n = connectome.areas.len();
+    let chosen = |key: &str, wanted: &Areas| -> Result<Vec<bool>, SpecError> {
+        let mut is = vec![false; n];
+        for a in left_of(spec, connectome, &format!("{path}.{key}"), wanted)? {
+            is[a.index()] = true;
+        }
+        Ok(is)
+    };
+    let sends = chosen("source_areas", &draft.source_areas)?;
+    let receives = chosen("target_areas", &draft.target_areas)?;
+    let mut out = connectome.clone();
+    out.fln = match draft.weights {
+        Weights::Uniform => {
+            let linked = |(i, j): (usize, usize)| i != j && receives[i] && sends[j];
+            let ones = Array2::from_shape_fn((n, n), |at| f64::from(u8::from(linked(at))));
+            CsMat::csr_from_dense(ones.view(), 0.0)
+        }
+        _ => filter(&connectome.fln, |i, j| receives[i] && sends[j]),
+    };
+    Ok(out)
 }
 
 /// A null model of the weights. Where links move, their layers go with them; where weights move over the
@@ -1298,16 +1478,18 @@ fn initial(
     connectome: &Connectome,
 ) -> Result<Vec<(AreaId, usize, f64)>, SpecError> {
     let mut out = Vec::new();
-    // `all` comes before single areas whatever their names, so that they override it.
+    // `all` comes before groups and these before single areas whatever their names, so that they override it.
     let all = spec.initial.iter().filter(|(place, _)| *place == "all");
-    let single = spec.initial.iter().filter(|(place, _)| *place != "all");
+    let is_group = |place: &str| connectome.group(place).next().is_some();
+    let groups = spec.initial.iter().filter(|(place, _)| is_group(place));
+    let single = (spec.initial.iter()).filter(|(place, _)| *place != "all" && !is_group(place));
     // One config serves the intact and the lesioned network.
     let single = single.filter(|(place, _)| !spec.is_lesioned(place));
-    for (place, values) in all.chain(single) {
+    for (place, values) in all.chain(groups).chain(single) {
         let path = format!("initial.{}", path_segment(place));
         let places = match place.as_str() {
             "all" => (0..connectome.areas.len()).map(AreaId::from).collect(),
-            name => vec![area(spec, connectome, &path, name)?],
+            name => area_or_group(spec, connectome, &path, name)?,
         };
         for (name, q) in values {
             let path = format!("{path}.{}", path_segment(name));

@@ -4,6 +4,7 @@
 //! from an [`ExperimentSpec`]; the reference simulator runs it as it stands, the plan compiles it.
 
 mod build;
+mod learning;
 mod perturb;
 mod remarks;
 mod trials;
@@ -20,6 +21,8 @@ use crate::ids::AreaId;
 use crate::noise::Noise;
 use crate::spec::{ExperimentSpec, SpecError};
 use crate::stimulus::{Stimulus, Trials};
+
+pub use learning::{Learned, Learning, decide};
 
 /// A network of areas, ready to be simulated or compiled.
 #[derive(Debug, Clone)]
@@ -41,6 +44,8 @@ pub struct Network {
     pub stimuli: Vec<Stimulus>,
     /// Trials, each with more of them, if there is a task.
     pub trials: Option<Trials>,
+    /// What the trials of a session leave behind for the next.
+    pub learning: Option<Learning>,
     /// Networks of the conditions of the task, in the order of [`Trials::conditions`]; none for a condition
     /// that leaves the model alone.
     pub conditions: Vec<Option<Network>>,

@@ -7,6 +7,7 @@
 //! circuits cannot tell. [`Plan::explain`] prints all of it.
 
 pub mod history;
+mod learning;
 mod matrix;
 
 use std::collections::BTreeMap;
@@ -25,6 +26,7 @@ use crate::spec::{DelayGrid, ExperimentSpec, Order, RunSpec, SpecError, Stepper,
 use crate::stimulus::{Stimulus, Trial, Trials, nearest_step};
 
 pub use history::{Delayed, History};
+pub use learning::LearningPlan;
 pub use matrix::{Matrix, Sparse};
 
 /// Which axis fills the lanes.
@@ -216,6 +218,8 @@ pub struct Plan {
     pub models: Vec<Plan>,
     /// Recording schedule.
     pub record: RecordPlan,
+    /// What the trials of a session leave behind for the next.
+    pub learning: Option<LearningPlan>,
 }
 
 impl Plan {
@@ -265,6 +269,7 @@ impl Plan {
             .iter()
             .map(|&(a, v, x)| (position[a.index()], v, x))
             .collect();
+        let record = record_plan(network, spec, steps)?;
         let plan = Plan {
             title: network.title.clone(),
             circuit: network.circuit,
@@ -293,7 +298,8 @@ impl Plan {
             members: Vec::new(),
             variants: Vec::new(),
             models: Vec::new(),
-            record: record_plan(network, spec, steps)?,
+            learning: learning::plan(network, spec, &position, &record)?,
+            record,
             order,
             position,
         };
@@ -415,6 +421,7 @@ impl Plan {
                 "stepper",
             ),
             (self.seed == other.seed, "seed"),
+            (self.learning == other.learning, "learning"),
         ];
         let differs = checks.into_iter().find(|(same, _)| !same);
         differs.map(|(_, what)| what)

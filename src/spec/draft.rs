@@ -101,6 +101,20 @@ pub struct ConnectomeDraft {
     /// Gradient values that replace those of the data: map → area → value.
     #[serde(default)]
     pub replace: Named<Named<f64>>,
+    /// Areas beside those of the data, without links.
+    #[serde(default)]
+    pub add: Named<AddedDraft>,
+}
+
+/// An area beside those of the data.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AddedDraft {
+    /// The group that it belongs to.
+    pub group: String,
+    /// Values of gradients; it has none of the others.
+    #[serde(default)]
+    pub gradients: Named<f64>,
 }
 
 /// Links between every two different areas of a network typed in place: of one weight, or of two, up and
@@ -149,6 +163,9 @@ pub struct CircuitDraft {
     /// Every parameter of the circuit, with unit.
     #[serde(default)]
     pub parameters: Named<Quantity>,
+    /// Values of the areas of a group: group → parameter → value, taken before gradients.
+    #[serde(default)]
+    pub groups: Named<Named<Quantity>>,
     /// Values for single areas: area → parameter → value, taken after gradients.
     #[serde(default)]
     pub areas: Named<Named<Quantity>>,
@@ -163,6 +180,9 @@ pub struct CircuitDraft {
 pub struct GradientDraft {
     /// Column of the data set's `areas.csv`.
     pub map: String,
+    /// Areas in which it acts, and over which its map is normalised.
+    #[serde(default)]
+    pub areas: AreasDraft,
     /// How the map is brought to a common range first.
     #[serde(default)]
     pub normalise: NormaliseDraft,
@@ -231,6 +251,12 @@ pub struct ProjectionDraft {
     /// Gains of single target areas: area → input → gain, taken before gradients.
     #[serde(default)]
     pub areas: Named<Named<Quantity>>,
+    /// Areas that send; the matrix has no others.
+    #[serde(default)]
+    pub source_areas: AreasDraft,
+    /// Areas that receive; the matrix has no others.
+    #[serde(default)]
+    pub target_areas: AreasDraft,
     /// Mean of the weights of both directions that replaces them.
     #[serde(default)]
     pub symmetrise: SymmetriseDraft,
@@ -312,6 +338,8 @@ pub enum WeightsDraft {
     Strength,
     /// Weights of either sign, in arbitrary units.
     Signed,
+    /// 1 from every area to every other, whatever the connectome holds.
+    Uniform,
 }
 
 /// Mean of the weights of both directions, which replaces them.

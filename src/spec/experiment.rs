@@ -3,15 +3,15 @@
 use std::ops::Range;
 
 pub use super::draft::{
-    AllToAllDraft as AllToAll, AreasDraft as Areas, CircuitDraft as CircuitSpec,
-    ConnectomeDraft as ConnectomeSpec, CurveDraft as CurveSpec, DelayDraft as DelaySpec, DelayGrid,
-    DelayKind, GradientDraft as GradientSpec, KeepDraft as Keep, LayersAtMostDraft as LayersAtMost,
-    LayersDraft as Layers, LesionBackground, LesionDraft as LesionSpec, LinkDraft as LinkSpec,
-    LostStimuli, ModulatorDraft as ModulatorSpec, Named, NormaliseDraft as Normalise,
-    OrderKind as Order, PrecisionKind as Precision, ProjectionDraft as ProjectionSpec,
-    RowsDraft as Rows, ShuffleDraft as ShuffleSpec, ShuffleKind, SolveDraft as Solve,
-    StepperKind as Stepper, SymmetriseDraft as Symmetrise, TimescaleMethod as Method,
-    WeightsDraft as Weights,
+    AddedDraft as AddedSpec, AllToAllDraft as AllToAll, AreasDraft as Areas,
+    CircuitDraft as CircuitSpec, ConnectomeDraft as ConnectomeSpec, CurveDraft as CurveSpec,
+    DelayDraft as DelaySpec, DelayGrid, DelayKind, GradientDraft as GradientSpec,
+    KeepDraft as Keep, LayersAtMostDraft as LayersAtMost, LayersDraft as Layers, LesionBackground,
+    LesionDraft as LesionSpec, LinkDraft as LinkSpec, LostStimuli, ModulatorDraft as ModulatorSpec,
+    Named, NormaliseDraft as Normalise, OrderKind as Order, PrecisionKind as Precision,
+    ProjectionDraft as ProjectionSpec, RowsDraft as Rows, ShuffleDraft as ShuffleSpec, ShuffleKind,
+    SolveDraft as Solve, StepperKind as Stepper, SymmetriseDraft as Symmetrise,
+    TimescaleMethod as Method, WeightsDraft as Weights,
 };
 use super::draft::{
     AnalysisDraft, AreasDraft, DelayActivityDraft, Draft, FcDraft, LatenciesDraft, NoiseDraft,

@@ -40,6 +40,61 @@ pub struct TaskDraft {
     /// Trials that follow one another; each is a run of its own if absent.
     #[serde(default)]
     pub session: Option<SessionDraft>,
+    /// What trials of a session leave behind for the next by reward.
+    #[serde(default)]
+    pub learning: Option<LearningDraft>,
+}
+
+/// What trials of a session leave behind for the next by reward, as typed.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LearningDraft {
+    /// Readout whose choice is rewarded or not.
+    pub readout: String,
+    /// State of the circuit by choice: what is learned of it.
+    pub states: Named<String>,
+    /// Areas in which it is learned.
+    #[serde(default)]
+    pub areas: Areas,
+    /// Which choice is rewarded, one stretch of trials after another.
+    pub rewarded: Vec<RewardedDraft>,
+    /// Share of what is missing to 1 that a rewarded choice gains.
+    pub gain: f64,
+    /// Share of what is there that an unrewarded choice loses.
+    pub loss: f64,
+    /// Whether everything else starts anew in every trial.
+    #[serde(default)]
+    pub restart: bool,
+}
+
+/// A stretch of trials in which one choice is rewarded.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RewardedDraft {
+    /// The choice.
+    pub choice: String,
+    /// Number of trials; of the last stretch, all that are left if absent.
+    #[serde(default)]
+    pub trials: Option<u32>,
+}
+
+/// What trials of a session leave behind for the next by reward.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LearningSpec {
+    /// Readout whose choice is rewarded or not.
+    pub readout: String,
+    /// State of the circuit by choice.
+    pub states: Named<String>,
+    /// Areas in which it is learned.
+    pub areas: Areas,
+    /// Choice that is rewarded in each trial of a session.
+    pub rewarded: Vec<String>,
+    /// Share of what is missing to 1 that a rewarded choice gains.
+    pub gain: f64,
+    /// Share of what is there that an unrewarded choice loses.
+    pub loss: f64,
+    /// Whether everything else starts anew in every trial.
+    pub restart: bool,
 }
 
 /// Trials that follow one another, as typed.
@@ -302,6 +357,8 @@ pub struct TaskSpec {
     pub axis: String,
     /// Trials that follow one another; none if each is a run of its own.
     pub session: Option<SessionSpec>,
+    /// What they leave behind for the next by reward.
+    pub learning: Option<LearningSpec>,
 }
 
 /// A condition.
@@ -494,7 +551,8 @@ pub(super) fn resolve(
     let inactive = draft.events.is_empty()
         && draft.conditions.is_empty()
         && draft.readouts.is_empty()
-        && draft.d_prime.is_empty();
+        && draft.d_prime.is_empty()
+        && draft.learning.is_none();
     if inactive {
         return match draft.trials {
             None => Ok(None),
@@ -514,10 +572,12 @@ pub(super) fn resolve(
     task.names("events", draft.events.keys())?;
     task.names("readouts", draft.readouts.keys())?;
     let conditions = task.conditions()?;
+    let readouts = task.readouts()?;
     Ok(Some(TaskSpec {
         session: task.session(&conditions)?,
+        learning: task.learning(&conditions, &readouts)?,
         conditions,
-        readouts: task.readouts()?,
+        readouts,
         d_prime: task.d_prime()?,
         events: draft.events.keys().cloned().collect(),
         stimuli: draft.stimuli.clone(),
@@ -675,6 +735,111 @@ impl Resolve<'_> {
             interval_ms,
             jitter_ms,
             order: session.order,
+        }))
+    }
+
+    fn learning(
+        &self,
+        conditions: &[ConditionSpec],
+        readouts: &[ReadoutSpec],
+    ) -> Result<Option<LearningSpec>, SpecError> {
+        let Some(learning) = &self.draft.learning else {
+            return Ok(None);
+        };
+        let path = "task.learning";
+        let Some(session) = &self.draft.session else {
+            let message =
+                "trials that know nothing of each other: expected `task.session` beside `learning`";
+            return self.error(path, message.to_owned());
+        };
+        if session.jitter.is_some_and(|q| q.value != 0.0) {
+            let message = "trials of all sessions have to begin at the same times: found `jitter`, expected none \
+                           beside `learning`";
+            return self.error("task.session.jitter", message.to_owned());
+        }
+        let at = format!("{path}.readout");
+        self.known(
+            &at,
+            "readout",
+            &learning.readout,
+            self.draft.readouts.keys(),
+        )?;
+        let of = (readouts.iter()).find(|r| r.name == learning.readout);
+        let choices = of.and_then(|r| match &r.what {
+            ReadoutKind::Winner { of, .. } | ReadoutKind::Threshold { of, .. } => Some((r, of)),
+            _ => None,
+        });
+        let Some((readout, choices)) = choices else {
+            let message = format!(
+                "no choice: found readout `{}`, expected one by `winner` or `threshold`",
+                learning.readout
+            );
+            return self.error(&at, message);
+        };
+        if readout.after.is_some() || readout.from_ms <= 0.0 {
+            let message = format!(
+                "window of `{}`: found one that follows an event or begins with the trial, expected one from \
+                 after the start of the trial",
+                readout.name
+            );
+            return self.error(&at, message);
+        }
+        if !learning.states.keys().eq(choices.keys()) {
+            let list = |names: &Named<String>| names.keys().cloned().collect::<Vec<_>>().join(", ");
+            let message = format!(
+                "states by choice: found [{}], expected [{}] as in the readout",
+                list(&learning.states),
+                list(choices)
+            );
+            return self.error(&format!("{path}.states"), message);
+        }
+        for (key, share) in [("gain", learning.gain), ("loss", learning.loss)] {
+            if !(0.0..=1.0).contains(&share) {
+                let message = format!("out of range: found {share}, expected 0 to 1");
+                return self.error(&format!("{path}.{key}"), message);
+            }
+        }
+        let trials: u32 = conditions.iter().map(|c| c.trials).sum();
+        let mut rewarded: Vec<String> = Vec::new();
+        for (k, stretch) in learning.rewarded.iter().enumerate() {
+            let at = format!("{path}.rewarded[{k}]");
+            self.known(
+                &format!("{at}.choice"),
+                "choice",
+                &stretch.choice,
+                choices.keys(),
+            )?;
+            let left = trials.saturating_sub(rewarded.len() as u32);
+            let last = k + 1 == learning.rewarded.len();
+            let count = match stretch.trials {
+                Some(count) => count,
+                None if last => left,
+                None => {
+                    let message = "missing key: expected `trials` in every stretch but the last";
+                    return self.error(&at, message.to_owned());
+                }
+            };
+            if count == 0 || count > left || (last && count != left) {
+                let message = format!(
+                    "stretches of trials: found {count} where {left} of {trials} are left, expected stretches \
+                     that make up the session"
+                );
+                return self.error(&at, message);
+            }
+            rewarded.extend(std::iter::repeat_n(stretch.choice.clone(), count as usize));
+        }
+        if rewarded.is_empty() {
+            let message = "nothing is rewarded: found an empty list, expected a stretch of trials";
+            return self.error(&format!("{path}.rewarded"), message.to_owned());
+        }
+        Ok(Some(LearningSpec {
+            readout: learning.readout.clone(),
+            states: learning.states.clone(),
+            areas: learning.areas.clone(),
+            rewarded,
+            gain: learning.gain,
+            loss: learning.loss,
+            restart: learning.restart,
         }))
     }
 

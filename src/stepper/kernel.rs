@@ -112,6 +112,31 @@ impl<L: NoisyLanes> State<L> {
     }
 }
 
+impl<L: NoisyLanes> State<L> {
+    /// Shows the variables of every area in every run, by run and position, and takes them back.
+    pub fn revise(&mut self, c: &Constants<L>, variables: usize, by: &mut super::Revise<'_>) {
+        let mut x = vec![0.0; variables];
+        for position in 0..c.areas {
+            let (cell, place) = c.place(position);
+            let part = self.parts.partition_point(|p| p.first <= cell) - 1;
+            let part = &mut self.parts[part];
+            let at = (cell - part.first) * variables;
+            let values = &mut part.x[at..at + variables];
+            for run in 0..self.members.len() {
+                let lane = if c.over_areas { place } else { run };
+                let both = x.iter_mut().zip(values.iter());
+                both.for_each(|(x, value)| *x = value.lane(lane));
+                by(run, position, &mut x);
+                let both = x.iter().zip(values.iter_mut());
+                both.for_each(|(x, value)| value.set_lane(lane, *x));
+            }
+            for (k, v) in c.sent.iter().enumerate() {
+                self.sent[k * c.cells + cell] = values[*v];
+            }
+        }
+    }
+}
+
 /// Where a run starts, if there is one start for all conditions or one for each.
 fn start_of<'a>(starts: &[&'a [f64]], member: Member) -> &'a [f64] {
     match starts {

@@ -199,7 +199,11 @@ trait Block: Send {
     fn stops(&self) -> &[Option<Stop>];
     fn is_parallel(&self) -> bool;
     fn carry(&mut self, by: &mut dyn Carry);
+    fn revise(&mut self, by: &mut Revise<'_>);
 }
+
+/// Is shown the variables of an area at a position in a run, and may change its states.
+pub type Revise<'a> = dyn FnMut(usize, usize, &mut [f64]) + 'a;
 
 struct Runner<'a, C, L: NoisyLanes> {
     plan: &'a Plan,
@@ -223,6 +227,11 @@ impl<C: LocalCircuit, L: NoisyLanes> Block for Runner<'_, C, L> {
 
     fn carry(&mut self, by: &mut dyn Carry) {
         self.state.carry(by);
+    }
+
+    fn revise(&mut self, by: &mut Revise<'_>) {
+        let variables = self.plan.circuit.info().variables.len();
+        self.state.revise(&self.constants, variables, by);
     }
 
     fn advance(&mut self, samples: &mut Samples, until: u64) {
@@ -338,6 +347,12 @@ impl<'a> Simulation<'a> {
     #[must_use]
     pub fn step(&self) -> u64 {
         self.block.step()
+    }
+
+    /// Shows the variables of every area in every run of the block, by run and position, to whoever may change
+    /// the states between two steps. Delayed projections go on with what was sent before.
+    pub fn revise(&mut self, by: &mut Revise<'_>) {
+        self.block.revise(by);
     }
 
     /// Everything that later steps depend on, for [`Simulation::restore`].

@@ -658,6 +658,10 @@ impl Lab {
                     .collect();
                 stats::mean(&right)?
             }
+            M::RewardedShare { first, last } => {
+                let rewarded = self.rewarded(*first, *last, stop)?;
+                stats::mean(&rewarded)?
+            }
             M::ReactionTime { readout, condition } => {
                 let choices = self.choices(readout, condition, stop)?;
                 let times: Vec<f64> = choices.iter().filter_map(|c| c.reaction_ms).collect();
@@ -974,6 +978,29 @@ impl Lab {
             BoldFeature::TroughTime => time_s(down),
             BoldFeature::End => *last,
         })
+    }
+
+    /// 1 for each rewarded and 0 for each other choice of some trials of each session, counted from 1.
+    fn rewarded(
+        &mut self,
+        first: usize,
+        last: usize,
+        stop: &AtomicBool,
+    ) -> Result<Vec<f64>, LabError> {
+        self.recording(stop)?;
+        let Some(recording) = &self.recording else {
+            return Err(misfit("no recording"));
+        };
+        let table = engine::trial_table(&self.network, &self.spec, recording)?;
+        let learning = table.and_then(|t| t.learning);
+        let (Some(learning), Some(rule)) = (learning, &self.network.learning) else {
+            return Err(misfit("the experiment has no `task.learning`"));
+        };
+        let sessions = learning.rewarded.chunks(rule.rewarded.len().max(1));
+        let chosen = sessions.flat_map(|s| s.iter().take(last).skip(first.saturating_sub(1)));
+        Ok(chosen
+            .filter_map(|r| Some(f64::from(u8::from((*r)?))))
+            .collect())
     }
 
     /// What the trials of a condition that ended with a choice ended with.

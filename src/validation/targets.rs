@@ -519,6 +519,13 @@ pub enum Measure {
         /// Condition.
         condition: String,
     },
+    /// Share of rewarded trials among some of each session that ended with a choice.
+    RewardedShare {
+        /// First trial, counted from 1.
+        first: usize,
+        /// Last trial.
+        last: usize,
+    },
     /// In how many areas one recorded variable exceeds another on average over a span of time.
     ExceedingCount {
         /// Variable.
@@ -795,6 +802,7 @@ impl Measure {
             Sd { variable, area, .. } => format!("SD of {variable} of {area}"),
             Frequency { variable, area, .. } => format!("frequency of {variable} of {area}"),
             ShareCorrect { condition, .. } => format!("{condition}, share of right choices"),
+            RewardedShare { first, last } => format!("rewarded, trials {first} to {last}"),
             ReactionTime { condition, .. } => format!("{condition}, reaction time"),
             ExceedingCount {
                 variable,
