@@ -10,6 +10,7 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
@@ -391,7 +392,18 @@ fn all_targets(folder: &Path) -> Vec<Target> {
     let (journals, archives, npys) = written(folder);
     let configs = |part: &str| -> Vec<Vec<u8>> {
         let of = CONFIGS.iter().filter(|c| c.path.contains(part));
-        of.map(|c| c.text.as_bytes().to_vec()).collect()
+        // A text has no folder that paths begin from, but knows bundled configs by name.
+        of.map(|c| {
+            let named = c
+                .text
+                .replace("../models/", "")
+                .replace("../experiments/", "");
+            named
+                .replace("../tasks/", "")
+                .replace(".yaml", "")
+                .into_bytes()
+        })
+        .collect()
     };
     let mut experiments = [
         configs("experiments/"),
@@ -403,6 +415,13 @@ fn all_targets(folder: &Path) -> Vec<Target> {
         "from: chaudhuri2015\nconnectome: {data: null, areas: {a: {hierarchy_norm: 0}, b: {hierarchy_norm: 1}}, links: [{to: a, from: b, weight: 0.5}]}\n",
         "title: t\nfrom: wilson_cowan\nperturbations: {x: {lesion: [V1]}}\nnoise: {n: {kind: ou, into: a_E, tau: 5 ms, sd: 0.1}}\n",
     ]));
+    let whole = |seed: &&Vec<u8>| spec::from_text("seed", &text(seed), &[]).is_ok();
+    let count = experiments.iter().filter(whole).count();
+    assert!(
+        2 * count > experiments.len(),
+        "{count} of {} seeds are whole",
+        experiments.len()
+    );
     let tables = |all: &[(&str, &str)]| -> Vec<Vec<u8>> {
         all.iter()
             .map(|(_, text)| text.as_bytes().to_vec())
@@ -602,8 +621,14 @@ fn keep(name: &str, why: &str, input: &[u8]) -> PathBuf {
     path
 }
 
+/// How many inputs were begun, and the present one.
+static AT: AtomicU64 = AtomicU64::new(0);
+static CURRENT: Mutex<(&str, Vec<u8>)> = Mutex::new(("", Vec::new()));
+
 /// Tries one input; what was wrong with it.
 fn attempt(target: &Target, folder: &Path, input: &[u8]) -> Result<(), String> {
+    *CURRENT.lock().unwrap() = (target.name, input.to_vec());
+    AT.fetch_add(1, Ordering::Relaxed);
     let before = HELD.load(Ordering::Relaxed);
     MOST.store(before, Ordering::Relaxed);
     let begun = Instant::now();
@@ -625,16 +650,16 @@ fn attempt(target: &Target, folder: &Path, input: &[u8]) -> Result<(), String> {
 }
 
 /// Ends the process where an input takes for ever, with the input kept.
-fn watch(at: &'static AtomicU64, current: &'static std::sync::Mutex<(&'static str, Vec<u8>)>) {
-    std::thread::spawn(move || {
+fn watch() {
+    std::thread::spawn(|| {
         let (mut seen, mut since) = (0, Instant::now());
         loop {
             std::thread::sleep(Duration::from_secs(1));
-            let now = at.load(Ordering::Relaxed);
+            let now = AT.load(Ordering::Relaxed);
             if now != seen {
                 (seen, since) = (now, Instant::now());
             } else if now != u64::MAX && since.elapsed() > 6 * LONGEST {
-                let (name, input) = &*current.lock().unwrap();
+                let (name, input) = &*CURRENT.lock().unwrap();
                 eprintln!(
                     "{name}: no end, see {}",
                     keep(name, "hang", input).display()
@@ -647,8 +672,6 @@ fn watch(at: &'static AtomicU64, current: &'static std::sync::Mutex<(&'static st
 
 #[test]
 fn no_input_breaks_a_parser() {
-    static AT: AtomicU64 = AtomicU64::new(0);
-    static CURRENT: std::sync::Mutex<(&str, Vec<u8>)> = std::sync::Mutex::new(("", Vec::new()));
     let asked: Option<u64> = std::env::var("ISOCORTEX_FUZZ_INPUTS").ok().map(|n| {
         n.parse()
             .expect("ISOCORTEX_FUZZ_INPUTS: a number of inputs")
@@ -656,7 +679,7 @@ fn no_input_breaks_a_parser() {
     let folder = tempfile::tempdir().unwrap();
     let targets = all_targets(folder.path());
     let shares: u64 = targets.iter().map(|t| t.share).sum();
-    watch(&AT, &CURRENT);
+    watch();
     let mut wrong = Vec::new();
     for target in &targets {
         let begun = Instant::now();
@@ -680,8 +703,6 @@ fn no_input_breaks_a_parser() {
             }
             let mut chance = Chance(done ^ (target.name.len() as u64) << 56);
             let input = changed(&seeds, target.words, &mut chance);
-            *CURRENT.lock().unwrap() = (target.name, input.clone());
-            AT.fetch_add(1, Ordering::Relaxed);
             wrong.extend(attempt(target, folder.path(), &input).err());
             done += 1;
         }

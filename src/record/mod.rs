@@ -15,6 +15,7 @@ mod arrays;
 mod checkpoint;
 mod error;
 mod h5;
+mod heaps;
 mod journal;
 mod layout;
 mod reader;

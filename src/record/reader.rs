@@ -11,7 +11,7 @@ use hdf5::{Dataset, File, Hyperslab, Location, Selection, SliceOrIndex};
 use ndarray::{ArrayD, IxDyn};
 
 use super::layout::{Attr, Dtype};
-use super::{RecordError, h5, scales};
+use super::{RecordError, h5, heaps, scales};
 
 /// A dimension of a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -93,6 +93,12 @@ impl Results {
             .map_err(os)?;
         if head != b"\x89HDF\r\n\x1a\n" {
             return Err(RecordError::NotHdf5(path.to_owned()));
+        }
+        if let Some(reason) = heaps::damage(path).map_err(os)? {
+            return Err(RecordError::Truncated {
+                path: path.to_owned(),
+                reason,
+            });
         }
         hdf5::silence_errors(true);
         let damaged = |e: hdf5::Error| match h5::os_error(&e) {
