@@ -155,6 +155,9 @@ pub enum UnitError {
     },
 }
 
+/// Highest power of a unit: no quantity of the field has more.
+const HIGHEST: u8 = 4;
+
 impl FromStr for Unit {
     type Err = UnitError;
 
@@ -169,7 +172,12 @@ impl FromStr for Unit {
         while !rest.is_empty() {
             let end = rest.find(['*', '/', ' ']).unwrap_or(rest.len());
             let (symbol, exponent) = match rest[..end].split_once('^') {
-                Some((s, e)) => (s, e.parse::<i8>().ok().filter(|e| (1..=4).contains(e))),
+                Some((s, e)) => (
+                    s,
+                    e.parse::<i8>()
+                        .ok()
+                        .filter(|e| (1..=HIGHEST as i8).contains(e)),
+                ),
                 None => (&rest[..end], Some(1)),
             };
             let known = SYMBOLS.iter().find(|(s, ..)| *s == symbol);
@@ -195,6 +203,14 @@ impl FromStr for Unit {
             } else {
                 sign = 1;
             }
+        }
+        // What is accepted can be printed and read again.
+        if unit.dimension.0.iter().any(|e| e.unsigned_abs() > HIGHEST) {
+            return Err(UnitError::UnknownUnit {
+                symbol: text.trim().to_owned(),
+                found: text.trim().to_owned(),
+                known: SYMBOLS.map(|s| s.0).join(" "),
+            });
         }
         Ok(unit)
     }

@@ -79,6 +79,8 @@ fn config(circuit: CircuitKind, noisy: bool) -> String {
             let factor = match (state.unit, ratio) {
                 (a, b) if a == b => "0.001 1/ms".to_owned(),
                 (a, "1") => format!("0.001 {a}/ms"),
+                // Rates of hundreds of Hz would carry what has bounds over them.
+                ("1", b) if state.max.is_finite() => format!("0.00001 1/{b}/ms"),
                 ("1", b) => format!("0.001 1/{b}/ms"),
                 (a, b) => match b.split_once('/') {
                     Some((over, under)) => format!("0.001 {a}*{under}/{over}/ms"),
@@ -327,12 +329,15 @@ fn sparse_matrices() {
             sets.push("connectome=null".to_owned());
             sets.push(format!("connectome={connectome}"));
             // A network typed in place has no SLN, nor the areas that a model may name.
-            sets.extend(["circuit.areas=null".to_owned(), "initial=null".to_owned()]);
+            let named = ["circuit.areas=null", "circuit.groups=null", "initial=null"];
+            sets.extend(named.map(str::to_owned));
             for name in model.spec.projections.keys() {
                 sets.push(format!("projections.{name}.layers=all"));
                 sets.push(format!("projections.{name}.layers_at_most=[]"));
                 sets.push(format!("projections.{name}.weights=fln"));
-                sets.push(format!("projections.{name}.areas=null"));
+                for of in ["areas", "source_areas", "target_areas"] {
+                    sets.push(format!("projections.{name}.{of}=null"));
+                }
             }
             sets.push("simulation.replicates=2".to_owned());
             let experiment = Experiment::new(&config(circuit, true), &sets);

@@ -139,7 +139,7 @@ fn facts_of_mouse82() {
     let at = |name: &str| c.area_id(name).unwrap().index();
     assert_eq!(
         c.fln.get(at("VAL"), at("VISp")),
-        Some(&1.445_259_480_328_864_8e-5)
+        Some(&1.445_259_480_328_864_7e-5)
     );
     assert_eq!(
         c.fln.get(at("VISp"), at("VAL")),

@@ -101,8 +101,13 @@ impl Range {
             true if part == of => self.to,
             true => mix(self.from.ln(), self.to.ln()).exp(),
         };
-        match self.unit.is_empty() {
+        // A number with hundreds of digits would stand here a million times.
+        let value = match value.abs() < 1e16 {
             true => value.to_string(),
+            false => format!("{value:e}"),
+        };
+        match self.unit.is_empty() {
+            true => value,
             false => format!("{value} {}", self.unit),
         }
     }

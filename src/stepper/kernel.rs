@@ -787,12 +787,13 @@ for_isa! {
 /// All lanes of all cells at a time; which one it is may be asked when there is one.
 #[inline(always)]
 fn outside<L: Lanes>(bounds: &[(f64, f64)], variables: usize, x: &[L], found: &mut bool) {
-    let (mut beyond, one) = (L::splat(0.0), L::splat(1.0));
+    let (zero, one) = (L::splat(0.0), L::splat(1.0));
+    let mut beyond = zero;
     for cell in x.chunks_exact(variables) {
         for (&x, &(low, high)) in cell.iter().zip(bounds) {
             one_turn_at_a_time::<L>();
             // What is not finite leaves NaN, which nothing removes.
-            let above = L::select_gt(x, L::splat(high), one, x - x);
+            let above = L::select_gt(x, L::splat(high), one, x * zero);
             beyond = beyond + L::select_gt(L::splat(low), x, one, above);
         }
     }
