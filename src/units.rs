@@ -371,7 +371,7 @@ mod tests {
         ));
         assert!("5 ms^9".parse::<Quantity>().is_err());
         let long = format!("1 ms{}", "*ms^4".repeat(60)).parse::<Quantity>();
-        assert!(long.is_ok_and(|q| q.expect(Dimension::TIME).is_err()));
+        assert!(matches!(long, Err(UnitError::UnknownUnit { .. })));
         assert!("5 ms/".parse::<Quantity>().is_ok());
         assert!("é ms".parse::<Quantity>().is_err());
         assert!("5 é".parse::<Quantity>().is_err());
