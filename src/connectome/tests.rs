@@ -139,7 +139,7 @@ fn facts_of_mouse82() {
     let at = |name: &str| c.area_id(name).unwrap().index();
     for (to, from, expected) in [
         ("VAL", "VISp", 1.445_259_480_328_864_7e-5),
-        ("VISp", "VAL", 1.552_398_177_590_95e-5),
+        ("VISp", "VAL", 1.552_398_175_590_95e-5),
     ] {
         let found = c.fln.get(at(to), at(from)).unwrap();
         assert!(
