@@ -207,7 +207,8 @@ function mapPanel() {
     const [px, py, lx, ly] = [PATHS[x], PATHS[y], LEVELS[x], LEVELS[y]];
     const conditions = kept([x, y]);
     heading.textContent = `${nameShown()} over ${px.name} and ${py.name}`;
-    sub.textContent = `${capital(nameShown())}${whichAreas()}.${others([x, y])}`;
+    const doc = `${quantityShown().doc}${state.statistic === "sd" ? ", SD over replicates" : ""}`;
+    sub.textContent = `${capital(doc)}${whichAreas()}.${others([x, y])}`;
     // Points of a random design are drawn where they lie.
     const scattered = (lx.binned || ly.binned) && lx.numeric && ly.numeric;
     const cells = grouped(conditions, x, y);
