@@ -224,7 +224,8 @@ function mapPanel() {
           x: { name: pathName(px) },
           y: { name: pathName(py) },
           label,
-          points: conditions.map((c) => {
+          // Where conditions lie on one another, one with a result is on top.
+          points: conditions.toSorted((a, b) => finite(ofCondition(a)) - finite(ofCondition(b))).map((c) => {
             const v = ofCondition(c);
             return {
               x: px.values[c],
