@@ -222,8 +222,44 @@ fn compare(ws: &Workspace, setup: &Setup, python: &Path) -> Result<(), String> {
     command
         .current_dir(&ws.root)
         .arg("tests/comparison/open_with_xarray.py")
-        .arg(result);
-    shell::run(command)
+        .arg(&result);
+    shell::run(command)?;
+    open_pages(ws, setup, python, &result)
+}
+
+/// Reports of a run and of a sweep, opened in a browser where there is one.
+fn open_pages(ws: &Workspace, setup: &Setup, python: &Path, run: &Path) -> Result<(), String> {
+    let folder = ws.target.join("xtask").join("pages");
+    std::fs::create_dir_all(&folder).map_err(|e| format!("{}: {e}", folder.display()))?;
+    let sweep = folder.join("sweep.h5");
+    let mut command = isocortex(ws, setup);
+    command.args([
+        "sweep",
+        "chaudhuri2015_v1_pulse",
+        "--quiet",
+        "--restart",
+        "-o",
+    ]);
+    command.arg(&sweep).args([
+        "--set=stimuli.pulse.amplitude=10 Hz,40 Hz",
+        "--set=gradients.eta.strength=0.5..0.68:3",
+        "--set=analysis=null",
+    ]);
+    shell::run(command)?;
+    for (result, name) in [(run, "run.html"), (&sweep, "sweep.html")] {
+        let page = folder.join(name);
+        let mut command = isocortex(ws, setup);
+        command.args(["report", "--quiet"]).arg(result);
+        command.arg("-o").arg(&page);
+        shell::run(command)?;
+        let mut command = Command::new(python);
+        command
+            .current_dir(&ws.root)
+            .arg("tests/comparison/open_report_in_chromium.py")
+            .arg(page);
+        shell::run(command)?;
+    }
+    Ok(())
 }
 
 /// The newest file under `results/`; where there is none, the main job makes one.
