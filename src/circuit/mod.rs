@@ -466,6 +466,7 @@ registry! {
     chaudhuri2015_nonlinear::Chaudhuri2015Nonlinear,
     deco2013::Deco2013,
     deco2014::Deco2014,
+    ding2024_thalamus::Ding2024Thalamus,
     froudist_walsh2021::FroudistWalsh2021,
     froudist_walsh2021_reward::FroudistWalsh2021Reward,
     froudist_walsh2021_stp::FroudistWalsh2021Stp,
