@@ -260,7 +260,7 @@ fn summary(prepared: &Prepared, outcome: &Outcome) -> String {
         text += "* depends on the longest lag or the longest time constant of the fit\n";
     }
     if let (Some(trials), Some(read)) = (&prepared.network.trials, &outcome.measures.trials) {
-        let shown = trials.example();
+        let shown = prepared.network.example().unwrap_or_default();
         let condition = &trials.conditions[trials.trials[shown].condition];
         text += &match trials.sessions {
             true => format!("of session {}\n\n", trials.trials[shown].run),
@@ -338,7 +338,7 @@ fn measured(prepared: &Prepared, outcome: &Outcome) -> (String, String, String, 
 #[cfg(feature = "plot")]
 fn figure(prepared: &Prepared, outcome: &Outcome) -> Result<Vec<PathBuf>, Failure> {
     use super::figure::{FigureData, Trace, Window, write};
-    use crate::stimulus::{Stimulus, Trial};
+    use crate::stimulus::Stimulus;
 
     let Prepared {
         spec,
@@ -352,10 +352,9 @@ fn figure(prepared: &Prepared, outcome: &Outcome) -> Result<Vec<PathBuf>, Failur
     let activity = &outcome.first.variables[0];
     // Under noise alone it is the fluctuation that matters, not where the mean input moved it.
     let run = engine::example(network) as u32;
-    let trials = network.trials.iter().flat_map(|t| t.of_run(run));
-    let given: Vec<&Stimulus> = (network.of_run(run).stimuli.iter())
-        .chain(trials.flat_map(Trial::stimuli))
-        .collect();
+    let shown_in = network.of_run(run);
+    let shown = network.shown_in(run);
+    let given: Vec<&Stimulus> = shown_in.stimuli.iter().chain(&shown).collect();
     let fluctuates = given.is_empty() && !network.noise.is_empty();
     let base = |k: usize| {
         if fluctuates {
@@ -392,7 +391,7 @@ fn figure(prepared: &Prepared, outcome: &Outcome) -> Result<Vec<PathBuf>, Failur
         let areas: Vec<&str> = s
             .areas
             .iter()
-            .map(|a| plan.areas[a.index()].as_str())
+            .map(|a| shown_in.connectome.areas[a.index()].name.as_str())
             .collect();
         let areas = if areas.len() > 3 {
             format!("{} areas", areas.len())

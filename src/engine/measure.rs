@@ -777,8 +777,8 @@ pub fn latencies_of(
 /// The run that tables and figures show: the first, of a task a trial with all that happens or its session.
 #[must_use]
 pub fn example(network: &Network) -> usize {
-    let trials = network.trials.as_ref();
-    trials.map_or(0, |t| t.trials[t.example()].run as usize)
+    let trial = network.trials.as_ref().zip(network.example());
+    trial.map_or(0, |(t, shown)| t.trials[shown].run as usize)
 }
 
 /// Largest departure from baseline of the first recorded variable, per recorded area, in one replicate.

@@ -155,8 +155,8 @@ pub(super) fn event_name(event: &str, repeats: u32, repeat: u32) -> String {
 /// A readout with its names resolved.
 struct Reader {
     what: Reading,
-    /// Recorded areas, as indices into the recorded ones.
-    areas: Vec<usize>,
+    /// Areas that are there in each condition of the task, as indices into the recorded ones.
+    areas: Vec<Vec<usize>>,
     after: Option<String>,
     window_ms: (f64, f64),
     run: RunSpec,
@@ -285,9 +285,14 @@ fn resolve(network: &Network, spec: &ExperimentSpec, r: &ReadoutSpec) -> Result<
         };
         areas.push(k);
     }
+    let conditions = 0..network.trials.as_ref().map_or(1, |t| t.conditions.len());
+    let there = |condition: usize| -> Vec<usize> {
+        let kept = |k: &&usize| network.has_in(condition, all[**k]);
+        areas.iter().filter(kept).copied().collect()
+    };
     let reader = Reader {
         what,
-        areas,
+        areas: conditions.map(there).collect(),
         after: r.after.clone(),
         window_ms: (r.from_ms, r.to_ms),
         run: spec.run.clone(),
@@ -440,18 +445,19 @@ impl Reader {
         Some((from + self.window_ms.0, from + self.window_ms.1))
     }
 
-    /// Activity of a variable in a run, mean over the areas, in a span of samples; none if it left its
-    /// bounds there.
+    /// Activity of a variable in a trial, mean over the areas, in a span of samples; none if it left its
+    /// bounds there, or if no area is there.
     fn series(
         &self,
         variable: usize,
-        run: u32,
+        trial: &Trial,
         samples: &Range<usize>,
         recording: &Recording,
     ) -> Option<Vec<f64>> {
-        let all = recording.variables[variable].slice(s![run as usize, samples.clone(), ..]);
+        let all = recording.variables[variable].slice(s![trial.run as usize, samples.clone(), ..]);
+        let areas = &self.areas[trial.condition];
         let mean = |row: ArrayView1<'_, f64>| {
-            self.areas.iter().map(|&a| row[a]).sum::<f64>() / self.areas.len() as f64
+            areas.iter().map(|&a| row[a]).sum::<f64>() / areas.len() as f64
         };
         let series: Vec<f64> = all.outer_iter().map(mean).collect();
         series.iter().all(|x| x.is_finite()).then_some(series)
@@ -463,7 +469,7 @@ impl Reader {
 
     fn number(&self, trials: &Trials, trial: &Trial, recording: &Recording) -> Option<f64> {
         let samples = self.samples(trials, trial)?;
-        let mean = |v: usize| stats::mean(&self.series(v, trial.run, &samples, recording)?).ok();
+        let mean = |v: usize| stats::mean(&self.series(v, trial, &samples, recording)?).ok();
         match self.what {
             Reading::Mean {
                 variable, minus, ..
@@ -481,11 +487,12 @@ impl Reader {
                 let mean = |a: usize, samples: &Range<usize>| {
                     stats::mean(&all.slice(s![samples.clone(), a]).to_vec()).ok()
                 };
+                let areas = &self.areas[trial.condition];
                 let mut count = 0;
-                for &a in &self.areas {
+                for &a in areas {
                     count += u32::from(mean(a, &samples)? - mean(a, &before)? > above);
                 }
-                Some(f64::from(count))
+                (!areas.is_empty()).then_some(f64::from(count))
             }
             Reading::Choice { .. } => None,
         }
@@ -503,7 +510,7 @@ impl Reader {
         };
         let samples = self.samples(trials, trial)?;
         let series: Vec<Vec<f64>> = (of.iter())
-            .map(|(_, v)| self.series(*v, trial.run, &samples, recording))
+            .map(|(_, v)| self.series(*v, trial, &samples, recording))
             .collect::<Option<_>>()?;
         let (chosen, at) = decide(&series, *above, *over);
         let correct = correct.as_ref().and_then(|event| {

@@ -23,7 +23,7 @@ use crate::rng::Site;
 use crate::spec::node::path_segment;
 use crate::spec::suggest::did_you_mean;
 use crate::spec::{
-    AddedSpec, AllToAll, Areas, ConnectomeSpec, CurveSpec, DelayKind, DelaySpec, ExperimentSpec,
+    AddedSpec, AllToAll, Areas, ConditionSpec, ConnectomeSpec, CurveSpec, DelayKind, DelaySpec, ExperimentSpec,
     Keep, Layers, LayersAtMost, LesionBackground, LinkSpec, LostStimuli, Named, NoiseMemory,
     NoiseSpec, Normalise, ProjectionSpec, Rows, ShuffleKind, ShuffleSpec, Solve, SpecError,
     Symmetrise, Weights,
@@ -42,9 +42,37 @@ pub(super) fn build(spec: &ExperimentSpec, data: &DataSets) -> Result<Network, N
             e @ NetworkError::Connectome(_) => e,
         };
         let own = (condition.model.as_ref()).map(|model| one(model, data).map_err(of));
-        network.conditions.push(own.transpose()?);
+        let own = own.transpose()?;
+        if let (Some(own), Some(model)) = (&own, &condition.model) {
+            check_shown(spec, condition, model, own).map_err(|e| of(e.into()))?;
+        }
+        network.conditions.push(own);
     }
     Ok(network)
+}
+
+/// Refuses stimuli into areas that a condition of a task lesions, unless it says that they are dropped.
+fn check_shown(
+    spec: &ExperimentSpec,
+    condition: &ConditionSpec,
+    model: &ExperimentSpec,
+    own: &Network,
+) -> Result<(), SpecError> {
+    let Some(task) = &spec.task else {
+        return Ok(());
+    };
+    let shown: Vec<&String> = (condition.events.iter())
+        .flat_map(|e| e.shows.possible())
+        .collect();
+    for (name, s) in task.stimuli.iter().filter(|(name, _)| shown.contains(name)) {
+        let path = format!("task.stimuli.{}.areas", path_segment(name));
+        // The config of the condition has no task: the place is that of the experiment.
+        reached(model, &own.connectome, &path, &s.areas).map_err(|e| SpecError {
+            message: e.message,
+            ..spec.config.error(&path, String::new())
+        })?;
+    }
+    Ok(())
 }
 
 /// The network of an experiment, or of one condition of its task.
