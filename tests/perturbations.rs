@@ -222,7 +222,7 @@ fn stimuli_into_lesioned_areas() {
     assert!(dropped.network.stimuli.iter().all(|s| s.areas.is_empty()));
     let of = |s: &str| (s.to_owned(), "V1".to_owned());
     assert_eq!(
-        dropped.spec.dropped_stimuli(),
+        dropped.spec.dropped_stimuli(&dropped.network.lesioned),
         [of("distractor"), of("target")]
     );
     let kept = ["lesions={areas: [V1], stimuli: dropped}"];
@@ -420,9 +420,10 @@ fn conditions_of_a_task_may_change_areas_connections_and_noise() {
     let alone: Vec<(Vec<String>, Array3<f64>)> = (names.iter())
         .map(|name| {
             let change = STRUCTURAL.iter().find(|(known, _)| known == name);
-            let conditions = names.map(|name| format!("{name}: {{trials: 3}}")).join(", ");
-            let conditions =
-                format!("task.conditions={{{conditions}, stronger: ~, weaker: ~}}");
+            let conditions = names
+                .map(|name| format!("{name}: {{trials: 3}}"))
+                .join(", ");
+            let conditions = format!("task.conditions={{{conditions}, stronger: ~, weaker: ~}}");
             let sets: Vec<String> = std::iter::once(conditions)
                 .chain(change.map(|(_, set)| (*set).to_owned()))
                 .collect();

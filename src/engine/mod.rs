@@ -26,6 +26,7 @@ use crate::record::{Checkpoint, RecordError, Writer, checkpoint_path, partial_pa
 use crate::spec::{ExperimentSpec, Precision, SpecError};
 use crate::stepper::linear::{NoFixedPoint, baseline_state, start_from, start_state};
 use crate::stepper::{Samples, Stop, bounds};
+use crate::units::rounded;
 use learning::Block;
 
 pub use keep::{Keep, Pace, execution_of};
@@ -34,14 +35,16 @@ pub use layout::{
     write_summaries,
 };
 pub use measure::{
-    Connectivity, DelayActivity, LinearNetwork, Measures, ModeTable, Peak, TimescaleRow,
+    Connectivity, DelayActivity, LinearNetwork, Measures, ModeTable, Peak, Peaks, TimescaleRow,
     check as check_measures, connectivity_dynamics, connectivity_of, delay_activity_of,
     driving_noise, exact_covariance, example, latencies_of, linear_network, measure_network,
     measure_recording, mode_table, modes, needs_recording, peaks, simulated_connectivity,
     simulated_timescales, timescales_of,
 };
 pub use summary::{SUMMARIES, Summaries};
-pub use trials::{Choice, ReadoutColumn, ReadoutValues, TrialTable, trial_table};
+pub use trials::{
+    Choice, ReadoutColumn, ReadoutValues, TrialTable, check as check_readouts, trial_table,
+};
 
 /// Why a run did not finish.
 #[derive(Debug, thiserror::Error)]
@@ -65,9 +68,10 @@ pub enum EngineError {
     Spec(#[from] SpecError),
     /// Every replicate left its bounds.
     #[error(
-        "the model diverged: {variable} of area {area} is {value:e} at {time_ms} ms (replicate \
+        "the model diverged: {variable} of area {area} is {value:e} at {} ms (replicate \
          {replicate}); expected a finite value up to {limit:e}, so the network is unstable for these \
-         parameters or simulation.dt = {dt_ms} ms is too long"
+         parameters or simulation.dt = {dt_ms} ms is too long",
+        rounded(*.time_ms)
     )]
     Diverged {
         /// Variable.
@@ -87,7 +91,9 @@ pub enum EngineError {
     },
     /// The person asked to stop, or the disk is full.
     #[error(
-        "stopped at {time_ms} ms of {duration_ms} ms{}; what was finished is kept in {}{}",
+        "stopped at {} ms of {} ms{}; what was finished is kept in {}{}",
+        rounded(*.time_ms),
+        rounded(*.duration_ms),
         .because.as_ref().map_or(String::new(), |e| format!(" because of this: {e}")),
         .partial.display(),
         if *.resumable { ", `--resume` goes on" } else { "; there is no checkpoint yet" }

@@ -14,7 +14,7 @@ use crate::spec::{
     Areas, ExperimentSpec, Method, Named, ReadoutKind, ReadoutSpec, RunSpec, SpecError, TaskSpec,
 };
 use crate::stimulus::{Trial, Trials};
-use crate::units::{Quantity, UnitError};
+use crate::units::{Quantity, UnitError, rounded};
 
 /// The readouts of all trials.
 #[derive(Debug, Clone, PartialEq)]
@@ -79,7 +79,10 @@ pub struct Choice {
 }
 
 /// Refuses readouts that the experiment cannot give, before the first step.
-pub(super) fn check(network: &Network, spec: &ExperimentSpec) -> Result<(), SpecError> {
+///
+/// # Errors
+/// As [`trial_table`].
+pub fn check(network: &Network, spec: &ExperimentSpec) -> Result<(), SpecError> {
     let Some(task) = &spec.task else {
         return Ok(());
     };
@@ -272,8 +275,18 @@ fn resolve(network: &Network, spec: &ExperimentSpec, r: &ReadoutSpec) -> Result<
     let wanted = match r.areas.names() {
         None => all.clone(),
         Some(names) => {
-            let left = names.iter().filter(|n| !spec.is_lesioned(n));
-            network.areas_of(spec, &at, &Areas::List(left.cloned().collect()))?
+            let left: Vec<String> = (names.iter())
+                .filter(|n| !network.is_lesioned(n))
+                .cloned()
+                .collect();
+            if left.is_empty() && !names.is_empty() {
+                let message = format!(
+                    "nothing is left: found lesioned areas alone, {}, expected one that is there",
+                    names.join(", ")
+                );
+                return Err(spec.config.error(&at, message));
+            }
+            network.areas_of(spec, &at, &Areas::List(left))?
         }
     };
     let mut areas = Vec::new();
@@ -313,8 +326,10 @@ fn resolve(network: &Network, spec: &ExperimentSpec, r: &ReadoutSpec) -> Result<
         let inside = from_ms >= 0.0 && to_ms <= end_ms * (1.0 + 1e-9);
         if !inside || reader.in_run(trial, (from_ms, to_ms)).is_empty() {
             let message = format!(
-                "window without samples of the trial, or beyond it: found {from_ms} to {to_ms} ms in trial \
-                 {t}, expected a part of 0 to {end_ms} ms with recorded samples"
+                "window without samples of the trial, or beyond it: found {} to {} ms in trial {t}, expected a \
+                 part of 0 to {end_ms} ms with recorded samples",
+                rounded(from_ms),
+                rounded(to_ms)
             );
             return Err(spec.config.error(&format!("{path}.to"), message));
         }
@@ -531,15 +546,14 @@ impl Reader {
     }
 }
 
-/// z of the share of trials with a choice under `signal` minus that under `noise`, with half a trial
-/// added to either outcome (log-linear rule, Hautus 1995, Behav Res Meth 27:46), so that all or none
-/// stay finite.
+/// z of the share of trials with a choice under `signal` minus that under `noise`, see
+/// [`stats::z_of_share`].
 fn sensitivities(
     task: &TaskSpec,
     trials: &Trials,
     readouts: &[ReadoutColumn],
 ) -> Vec<(String, Option<f64>)> {
-    let share = |readout: &str, condition: &str| -> Option<f64> {
+    let z = |readout: &str, condition: &str| -> Option<f64> {
         let column = readouts.iter().find(|r| r.name == readout)?;
         let ReadoutValues::Choice { choices, .. } = &column.values else {
             return None;
@@ -551,12 +565,9 @@ fn sensitivities(
             n += 1;
             chosen += u32::from(choice.chosen.is_some());
         }
-        (n > 0).then(|| (f64::from(chosen) + 0.5) / (f64::from(n) + 1.0))
+        stats::z_of_share(chosen, n)
     };
-    let one = |d: &crate::spec::DPrime| {
-        let z = |condition: &str| share(&d.readout, condition).map(stats::normal_quantile);
-        Some(z(&d.signal)? - z(&d.noise)?)
-    };
+    let one = |d: &crate::spec::DPrime| Some(z(&d.readout, &d.signal)? - z(&d.readout, &d.noise)?);
     (task.d_prime.iter())
         .map(|(name, d)| (name.clone(), one(d)))
         .collect()

@@ -19,7 +19,7 @@ use crate::connectome::{Connectome, ConnectomeError};
 use crate::coupling::Projection;
 use crate::ids::AreaId;
 use crate::noise::Noise;
-use crate::spec::{ExperimentSpec, SpecError};
+use crate::spec::{ExperimentSpec, LostStimuli, SpecError};
 use crate::stimulus::{Stimulus, Trial, Trials};
 
 pub use learning::{Learned, Learning, decide};
@@ -57,6 +57,9 @@ pub struct Network {
     pub find_fixed_point: bool,
     /// Start values that differ from the baseline: (area, variable, value).
     pub initial: Vec<(AreaId, usize, f64)>,
+    /// Names of all areas that were removed and of groups of which none is left, and what becomes of stimuli
+    /// into them.
+    pub lesioned: Vec<(String, LostStimuli)>,
 }
 
 /// Why an experiment cannot become a network.
@@ -198,6 +201,12 @@ impl Network {
         let trial = self.trials.as_ref().and_then(|t| t.of_run(run).next());
         let own = trial.and_then(|t| self.conditions.get(t.condition)?.as_ref());
         own.unwrap_or(self)
+    }
+
+    /// Whether an area, or all of a group, was removed.
+    #[must_use]
+    pub fn is_lesioned(&self, name: &str) -> bool {
+        self.lesioned.iter().any(|(known, _)| known == name)
     }
 
     /// Whether the network that a condition of the task takes place in has an area of this network.

@@ -10,6 +10,7 @@ pub mod history;
 mod learning;
 mod matrix;
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -22,8 +23,11 @@ use crate::network::Network;
 use crate::noise::Target;
 use crate::rng::Site;
 use crate::spec::node::path_segment;
-use crate::spec::{DelayGrid, ExperimentSpec, Order, RunSpec, SpecError, Stepper, is_on_grid};
+use crate::spec::{
+    Areas, DelayGrid, ExperimentSpec, Order, RunSpec, SpecError, Stepper, is_on_grid,
+};
 use crate::stimulus::{Stimulus, Trial, Trials, nearest_step};
+use crate::units::rounded;
 
 pub use history::{Delayed, History};
 pub use learning::LearningPlan;
@@ -358,7 +362,16 @@ impl Plan {
                 message: format!("condition `{}`: {message}", condition.name),
                 ..spec.config.error(&path, String::new())
             };
-            let plan = Plan::compile(own, model, execution).map_err(|e| SpecError {
+            // One list of recorded areas serves the intact and the lesioned network.
+            let mut model = Cow::Borrowed(&**model);
+            if let Areas::List(names) = &model.run.areas {
+                let left = names.iter().filter(|name| !own.is_lesioned(name));
+                let left: Vec<String> = left.cloned().collect();
+                if left.len() < names.len() {
+                    model.to_mut().run.areas = Areas::List(left);
+                }
+            }
+            let plan = Plan::compile(own, &model, execution).map_err(|e| SpecError {
                 message: format!("condition `{}`: {}", condition.name, e.message),
                 ..e
             })?;
@@ -438,7 +451,9 @@ impl Plan {
             }));
             for (k, part) in self.parts.iter_mut().enumerate() {
                 let own = stepped_by == Some(k);
-                part.plan.members.push(member(if own { condition } else { 0 }));
+                part.plan
+                    .members
+                    .push(member(if own { condition } else { 0 }));
             }
             if !self.parts.is_empty() {
                 self.stepped_by.push(stepped_by);
@@ -461,7 +476,12 @@ impl Plan {
                 new.map_or("", String::as_str)
             ));
         };
-        let own = |area: &AreaId| plan.record.areas.iter().position(|a| areas[a.index()] == *area);
+        let own = |area: &AreaId| {
+            plan.record
+                .areas
+                .iter()
+                .position(|a| areas[a.index()] == *area)
+        };
         let recorded = self.record.areas.iter().map(own).collect();
         let (lanes, replicates) = (self.lanes, self.replicates);
         Ok(Part {
@@ -631,7 +651,8 @@ impl Plan {
     pub fn held_bytes(&self) -> usize {
         let row = |plan: &Plan| 8 * plan.n_areas() * plan.circuit.info().inputs.len();
         let plans = std::iter::once(self).chain(self.parts.iter().map(|p| &p.plan));
-        let own = plans.map(|plan| row(plan) * plan.variants.iter().map(|c| c.epochs.len()).sum::<usize>());
+        let own = plans
+            .map(|plan| row(plan) * plan.variants.iter().map(|c| c.epochs.len()).sum::<usize>());
         let mut out = own.sum();
         for (first, runs) in self.blocks() {
             let plan = self.of_run(first);
@@ -704,7 +725,7 @@ impl Plan {
                 "{} steps of {} ms = {} ms",
                 self.steps,
                 self.dt_ms,
-                self.steps as f64 * self.dt_ms
+                rounded(self.steps as f64 * self.dt_ms)
             ),
         );
         let mut from = 0;
@@ -750,7 +771,9 @@ impl Plan {
                 format!(
                     "{runs} run(s) in a network of their own: {} areas, {} links",
                     part.plan.n_areas(),
-                    (part.plan.projections.iter()).map(|p| p.matrix.links()).sum::<usize>()
+                    (part.plan.projections.iter())
+                        .map(|p| p.matrix.links())
+                        .sum::<usize>()
                 ),
             );
         }

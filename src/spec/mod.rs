@@ -394,13 +394,7 @@ fn add_models(spec: &mut ExperimentSpec) -> Result<(), SpecError> {
             message: format!("condition `{}`: {}", condition.name, e.message),
             ..e
         };
-        let mut model = model.map_err(of)?;
-        // One list of recorded areas serves the intact and the lesioned network.
-        if let Areas::List(names) = &model.run.areas {
-            let left = names.iter().filter(|name| !model.is_lesioned(name));
-            model.run.areas = Areas::List(left.cloned().collect());
-        }
-        condition.model = Some(Arc::new(model));
+        condition.model = Some(Arc::new(model.map_err(of)?));
     }
     Ok(())
 }

@@ -65,7 +65,9 @@ impl Trials {
     pub fn example(&self, counts: impl Fn(usize) -> bool) -> usize {
         let any = self.trials.iter().any(|t| counts(t.condition));
         let counted = |t: &&Trial| !any || counts(t.condition);
-        let most = (self.trials.iter().filter(counted)).map(|t| t.shown.len()).max();
+        let most = (self.trials.iter().filter(counted))
+            .map(|t| t.shown.len())
+            .max();
         let is = |t: &Trial| counted(&t) && Some(t.shown.len()) == most;
         self.trials.iter().position(is).unwrap_or_default()
     }
