@@ -192,10 +192,13 @@ fn w3(options: &Options) -> Fallible<Case> {
         condition: run + 1,
         replicate: Replicate(run as u32),
     });
-    let mut plan = compile(&network, &spec, options.lanes)?;
-    plan.lanes.axis = Axis::Replicates;
-    plan.lanes.width = options.lanes.unwrap_or(16);
-    let plan = plan.with_conditions(&conditions, members.collect())?;
+    let execution = Execution {
+        width: options.lanes,
+        axis: Some(Axis::Replicates),
+    };
+    let plan = compile(&network, &spec, options.lanes)?
+        .with_conditions(&conditions, members.collect())?
+        .with_lanes(execution);
     let starts = std::iter::once(&plan)
         .chain(&conditions)
         .map(start)

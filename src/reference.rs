@@ -6,7 +6,7 @@
 use ndarray::{Array2, ArrayView2};
 
 use crate::circuit::{CircuitVisitor, Fields, LocalCircuit, ParameterFields};
-use crate::coupling::Delay;
+use crate::coupling::{Delay, Projection};
 use crate::ids::{AreaId, Replicate};
 use crate::lanes::Lanes;
 use crate::network::{Learning, Network};
@@ -27,9 +27,13 @@ pub fn simulate(
     replicate: Replicate,
     observe: impl FnMut(u64, ArrayView2<'_, f64>),
 ) {
+    let shown = network.shown_in(replicate.0);
+    let network = network.of_run(replicate.0);
+    let links = |p: &Projection| network.ordered_links(p);
     network.circuit.visit(Simulate {
-        network: network.of_run(replicate.0),
-        shown: network.shown_in(replicate.0),
+        network,
+        links: network.projections.iter().map(links).collect(),
+        shown,
         run,
         start,
         replicate,
@@ -39,6 +43,8 @@ pub fn simulate(
 
 struct Simulate<'a, O> {
     network: &'a Network,
+    /// Of each projection and target.
+    links: Vec<Vec<Vec<(usize, usize)>>>,
     shown: Vec<Stimulus>,
     run: &'a RunSpec,
     start: &'a Array2<f64>,
@@ -203,19 +209,17 @@ impl<O> Simulate<'_, O> {
             });
         // What is on its way takes what the areas show in this very stage, if it takes no time.
         past.show(now.step, now.entry, x);
-        for projection in &network.projections {
-            for target in 0..network.n_areas() {
-                let sum = network.weighted_sum(projection, target, |source, delay_ms| {
+        for (projection, links) in network.projections.iter().zip(&self.links) {
+            for (target, links) in links.iter().enumerate() {
+                let sum = network.weighted_sum(projection, links, |source, delay_ms| {
                     let of = (source, projection.sent);
                     let Delay { entries, fraction } = self.delay(delay_ms);
                     let then = past.look(now.step, now.entry, entries, of);
-                    let before = past.look(now.step, now.entry, entries + 1, of);
-                    let fraction = f64::from(fraction);
                     if fraction == 0.0 {
-                        then
-                    } else {
-                        fraction.mul_add(before - then, then)
+                        return then;
                     }
+                    let before = past.look(now.step, now.entry, entries + 1, of);
+                    f64::from(fraction).mul_add(before - then, then)
                 });
                 for received in &projection.received {
                     let at = &mut input[[target, received.input]];

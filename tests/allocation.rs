@@ -94,16 +94,16 @@ fn a_step_allocates_nothing() {
             sets.push(source("ornstein_uhlenbeck", "tau"));
             let text = format!("title: allocation\nfrom: {}\n", info.name);
             let model = Experiment::new(&text, &[] as &[&str]);
-            for (axis, width) in all_lanes() {
-                // Delays that look ahead in blocks, and shorter ones that cannot.
-                for (k, latency) in ["none", "0 ms", "2 ms"].into_iter().enumerate() {
-                    let mut sets = sets.clone();
-                    if latency != "none" {
-                        let delay =
-                            format!("{{kind: distance, velocity: 3.5 m/s, latency: {latency}}}");
-                        sets.extend(delay_sets(&model, &delay, 2 * (k - 1)));
-                    }
-                    let experiment = Experiment::new(&text, &sets);
+            // Delays that look ahead in blocks, and shorter ones that cannot.
+            for (k, latency) in ["none", "0 ms", "2 ms"].into_iter().enumerate() {
+                let mut sets = sets.clone();
+                if latency != "none" {
+                    let delay =
+                        format!("{{kind: distance, velocity: 3.5 m/s, latency: {latency}}}");
+                    sets.extend(delay_sets(&model, &delay, 2 * (k - 1)));
+                }
+                let experiment = Experiment::new(&text, &sets);
+                for (axis, width) in all_lanes() {
                     let plan = experiment.plan_with(axis, width);
                     let start = start_state(&plan).unwrap();
                     let (first, replicates) = plan.blocks()[0];

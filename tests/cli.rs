@@ -2479,7 +2479,7 @@ fn every_command_answers_in_json() {
         env!("CARGO_MANIFEST_DIR"),
         "/configs/experiments/elman_ring.yaml"
     );
-    let tried: [(&str, &[&str]); 23] = [
+    let tried: [(&str, &[&str]); 24] = [
         ("run", &[PULSE, "--no-figure", "-o", "again.h5"]),
         ("rerun", &["out.h5"]),
         ("check", &[PULSE]),
@@ -2487,6 +2487,7 @@ fn every_command_answers_in_json() {
         ("timescales", &["out.h5"]),
         ("fc", &["out.h5"]),
         ("fcd", &["out.h5", "--window", "20", "--step", "10"]),
+        ("spectra", &["out.h5", "--segment", "20"]),
         ("modes", &[PULSE]),
         ("report", &["out.h5"]),
         (

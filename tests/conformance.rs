@@ -154,9 +154,21 @@ fn every_circuit_scheme_and_lane_shape() {
     }
 }
 
-/// Delays of every length, rounded and interpolated, with every scheme and lane shape.
+/// Delays of every length with every scheme, rounded and interpolated in turn.
 #[test]
 fn delays() {
+    compare_delays(|scheme, delay, grid| (scheme + delay) % 2 == grid);
+}
+
+/// Both for each of them.
+#[test]
+#[ignore = "half a minute"]
+fn delays_in_full() {
+    compare_delays(|_, _, _| true);
+}
+
+/// Those delays, with lanes of every kind, of which number of scheme, delay and grid are taken.
+fn compare_delays(taken: impl Fn(usize, usize, usize) -> bool) {
     let lanes = [
         (Axis::Areas, 1),
         (Axis::Areas, 8),
@@ -165,9 +177,12 @@ fn delays() {
     ];
     for &circuit in CIRCUITS {
         let model = Experiment::new(&config(circuit, false), &[] as &[&str]);
-        for (stepper, order) in SCHEMES {
+        for (n, (stepper, order)) in SCHEMES.into_iter().enumerate() {
             for (k, delay) in DELAYS.into_iter().enumerate() {
-                for grid in ["rounded", "interpolated"] {
+                for (g, grid) in ["rounded", "interpolated"].into_iter().enumerate() {
+                    if !taken(n, k, g) {
+                        continue;
+                    }
                     let mut sets = scheme_sets(stepper, order);
                     sets.extend(delay_sets(&model, delay, k));
                     sets.push(format!("simulation.delays={grid}"));
@@ -211,9 +226,22 @@ fn long_runs() {
     }
 }
 
-/// Changes of the network; each must act, or the comparison would prove nothing.
+/// Changes of the network, each with one scheme, which a change knows nothing of.
 #[test]
 fn changed_networks() {
+    compare_changes(|change, scheme| change % SCHEMES.len() == scheme);
+}
+
+/// Each with every scheme.
+#[test]
+#[ignore = "minutes"]
+fn changed_networks_in_full() {
+    compare_changes(|_, _| true);
+}
+
+/// Changes of the network, of which number of change and scheme are taken; each must act, or the comparison
+/// would prove nothing.
+fn compare_changes(taken: impl Fn(usize, usize) -> bool) {
     let lanes = [(Axis::Areas, 8), (Axis::Replicates, 4)];
     let mut seen = BTreeSet::new();
     for &circuit in CIRCUITS {
@@ -265,8 +293,11 @@ fn changed_networks() {
             format!("{:?} {weights:?} {gains:?}", plan.parameters)
         };
         let unchanged = signature(&plain.plan());
-        for change in &changes {
-            for (stepper, order) in SCHEMES {
+        for (k, change) in changes.iter().enumerate() {
+            for (n, (stepper, order)) in SCHEMES.into_iter().enumerate() {
+                if !taken(k, n) {
+                    continue;
+                }
                 let mut sets = scheme_sets(stepper, order);
                 sets.extend(change.iter().cloned());
                 let experiment = Experiment::new(&config(circuit, true), &sets);

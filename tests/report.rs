@@ -355,6 +355,89 @@ fn what_is_no_page_or_no_run_is_refused() {
     writer.finish().unwrap();
     refused(
         &["sweep.h5"],
-        &["dimension `condition`", "result of one run"],
+        &["no values along the dimension `condition`", "sweep varied"],
     );
+}
+
+/// Little-endian float32 in base64, as numbers.
+fn unpacked(text: &Value) -> Vec<f64> {
+    const DIGITS: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let digits = text.as_str().unwrap().bytes().filter(|&b| b != b'=');
+    let digits: Vec<usize> = digits
+        .map(|b| DIGITS.iter().position(|&d| d == b).unwrap())
+        .collect();
+    let bytes: Vec<u8> = (0..digits.len() * 6 / 8)
+        .map(|k| {
+            let (at, shift) = (k * 8 / 6, k * 8 % 6);
+            (((digits[at] << 6 | digits[at + 1]) >> (4 - shift)) & 255) as u8
+        })
+        .collect();
+    let four = bytes.chunks_exact(4);
+    four.map(|b| f64::from(f32::from_le_bytes(b.try_into().unwrap())))
+        .collect()
+}
+
+#[test]
+fn a_sweep_has_a_page_of_its_own() {
+    let folder = tempfile::tempdir().unwrap();
+    let (code, _, err) = say(
+        folder.path(),
+        &[
+            "sweep",
+            "chaudhuri2015_rest_noise",
+            "--set=simulation.duration=100 ms",
+            "--set=simulation.replicates=2",
+            "--set=analysis=null",
+            "--set=gradients.eta.strength=0.5..0.7:3",
+            "--set=preset=printed,precise",
+            "-q",
+            "-oout.h5",
+        ],
+    );
+    assert_eq!(code, Some(0), "{err}");
+    let (page, data) = reported(&folder, &[]);
+    assert!(page.len() < 5_000_000 && page.contains("function mapPanel"));
+    let file = Results::open(folder.path().join("out.h5")).unwrap();
+    let paths = &data["paths"];
+    let strengths = numbers(&named(paths, "gradients.eta.strength")["values"]);
+    assert_eq!(strengths, file.coord_f64("gradients.eta.strength").unwrap());
+    assert_eq!(
+        texts(&named(paths, "preset")["values"]),
+        file.coord_text("preset").unwrap()
+    );
+    assert_eq!(
+        (&data["conditions"], &data["replicates"]),
+        (&6.into(), &2.into())
+    );
+    // Mean and standard deviation over the two replicates of every condition and area.
+    let shown = named(&data["quantities"], "nu_E_max");
+    assert_eq!(
+        (&shown["by"], &shown["units"]),
+        (&"area".into(), &"Hz".into())
+    );
+    let (mean, sd) = (unpacked(&shown["mean"]), unpacked(&shown["sd"]));
+    let stored = file.read("nu_E_max").unwrap();
+    let areas = file.coord_text("area").unwrap().len();
+    for condition in 0..6 {
+        for area in 0..areas {
+            let [a, b] = [0, 1].map(|r| stored[&[condition, r, area][..]]);
+            let at = condition * areas + area;
+            let close = |x: f64, y: f64| (x - y).abs() <= 1e-6 * a.abs();
+            assert!(close(mean[at], f64::midpoint(a, b)), "{condition} {area}");
+            assert!(
+                close(sd[at], (a - b).abs() / 2.0_f64.sqrt()),
+                "{condition} {area}"
+            );
+        }
+    }
+    // Nothing was stopped: that column says nothing.
+    let names: Vec<&str> = (data["quantities"].as_array().unwrap().iter())
+        .map(|q| q["name"].as_str().unwrap())
+        .collect();
+    assert!(!names.contains(&"stopped_at"), "{names:?}");
+    assert!(names.contains(&"nu_E_baseline"), "{names:?}");
+    assert_eq!(data["attributes"]["sweep"], Value::Null);
+    let (code, _, err) = say(folder.path(), &["report", "out.h5", "--replicates", "0"]);
+    assert_eq!(code, Some(1));
+    assert!(err.contains("result of a sweep"), "{err}");
 }

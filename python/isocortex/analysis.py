@@ -102,6 +102,12 @@ def connectivity_dynamics(series: ArrayLike, *, window: int, step: int) -> Float
     return _core.connectivity_dynamics(_array(series, 2), window, step)
 
 
+def power_spectrum(x: ArrayLike, dt_ms: float, *, segment: int) -> tuple[Floats, Floats]:
+    """Frequencies in Hz and power spectral density of `x` in its unit squared per Hz: Welch's method with segments of
+    `segment` samples that overlap by half, under a Hann window."""
+    return _core.power_spectrum(_array(x, 1), dt_ms, segment)
+
+
 def ks_distance(x: ArrayLike, y: ArrayLike) -> float:
     """Kolmogorov-Smirnov distance of two samples: the largest difference of their cumulative distributions."""
     return _core.ks_distance(_array(x, 1), _array(y, 1))

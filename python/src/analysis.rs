@@ -2,7 +2,7 @@
 
 use isocortex::analysis::bold::Haemodynamics;
 use isocortex::analysis::timescale::{self, FitKind, FitOptions};
-use isocortex::analysis::{cycle, fc, fcd, lyapunov, modes, peaks, response, stats};
+use isocortex::analysis::{cycle, fc, fcd, lyapunov, modes, peaks, response, spectrum, stats};
 use isocortex::engine;
 use isocortex::spec::suggest::did_you_mean;
 use numpy::{PyArray1, PyArray2, PyReadonlyArray1, PyReadonlyArray2, PyReadonlyArray3, ToPyArray};
@@ -21,6 +21,7 @@ pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(settle, module)?)?;
     module.add_function(wrap_pyfunction!(functional_connectivity, module)?)?;
     module.add_function(wrap_pyfunction!(connectivity_dynamics, module)?)?;
+    module.add_function(wrap_pyfunction!(power_spectrum, module)?)?;
     module.add_function(wrap_pyfunction!(ks_distance, module)?)?;
     module.add_function(wrap_pyfunction!(covariance, module)?)?;
     module.add_function(wrap_pyfunction!(correlation_of, module)?)?;
@@ -167,6 +168,20 @@ fn connectivity_dynamics<'py>(
 }
 
 #[pyfunction]
+fn power_spectrum<'py>(
+    py: Python<'py>,
+    x: Line<'py>,
+    dt_ms: f64,
+    segment: usize,
+) -> PyResult<(Bound<'py, PyArray1<f64>>, Bound<'py, PyArray1<f64>>)> {
+    let found = spectrum::welch(&listed(&x), dt_ms, segment).map_err(|e| raised(&e))?;
+    Ok((
+        found.frequency_hz.to_pyarray(py),
+        found.density.to_pyarray(py),
+    ))
+}
+
+#[pyfunction]
 fn ks_distance(x: Line<'_>, y: Line<'_>) -> PyResult<f64> {
     fcd::ks_distance(&listed(&x), &listed(&y)).map_err(|e| raised(&e))
 }
@@ -193,8 +208,8 @@ fn bold<'py>(
     dt_ms: f64,
     preset: &str,
 ) -> PyResult<Bound<'py, PyArray1<f64>>> {
-    let known = Haemodynamics::PRESETS;
-    let Some((_, haemodynamics)) = known.iter().find(|(name, _)| *name == preset) else {
+    let Some(haemodynamics) = Haemodynamics::preset(preset) else {
+        let known = Haemodynamics::PRESETS;
         let hint = did_you_mean(preset, known.iter().map(|k| k.0));
         let known: Vec<&str> = known.iter().map(|k| k.0).collect();
         let known = known.join(", ");

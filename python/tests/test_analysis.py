@@ -34,12 +34,23 @@ def test_timescales_and_connectivity_are_those_of_the_program(program, tmp_path)
     assert np.array_equal(fc, json.loads(program("fc", path, "--json").stdout)["correlation"])
     one = series.isel(replicate=0)
     assert np.allclose(analysis.functional_connectivity(one), np.corrcoef(one.T), atol=1e-12)
-    said = json.loads(program("fcd", path, "--window", 500 * dt, "--step", 100 * dt, "--json").stdout)
-    dynamics = analysis.connectivity_dynamics(one, window=500, step=100)
+    said = json.loads(program("fcd", path, "--window", 50 * dt, "--step", 10 * dt, "--json").stdout)
+    dynamics = analysis.connectivity_dynamics(one, window=50, step=10)
     assert np.array_equal(dynamics, said["dynamics"][0])
     above = np.triu_indices(len(areas), 1)
-    windows = [np.corrcoef(one[k : k + 500].T)[above] for k in range(0, len(one) - 499, 100)]
+    windows = [np.corrcoef(one[k : k + 50].T)[above] for k in range(0, len(one) - 49, 10)]
     assert np.allclose(dynamics, np.corrcoef(windows), atol=1e-10)
+
+
+def test_power_spectrum_is_that_of_the_program(program, tmp_path):
+    path = tmp_path / "noise.h5"
+    data = iso.run("chaudhuri2015_rest_noise", set={"simulation.duration": "2 s", "analysis": None}, output=path)
+    series = data["nu_E"] if "nu_E" in data else data["nu"].sel(population="E")
+    dt = float(data["time"][1] - data["time"][0])
+    said = json.loads(program("spectra", path, "--segment", 64 * dt, "--json").stdout)
+    hz, density = analysis.power_spectrum(series.sel(area="V1")[0], dt, segment=64)
+    assert np.array_equal(hz, said["frequency_hz"]) and np.array_equal(density, said["density"]["V1"])
+    assert hz[-1] == 500 / dt and (density > 0).all()
 
 
 def test_ks_distance():

@@ -92,14 +92,14 @@ fn lagged_fft(d: &[f64], max_lag: usize) -> Vec<f64> {
 }
 
 /// Radix-2 transform of a fixed power-of-two size, with its roots of unity.
-struct Fft {
+pub(super) struct Fft {
     size: usize,
     cos: Vec<f64>,
     sin: Vec<f64>,
 }
 
 impl Fft {
-    fn new(size: usize) -> Self {
+    pub(super) fn new(size: usize) -> Self {
         let root = |k: usize| std::f64::consts::TAU * k as f64 / size as f64;
         Self {
             size,
@@ -109,7 +109,7 @@ impl Fft {
     }
 
     /// In place, X_k = Σ_t x_t e^{-2πi kt/n}.
-    fn forward(&self, re: &mut [f64], im: &mut [f64]) {
+    pub(super) fn forward(&self, re: &mut [f64], im: &mut [f64]) {
         let n = self.size;
         let bits = n.trailing_zeros();
         for i in 0..n {

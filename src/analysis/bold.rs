@@ -71,6 +71,13 @@ impl Haemodynamics {
         ("friston_rate_3t", Self::FRISTON_RATE_3T),
     ];
 
+    /// The preset of a name.
+    #[must_use]
+    pub fn preset(name: &str) -> Option<Haemodynamics> {
+        let mut known = Self::PRESETS.iter();
+        known.find(|(of, _)| *of == name).map(|(_, preset)| *preset)
+    }
+
     /// Derivative of (x, f, v, q), 1/s.
     fn derivative(&self, z: f64, [x, f, v, q]: [f64; 4]) -> [f64; 4] {
         let extracted = (1.0 - (1.0 - self.rho).powf(1.0 / f)) / self.rho;

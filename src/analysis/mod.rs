@@ -12,6 +12,7 @@
 //! | [`response`] | the latency of a response |
 //! | [`bold`] | the BOLD signal that activity would evoke |
 //! | [`cycle`] | the frequency of an oscillation |
+//! | [`spectrum`] | power spectral density |
 //!
 //! Series are `[time, area]`, matrices are row = target, column = source, times are in ms.
 
@@ -27,6 +28,7 @@ pub mod lyapunov;
 pub mod modes;
 pub mod peaks;
 pub mod response;
+pub mod spectrum;
 pub mod stats;
 pub mod timescale;
 

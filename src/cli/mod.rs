@@ -83,6 +83,8 @@ enum Command {
     Fc(results::FcArgs),
     /// How functional connectivity changes in time: correlations between windows of a result file
     Fcd(results::FcdArgs),
+    /// Power spectra of a result file
+    Spectra(results::SpectraArgs),
     /// Write a result file as one HTML page: maps, traces, measures, matrices, trials, provenance
     Report(report::ReportArgs),
     /// Eigenmodes of the linearised network of a config or result file
@@ -162,14 +164,8 @@ pub fn parse_threads(text: &str) -> Result<usize, String> {
 }
 
 fn parse_width(text: &str) -> Result<usize, String> {
-    let width = text
-        .parse()
-        .map_err(|_| format!("found `{text}`, expected 1, 4 or 8"))?;
-    if WIDTHS.contains(&width) {
-        Ok(width)
-    } else {
-        Err(format!("found {width}, expected 1, 4 or 8"))
-    }
+    let width = text.parse().ok().filter(|w| WIDTHS.contains(w));
+    width.ok_or_else(|| format!("found `{text}`, expected one of {WIDTHS:?}"))
 }
 
 /// Cores of this machine.
@@ -243,6 +239,7 @@ pub fn main_on(ranks: Option<&dyn Ranks>) -> ExitCode {
         Command::Timescales(args) => results::timescales(&args, answer),
         Command::Fc(args) => results::functional_connectivity(&args, answer),
         Command::Fcd(args) => results::connectivity_dynamics(&args, answer),
+        Command::Spectra(args) => results::spectra(&args, answer),
         Command::Report(args) => report::report(&args, answer),
         Command::Modes(args) => results::modes(&args, answer),
         Command::Rnn(command) => rnn::rnn(&command, answer),

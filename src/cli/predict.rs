@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 
-use super::show::{self, Answer, Bar, aligned, number, table};
+use super::show::{Answer, Bar, aligned, number, table};
 use super::{Failure, beside, cores, memory, own_or_bundled, parse_threads, replace, stop_flag};
 use crate::engine::{EngineError, Progress};
 use crate::prediction::{self, Row};
@@ -47,29 +47,32 @@ pub(super) fn predict(args: &PredictArgs, answer: Answer) -> Result<ExitCode, Fa
     if let Some(path) = &args.output {
         write(&rows, path)?;
     }
-    if answer.is_json() {
-        let json = serde_json::json!({
+    let text = || {
+        let task = screen.runs().next();
+        let task = task.and_then(|(spec, _)| spec.task.as_ref());
+        let mut text = text_table(&design.title, &rows, task.is_some());
+        if let Some(task) = task {
+            let names: Vec<&str> = task.conditions.iter().map(|c| c.name.as_str()).collect();
+            let what = match task.session {
+                Some(_) => "sessions, each with",
+                None => "the",
+            };
+            text += &format!(
+                "replicates are {what} trials of the task, of all its conditions ({}) where none is named\n",
+                names.join(", ")
+            );
+        }
+        text
+    };
+    let json = || {
+        serde_json::json!({
             "title": design.title,
             "isocortex": crate::record::VERSION,
             "commit": crate::record::COMMIT,
             "predictions": rows,
-        });
-        show::print(&serde_json::to_string_pretty(&json)?)?;
-        return Ok(ExitCode::SUCCESS);
-    }
-    let mut text = text_table(&design.title, &rows);
-    if let Some(trials) = screen
-        .runs()
-        .next()
-        .and_then(|(spec, _)| spec.task.as_ref())
-    {
-        let names: Vec<&str> = trials.conditions.iter().map(|c| c.name.as_str()).collect();
-        text += &format!(
-            "replicates are the trials of all conditions of the task: {}\n",
-            names.join(", ")
-        );
-    }
-    show::print(&text)?;
+        })
+    };
+    answer.print(text, json)?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -14,6 +14,7 @@ use super::{Failure, check_ordinary, replace};
 use crate::record::Results;
 
 mod contents;
+mod sweep;
 mod traces;
 
 #[derive(Debug, Args)]
@@ -44,17 +45,20 @@ const PARTS: [(&str, &str); 3] = [
     ),
     ("uplot", include_str!("report/vendor/uPlot.iife.min.js")),
     (
-        "script",
+        "shared",
         concat!(
             include_str!("report/model.js"),
             include_str!("report/draw.js"),
             include_str!("report/cortex.js"),
             include_str!("report/activity.js"),
             include_str!("report/panels.js"),
-            include_str!("report/page.js")
+            include_str!("report/frame.js")
         ),
     ),
 ];
+/// The script of the page of a run, and of a sweep.
+const RUN: &str = include_str!("report/page.js");
+const SWEEP: &str = include_str!("report/sweep.js");
 
 pub(super) fn report(args: &ReportArgs, answer: Answer) -> Result<ExitCode, Failure> {
     let file = Results::open(&args.results)?;
@@ -67,11 +71,28 @@ pub(super) fn report(args: &ReportArgs, answer: Answer) -> Result<ExitCode, Fail
         )
         .into());
     }
-    let contents = contents::contents(&file, args.replicates.as_deref())?;
+    let (contents, script) = if sweep::is_sweep(&file) {
+        if args.replicates.is_some() {
+            return Err(format!(
+                "{}: found --replicates with the result of a sweep, expected none: its page shows means over \
+                 replicates",
+                args.results.display()
+            )
+            .into());
+        }
+        (sweep::contents(&file)?, SWEEP)
+    } else {
+        let wanted = args.replicates.as_deref();
+        (contents::contents(&file, wanted)?, RUN)
+    };
     for note in &contents.notes {
         tracing::warn!("{note}");
     }
-    let page = page(&contents.title, &serde_json::to_string(&contents.json)?);
+    let page = page(
+        &contents.title,
+        &serde_json::to_string(&contents.json)?,
+        script,
+    );
     replace(&output, page.as_bytes())
         .map_err(|e| format!("cannot write {}: {e}", output.display()))?;
     if answer.is_json() || !args.quiet {
@@ -105,7 +126,7 @@ fn same_file(a: &Path, b: &Path) -> bool {
 
 /// The page around a block of JSON. Every `{{name}}` of the template is replaced once; what was put
 /// in is not looked at again, so that no text of a config can stand for a part.
-fn page(title: &str, json: &str) -> String {
+fn page(title: &str, json: &str, script: &str) -> String {
     // Inside a string of JSON the escape means the same, and no `</script>` can end the block.
     let json = json.replace('<', "\\u003c");
     let title = title
@@ -115,6 +136,7 @@ fn page(title: &str, json: &str) -> String {
     let part = |name: &str| match name {
         "title" => title.as_str(),
         "data" => json.as_str(),
+        "script" => script,
         _ => (PARTS.iter().find(|(known, _)| *known == name)).map_or("", |(_, text)| *text),
     };
     let mut out = String::with_capacity(TEMPLATE.len() + json.len() + 200_000);
@@ -135,12 +157,17 @@ mod tests {
 
     #[test]
     fn every_part_stands_in_the_page_once_and_data_stay_data() {
-        let page = page("A<B> & {{data}}", r#"{"config":"</script><!-- {{style}}"}"#);
+        let page = page(
+            "A<B> & {{data}}",
+            r#"{"config":"</script><!-- {{style}}"}"#,
+            SWEEP,
+        );
         assert_eq!(page.matches("</script>").count(), 3);
         assert!(page.contains("<title>A&lt;B&gt; &amp; {{data}}"));
         assert!(page.contains(r#"{"config":"\u003c/script>\u003c!-- {{style}}"}"#));
-        for (name, text) in PARTS {
+        for (name, text) in PARTS.into_iter().chain([("script", SWEEP)]) {
             assert_eq!(page.matches(text).count(), 1, "{name}");
         }
+        assert!(!page.contains(RUN));
     }
 }

@@ -7,8 +7,9 @@ use clap::Args;
 use ndarray::{Array2, Array3, Axis, Ix3, Ix4, s};
 
 use super::Failure;
-use super::show::{self, Answer, aligned, number, table};
+use super::show::{Answer, aligned, number, table};
 use crate::analysis::bold::Haemodynamics;
+use crate::analysis::spectrum::Spectrum;
 use crate::analysis::timescale::FitOptions;
 use crate::analysis::{fcd, stats};
 use crate::circuit::CircuitKind;
@@ -71,6 +72,15 @@ pub(super) struct FcdArgs {
 }
 
 #[derive(Debug, Args)]
+pub(super) struct SpectraArgs {
+    #[command(flatten)]
+    series: Series,
+    /// Length of the segments that are averaged, ms; frequencies are at least its inverse apart
+    #[arg(long, default_value_t = 1000.0, value_name = "MS")]
+    segment: f64,
+}
+
+#[derive(Debug, Args)]
 pub(super) struct ModeArgs {
     /// Config, bundled name, or result file
     source: String,
@@ -91,6 +101,19 @@ struct Read {
     dt_ms: f64,
     /// [replicate, time, area]
     values: Array3<f64>,
+}
+
+impl Read {
+    /// A length of time as a number of samples.
+    fn samples(&self, what: &str, ms: f64) -> Result<usize, Failure> {
+        let dt_ms = self.dt_ms;
+        let samples = (ms / dt_ms).round();
+        if samples >= 1.0 && (samples * dt_ms / ms - 1.0).abs() < 1e-9 {
+            return Ok(samples as usize);
+        }
+        let expected = "expected a multiple of the interval of samples";
+        Err(format!("{what}: found {ms} ms, {expected}, {dt_ms} ms").into())
+    }
 }
 
 impl Series {
@@ -198,51 +221,47 @@ pub(super) fn timescales(args: &TimescaleArgs, answer: Answer) -> Result<ExitCod
         ..FitOptions::default()
     };
     let rows = engine::simulated_timescales(read.values.view(), read.dt_ms, &options)?;
-    if answer.is_json() {
-        let json: serde_json::Map<String, serde_json::Value> = read
-            .areas
-            .iter()
-            .zip(&rows)
-            .map(|(area, row)| {
-                let row = serde_json::json!({
-                    "timescale_ms": row.tau_ms,
-                    "exponentials": row.exponentials,
-                    "reached_floor": row.reached_floor,
-                    "at_bound": row.at_bound,
-                });
-                (area.clone(), row)
-            })
-            .collect();
-        show::print(&serde_json::to_string_pretty(&json)?)?;
-        return Ok(ExitCode::SUCCESS);
-    }
-    let mut out = table(
-        &["area", "timescale (ms)", "exponentials"],
-        &[false, true, true],
-    );
-    for (area, row) in read.areas.iter().zip(&rows) {
-        let mark = if row.is_uncertain() { "*" } else { " " };
-        out.add_row(vec![
-            aligned(area, false),
-            aligned(
-                format!("{}{mark}", row.tau_ms.map_or("–".to_owned(), number)),
-                true,
-            ),
-            aligned(row.exponentials, true),
-        ]);
-    }
-    let mut text = out.to_string();
-    if rows.iter().any(engine::TimescaleRow::is_uncertain) {
-        text += "\n\n* depends on the longest lag (--max-lag) or on the longest time constant of the fit";
-    }
-    show::print(&text)?;
+    let by_area = || read.areas.iter().zip(&rows);
+    let json = || {
+        let one = |(area, row): (&String, &engine::TimescaleRow)| {
+            let row = serde_json::json!({
+                "timescale_ms": row.tau_ms,
+                "exponentials": row.exponentials,
+                "reached_floor": row.reached_floor,
+                "at_bound": row.at_bound,
+            });
+            (area.clone(), row)
+        };
+        by_area().map(one).collect()
+    };
+    let text = || {
+        let mut out = table(
+            &["area", "timescale (ms)", "exponentials"],
+            &[false, true, true],
+        );
+        for (area, row) in by_area() {
+            let mark = if row.is_uncertain() { "*" } else { " " };
+            let tau = row.tau_ms.map_or("–".to_owned(), number);
+            out.add_row(vec![
+                aligned(area, false),
+                aligned(format!("{tau}{mark}"), true),
+                aligned(row.exponentials, true),
+            ]);
+        }
+        let mut text = out.to_string();
+        if rows.iter().any(engine::TimescaleRow::is_uncertain) {
+            text += "\n\n* depends on the longest lag (--max-lag) or on the longest time constant of the fit";
+        }
+        text
+    };
+    answer.print(text, json)?;
     Ok(ExitCode::SUCCESS)
 }
 
 /// The BOLD signal of recorded activity, one sample a repetition time from `after` on.
 fn bold(read: Read, preset: &str, tr_ms: f64, after: f64) -> Result<Read, Failure> {
-    let known = Haemodynamics::PRESETS;
-    let Some((_, haemodynamics)) = known.iter().find(|(name, _)| *name == preset) else {
+    let Some(haemodynamics) = Haemodynamics::preset(preset) else {
+        let known = Haemodynamics::PRESETS;
         let hint = did_you_mean(preset, known.iter().map(|k| k.0));
         let known: Vec<&str> = known.iter().map(|k| k.0).collect();
         let known = known.join(", ");
@@ -304,23 +323,26 @@ impl FcArgs {
 pub(super) fn functional_connectivity(args: &FcArgs, answer: Answer) -> Result<ExitCode, Failure> {
     let read = args.read(&args.series.results)?;
     let matrix = engine::simulated_connectivity(read.values.view())?;
-    let rows: Vec<Vec<f64>> = matrix.rows().into_iter().map(|r| r.to_vec()).collect();
-    if answer.is_json() {
-        let json = serde_json::json!({ "areas": read.areas, "correlation": rows });
-        show::print(&serde_json::to_string_pretty(&json)?)?;
-        return Ok(ExitCode::SUCCESS);
-    }
-    let mut header = vec!["area"];
-    header.extend(read.areas.iter().map(String::as_str));
-    let numeric: Vec<bool> = (0..header.len()).map(|i| i > 0).collect();
-    let mut out = table(&header, &numeric);
-    for (area, row) in read.areas.iter().zip(&rows) {
-        let mut cells = vec![aligned(area, false)];
-        cells.extend(row.iter().map(|r| aligned(format!("{r:.2}"), true)));
-        out.add_row(cells);
-    }
-    show::print(&out.to_string())?;
+    let text = || {
+        let mut header = vec!["area"];
+        header.extend(read.areas.iter().map(String::as_str));
+        let numeric: Vec<bool> = (0..header.len()).map(|i| i > 0).collect();
+        let mut out = table(&header, &numeric);
+        for (area, row) in read.areas.iter().zip(matrix.rows()) {
+            let mut cells = vec![aligned(area, false)];
+            cells.extend(row.iter().map(|r| aligned(format!("{r:.2}"), true)));
+            out.add_row(cells);
+        }
+        out.to_string()
+    };
+    let json = || serde_json::json!({ "areas": read.areas, "correlation": rows(&matrix) });
+    answer.print(text, json)?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// The rows of a matrix, for JSON.
+fn rows(m: &Array2<f64>) -> Vec<Vec<f64>> {
+    m.rows().into_iter().map(|r| r.to_vec()).collect()
 }
 
 /// The correlations between windows, each pair once, of all replicates.
@@ -335,24 +357,9 @@ fn pairs_of_windows(matrices: &[Array2<f64>]) -> Result<Vec<f64>, Failure> {
 pub(super) fn connectivity_dynamics(args: &FcdArgs, answer: Answer) -> Result<ExitCode, Failure> {
     let dynamics = |path: &Path| -> Result<(f64, Vec<Array2<f64>>), Failure> {
         let read = args.of.read(path)?;
-        let samples = |what: &str, ms: f64| {
-            let samples = (ms / read.dt_ms).round();
-            let whole = samples >= 1.0 && (samples * read.dt_ms / ms - 1.0).abs() < 1e-9;
-            let message = || {
-                let dt_ms = read.dt_ms;
-                format!(
-                    "{what}: found {ms} ms, expected a multiple of the interval of samples, {dt_ms} ms"
-                )
-            };
-            if whole {
-                Ok(samples as usize)
-            } else {
-                Err(message())
-            }
-        };
         let (window, step) = (
-            samples("--window", args.window)?,
-            samples("--step", args.step)?,
+            read.samples("--window", args.window)?,
+            read.samples("--step", args.step)?,
         );
         let all = engine::connectivity_dynamics(read.values.view(), window, step)?;
         Ok((read.dt_ms, all))
@@ -366,20 +373,15 @@ pub(super) fn connectivity_dynamics(args: &FcdArgs, answer: Answer) -> Result<Ex
             &pairs_of_windows(&dynamics(path)?.1)?,
         )?),
     };
-    if answer.is_json() {
-        let rows = |m: &Array2<f64>| -> Vec<Vec<f64>> {
-            m.rows().into_iter().map(|r| r.to_vec()).collect()
-        };
-        let json = serde_json::json!({
+    let json = || {
+        serde_json::json!({
             "window_ms": args.window,
             "step_ms": args.step,
             "sample_ms": dt_ms,
             "dynamics": matrices.iter().map(rows).collect::<Vec<_>>(),
             "distance": distance,
-        });
-        show::print(&serde_json::to_string_pretty(&json)?)?;
-        return Ok(ExitCode::SUCCESS);
-    }
+        })
+    };
     let mut sorted = values;
     sorted.sort_by(f64::total_cmp);
     let quantile = |q: f64| sorted[(q * (sorted.len() - 1) as f64).round() as usize];
@@ -410,7 +412,48 @@ pub(super) fn connectivity_dynamics(args: &FcdArgs, answer: Answer) -> Result<Ex
             path.display()
         );
     }
-    show::print(&text)?;
+    answer.print(|| text, json)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+pub(super) fn spectra(args: &SpectraArgs, answer: Answer) -> Result<ExitCode, Failure> {
+    let read = args.series.read(&args.series.results, args.series.after)?;
+    let segment = read.samples("--segment", args.segment)?;
+    let found = engine::spectra(read.values.view(), read.dt_ms, segment)?;
+    let frequency_hz = found.first().map_or(&[][..], |s| &s.frequency_hz);
+    // The integral of the density is the variance, but for what the window takes from slow changes.
+    let sd = |s: &Spectrum| {
+        let width_hz = frequency_hz.get(1).copied().unwrap_or_default();
+        (s.density.iter().sum::<f64>() * width_hz).sqrt()
+    };
+    let text = || {
+        let mut out = table(
+            &["area", "peak (Hz)", "density there (unit²/Hz)", "SD (unit)"],
+            &[false, true, true, true],
+        );
+        for (area, one) in read.areas.iter().zip(&found) {
+            let highest = one.density.iter().skip(1).copied().fold(0.0, f64::max);
+            out.add_row(vec![
+                aligned(area, false),
+                aligned(one.peak_hz().map_or("–".to_owned(), number), true),
+                aligned(number(highest), true),
+                aligned(number(sd(one)), true),
+            ]);
+        }
+        format!(
+            "{out}\n\n{} segments of {} ms, half overlapping, in {} replicates",
+            (read.values.dim().1 - segment) / (segment / 2) + 1,
+            args.segment,
+            read.values.dim().0,
+        )
+    };
+    let json = || {
+        let one = |(area, one): (&String, &Spectrum)| (area.clone(), one.density.clone().into());
+        let density: serde_json::Map<String, serde_json::Value> =
+            read.areas.iter().zip(&found).map(one).collect();
+        serde_json::json!({ "frequency_hz": frequency_hz, "density": density })
+    };
+    answer.print(text, json)?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -463,47 +506,47 @@ pub(super) fn modes(args: &ModeArgs, answer: Answer) -> Result<ExitCode, Failure
             .map(|&a| (plan.areas[a].clone(), own(a) / norm))
             .collect()
     };
-    if answer.is_json() {
-        let rows: Vec<_> = (0..count)
-            .map(|k| {
-                serde_json::json!({
-                    "eigenvalue_per_ms": [modes.real[k], modes.imag[k]],
-                    "timescale_ms": modes.timescale_ms[k],
-                    "inverse_participation_ratio": modes.participation[k],
-                    "strongest_areas": strongest(k),
-                })
+    let json = || {
+        let one = |k: usize| {
+            serde_json::json!({
+                "eigenvalue_per_ms": [modes.real[k], modes.imag[k]],
+                "timescale_ms": modes.timescale_ms[k],
+                "inverse_participation_ratio": modes.participation[k],
+                "strongest_areas": strongest(k),
             })
-            .collect();
-        show::print(&serde_json::to_string_pretty(&rows)?)?;
-        return Ok(ExitCode::SUCCESS);
-    }
-    let header = [
-        "mode",
-        "timescale (ms)",
-        "frequency (Hz)",
-        "inverse participation",
-        "strongest areas",
-    ];
-    let mut out = table(&header, &[true, true, true, true, false]);
-    for k in 0..count {
-        let areas: Vec<String> = strongest(k)
-            .into_iter()
-            .map(|(name, size)| format!("{name} {size:.2}"))
-            .collect();
-        let hertz = modes.imag[k].abs() * 1e3 / std::f64::consts::TAU;
-        out.add_row(vec![
-            aligned(k, true),
-            aligned(number(modes.timescale_ms[k]), true),
-            aligned(number(hertz), true),
-            aligned(format!("{:.2}", modes.participation[k]), true),
-            aligned(areas.join(", "), false),
-        ]);
-    }
-    let mut text = out.to_string();
-    if modes.timescale_ms[..count].iter().any(|tau| *tau < 0.0) {
-        text += "\n\nnegative timescales: these modes grow; the network was linearised about its baseline, \
-                 which is no stable state";
-    }
-    show::print(&text)?;
+        };
+        (0..count).map(one).collect()
+    };
+    let text = || {
+        let header = [
+            "mode",
+            "timescale (ms)",
+            "frequency (Hz)",
+            "inverse participation",
+            "strongest areas",
+        ];
+        let mut out = table(&header, &[true, true, true, true, false]);
+        for k in 0..count {
+            let areas: Vec<String> = strongest(k)
+                .into_iter()
+                .map(|(name, size)| format!("{name} {size:.2}"))
+                .collect();
+            let hertz = modes.imag[k].abs() * 1e3 / std::f64::consts::TAU;
+            out.add_row(vec![
+                aligned(k, true),
+                aligned(number(modes.timescale_ms[k]), true),
+                aligned(number(hertz), true),
+                aligned(format!("{:.2}", modes.participation[k]), true),
+                aligned(areas.join(", "), false),
+            ]);
+        }
+        let mut text = out.to_string();
+        if modes.timescale_ms[..count].iter().any(|tau| *tau < 0.0) {
+            text += "\n\nnegative timescales: these modes grow; the network was linearised about its baseline, \
+                     which is no stable state";
+        }
+        text
+    };
+    answer.print(text, json)?;
     Ok(ExitCode::SUCCESS)
 }

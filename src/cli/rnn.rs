@@ -585,26 +585,24 @@ fn store(
             Some(_) => hopfield::partial(x.row(k), &cued, seed),
         };
         let end = net.settle(start.view(), Update::Asynchronous, &cued, 1000, seed);
-        let overlap = |a| hopfield::overlap(a, x.row(k), size..units);
-        sum += overlap(end.state.view());
+        let [cue, rest] =
+            [start.view(), end.state.view()].map(|a| hopfield::overlap(a, x.row(k), size..units));
+        let energies = [start.view(), end.state.view(), x.row(k)].map(|a| net.energy(a));
+        let [of_cue, at_rest, of_pattern] = energies;
+        sum += rest;
         recalled.push(json!({
-            "overlap_of_cue": overlap(start.view()),
-            "overlap_at_rest": overlap(end.state.view()),
+            "overlap_of_cue": cue,
+            "overlap_at_rest": rest,
             "sweeps": end.sweeps,
-            "energy_of_cue": net.energy(start.view()),
-            "energy_at_rest": net.energy(end.state.view()),
-            "energy_of_pattern": net.energy(x.row(k)),
+            "energy_of_cue": of_cue,
+            "energy_at_rest": at_rest,
+            "energy_of_pattern": of_pattern,
         }));
         let _ = writeln!(
             out,
-            "{:<8} {:>6.3}   {:>6.3}  {:>6}  {:>8.2} {:>8.2} {:>8.2}",
+            "{:<8} {cue:>6.3}   {rest:>6.3}  {:>6}  {of_cue:>8.2} {at_rest:>8.2} {of_pattern:>8.2}",
             k + 1,
-            overlap(start.view()),
-            overlap(end.state.view()),
             end.sweeps,
-            net.energy(start.view()),
-            net.energy(end.state.view()),
-            net.energy(x.row(k)),
         );
     }
     let _ = writeln!(out, "\nmean overlap at rest {:.4}", sum / tested as f64);
@@ -648,7 +646,7 @@ fn store(
             "folder": output,
         })
     };
-    answer.print(|| out.clone(), json)?;
+    answer.print(|| out, json)?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -738,7 +736,7 @@ fn n_back(
             "file": output,
         })
     };
-    answer.print(|| out.clone(), json)?;
+    answer.print(|| out, json)?;
     Ok(if same {
         ExitCode::SUCCESS
     } else {

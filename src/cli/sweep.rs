@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 
-use super::show::{self, Answer, Bar, aligned, table};
+use super::show::{Answer, Bar, aligned, table};
 use super::{
     ConfigArgs, Failure, cores, default_output, make_way, memory, parse_threads, stop_flag,
 };
@@ -195,8 +195,8 @@ fn dry_run(sweep: &Sweep, threads: usize, answer: Answer) -> Result<ExitCode, Fa
     let workers = threads.min(conditions.div_ceil(sweep.batch()));
     let seconds = (done > 0.0).then(|| spent / done * conditions as f64 / workers as f64);
     let memory = sweep.memory_bytes() * workers;
-    if answer.is_json() {
-        let json = serde_json::json!({
+    let json = || {
+        serde_json::json!({
             "title": sweep.experiment().title,
             "conditions": conditions,
             "runs": runs,
@@ -204,24 +204,25 @@ fn dry_run(sweep: &Sweep, threads: usize, answer: Answer) -> Result<ExitCode, Fa
             "memory_bytes": memory,
             "disk_bytes": u64::try_from(sweep.disk_bytes()).ok(),
             "seconds": seconds,
-        });
-        show::print(&serde_json::to_string_pretty(&json)?)?;
-        return Ok(ExitCode::SUCCESS);
-    }
+        })
+    };
     let bytes = |n: f64| indicatif::HumanBytes(n as u64).to_string();
     let time = seconds.map_or(
         "unknown: less than one sample in a second".to_owned(),
         |s| indicatif::HumanDuration(Duration::from_secs_f64(s.max(1.0))).to_string(),
     );
-    show::print(&format!(
-        "{}\n{}\n{conditions} conditions x {} run(s) = {runs} runs, {} side by side on each of {workers} \
-         thread(s)\nmemory   about {}\ndisk     at most {}, twice that until the end\ntime     about {time}\n",
-        sweep.experiment().title,
-        axes(sweep),
-        sweep.runs(),
-        sweep.batch() * sweep.runs(),
-        bytes(memory as f64),
-        bytes(sweep.disk_bytes() as f64),
-    ))?;
+    let text = || {
+        format!(
+            "{}\n{}\n{conditions} conditions x {} run(s) = {runs} runs, {} side by side on each of {workers} \
+             thread(s)\nmemory   about {}\ndisk     at most {}, twice that until the end\ntime     about {time}\n",
+            sweep.experiment().title,
+            axes(sweep),
+            sweep.runs(),
+            sweep.batch() * sweep.runs(),
+            bytes(memory as f64),
+            bytes(sweep.disk_bytes() as f64),
+        )
+    };
+    answer.print(text, json)?;
     Ok(ExitCode::SUCCESS)
 }

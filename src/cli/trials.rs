@@ -189,21 +189,14 @@ pub(super) fn summary_as_json(trials: &Trials, read: &TrialTable) -> Value {
                     spread
                 }
                 ReadoutValues::Choice { names, choices } => {
-                    let read: Vec<Choice> = of.iter().filter_map(|&t| choices[t]).collect();
-                    let count =
-                        |is: &dyn Fn(&Choice) -> bool| read.iter().filter(|c| is(c)).count();
-                    let chosen = |c: usize| count(&|choice| choice.chosen == Some(c));
-                    let chosen = names
-                        .iter()
-                        .enumerate()
-                        .map(|(c, name)| (name.clone(), json!(chosen(c))));
-                    let times: Vec<f64> = read.iter().filter_map(|c| c.reaction_ms).collect();
+                    let ended = Ended::of(names, choices, &of);
+                    let chosen = names.iter().cloned().zip(&ended.chosen);
                     json!({
-                        "chosen": chosen.collect::<Map<_, _>>(),
-                        "none": count(&|choice| choice.chosen.is_none()),
-                        "judged": count(&|choice| choice.correct.is_some()),
-                        "right": count(&|choice| choice.correct == Some(true)),
-                        "reaction_ms": column.timed.then(|| spread_as_json(&times)),
+                        "chosen": chosen.map(|(name, n)| (name, json!(n))).collect::<Map<_, _>>(),
+                        "none": ended.none,
+                        "judged": ended.judged,
+                        "right": ended.right,
+                        "reaction_ms": column.timed.then(|| spread_as_json(&ended.times_ms)),
                     })
                 }
             };
@@ -256,47 +249,66 @@ fn heads(column: &ReadoutColumn) -> Vec<String> {
     }
 }
 
+/// How some trials ended.
+struct Ended {
+    /// By what there is to choose.
+    chosen: Vec<usize>,
+    none: usize,
+    unread: usize,
+    judged: usize,
+    right: usize,
+    times_ms: Vec<f64>,
+}
+
+impl Ended {
+    fn of(names: &[String], choices: &[Option<Choice>], trials: &[usize]) -> Self {
+        let read: Vec<Choice> = trials.iter().filter_map(|&t| choices[t]).collect();
+        let count = |is: &dyn Fn(&Choice) -> bool| read.iter().filter(|c| is(c)).count();
+        Ended {
+            chosen: (0..names.len())
+                .map(|c| count(&|choice| choice.chosen == Some(c)))
+                .collect(),
+            none: count(&|choice| choice.chosen.is_none()),
+            unread: trials.len() - read.len(),
+            judged: count(&|choice| choice.correct.is_some()),
+            right: count(&|choice| choice.correct == Some(true)),
+            times_ms: read.iter().filter_map(|c| c.reaction_ms).collect(),
+        }
+    }
+}
+
 fn cells(column: &ReadoutColumn, of: &[usize]) -> Vec<String> {
     match &column.values {
         ReadoutValues::Number { values, .. } => {
-            vec![spread(of.iter().filter_map(|&t| values[t]).collect())]
+            let read: Vec<f64> = of.iter().filter_map(|&t| values[t]).collect();
+            vec![spread(&read)]
         }
         ReadoutValues::Choice { names, choices } => {
-            let read: Vec<Choice> = of.iter().filter_map(|&t| choices[t]).collect();
-            let count = |is: &dyn Fn(&Choice) -> bool| read.iter().filter(|c| is(c)).count();
-            let mut shares: Vec<String> = Vec::new();
-            for (c, name) in names.iter().enumerate() {
-                let n = count(&|choice| choice.chosen == Some(c));
-                if n > 0 {
-                    shares.push(format!("{name} {n}"));
-                }
-            }
-            let none = count(&|choice| choice.chosen.is_none());
-            if none > 0 {
-                shares.push(format!("none {none}"));
-            }
-            if read.len() < of.len() {
-                shares.push(format!("unread {}", of.len() - read.len()));
-            }
-            let judged = count(&|choice| choice.correct.is_some());
-            let right = count(&|choice| choice.correct == Some(true));
+            let ended = Ended::of(names, choices, of);
+            let shares = names.iter().map(String::as_str).zip(ended.chosen);
+            let rest = [("none", ended.none), ("unread", ended.unread)];
+            let shares: Vec<String> = shares
+                .chain(rest)
+                .filter(|(_, n)| *n > 0)
+                .map(|(name, n)| format!("{name} {n}"))
+                .collect();
             let mut out = vec![
                 shares.join(", "),
-                match judged {
+                match ended.judged {
                     0 => "–".to_owned(),
-                    n => format!("{right}/{n}"),
+                    n => format!("{}/{n}", ended.right),
                 },
             ];
             if column.timed {
-                out.push(spread(read.iter().filter_map(|c| c.reaction_ms).collect()));
+                out.push(spread(&ended.times_ms));
             }
             out
         }
     }
 }
 
-fn spread(x: Vec<f64>) -> String {
-    match (stats::mean(&x), stats::sd(&x)) {
+fn spread(x: &[f64]) -> String {
+    match (stats::mean(x), stats::sd(x)) {
         (Ok(mean), Ok(sd)) => format!("{} ± {}", number(mean), number(sd)),
         (Ok(mean), Err(_)) => number(mean),
         _ => "–".to_owned(),

@@ -11,6 +11,7 @@ use crate::analysis::fc;
 use crate::analysis::fcd;
 use crate::analysis::lyapunov::{self, Lyapunov};
 use crate::analysis::modes::{Modes, eigenmodes};
+use crate::analysis::spectrum::{Spectrum, welch};
 use crate::analysis::timescale::{FitKind, FitOptions, autocorrelation, fit_decay};
 use crate::analysis::{peaks, response, stats};
 use crate::network::Network;
@@ -627,6 +628,32 @@ pub fn connectivity_dynamics(
 ) -> Result<Vec<Array2<f64>>, AnalysisError> {
     let of = |k: usize| fcd::dynamics(series.slice(s![k, .., ..]), window, step);
     finite(series)?.into_iter().map(of).collect()
+}
+
+/// Power spectral density of every area of recorded activity, [replicate, time, area], by
+/// `analysis::spectrum::welch`, averaged over the replicates that stayed finite.
+///
+/// # Errors
+/// As there.
+pub fn spectra(
+    series: ArrayView3<'_, f64>,
+    dt_ms: f64,
+    segment: usize,
+) -> Result<Vec<Spectrum>, AnalysisError> {
+    let replicates = finite(series)?;
+    let of_area = |area: usize| {
+        let of = |&k: &usize| welch(&series.slice(s![k, .., area]).to_vec(), dt_ms, segment);
+        let mut all = replicates.iter().map(of);
+        let mut mean = all.next().expect("a finite replicate")?;
+        for one in all {
+            let both = mean.density.iter_mut().zip(one?.density);
+            both.for_each(|(sum, p)| *sum += p);
+        }
+        let count = replicates.len() as f64;
+        mean.density.iter_mut().for_each(|p| *p /= count);
+        Ok(mean)
+    };
+    (0..series.dim().2).map(of_area).collect()
 }
 
 /// The measures that need no activity: modes, and what is asked for by the exact method. Taken

@@ -39,7 +39,7 @@ pub use measure::{
     check as check_measures, connectivity_dynamics, connectivity_of, delay_activity_of,
     driving_noise, exact_covariance, example, latencies_of, linear_network, measure_network,
     measure_recording, mode_table, modes, needs_recording, peaks, simulated_connectivity,
-    simulated_timescales, timescales_of,
+    simulated_timescales, spectra, timescales_of,
 };
 pub use summary::{SUMMARIES, Summaries};
 pub use trials::{

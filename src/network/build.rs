@@ -1608,8 +1608,8 @@ fn solve_background(spec: &ExperimentSpec, network: &mut Network) -> Result<(), 
     let mut inputs = Array2::zeros((network.n_areas(), info.inputs.len()));
     for projection in &network.projections {
         let sent = network.baseline.column(projection.sent);
-        for target in 0..network.n_areas() {
-            let sum = network.weighted_sum(projection, target, |source, _| sent[source]);
+        for (target, links) in network.ordered_links(projection).iter().enumerate() {
+            let sum = network.weighted_sum(projection, links, |source, _| sent[source]);
             for received in &projection.received {
                 inputs[[target, received.input]] += received.gain[target] * sum;
             }

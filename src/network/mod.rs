@@ -171,26 +171,41 @@ impl Network {
             .collect()
     }
 
-    /// Sum of a projection's weights times what each source sends to the target (source, delay →
-    /// value), in canonical order and with the two partial sums (even and odd positions) that every
-    /// implementation uses.
+    /// Links of each target over a projection in canonical order: the position of the source, and where the
+    /// link stands among the weights.
+    #[must_use]
+    pub fn ordered_links(&self, projection: &Projection) -> Vec<Vec<(usize, usize)>> {
+        let mut position = vec![0; self.canonical.len()];
+        for (k, area) in self.canonical.iter().enumerate() {
+            position[area.index()] = k;
+        }
+        let weights = &projection.weights;
+        let of_target = |target| {
+            let row = weights.indptr().outer_inds_sz(target);
+            let mut links: Vec<_> = row
+                .map(|at| (position[weights.indices()[at]], at))
+                .collect();
+            links.sort_unstable();
+            links
+        };
+        (0..self.n_areas()).map(of_target).collect()
+    }
+
+    /// Sum of the weights of a target's [`Network::ordered_links`] times what each source sends (source,
+    /// delay → value), with the two partial sums (even and odd positions) that every implementation uses.
     #[must_use]
     pub fn weighted_sum(
         &self,
         projection: &Projection,
-        target: usize,
+        links: &[(usize, usize)],
         sent: impl Fn(usize, Option<f64>) -> f64,
     ) -> f64 {
         let mut partial = [0.0_f64; 2];
-        for (position, source) in self.canonical.iter().enumerate() {
-            if let Some(at) = projection.weights.nnz_index(target, source.index()) {
-                let delay_ms = projection.delays_ms.as_ref().map(|d| d[at.0]);
-                let (w, x) = (
-                    projection.weights.data()[at.0],
-                    sent(source.index(), delay_ms),
-                );
-                partial[position % 2] = w.mul_add(x, partial[position % 2]);
-            }
+        for &(position, at) in links {
+            let delay_ms = projection.delays_ms.as_ref().map(|d| d[at]);
+            let x = sent(self.canonical[position].index(), delay_ms);
+            let sum = &mut partial[position % 2];
+            *sum = projection.weights.data()[at].mul_add(x, *sum);
         }
         partial[0] + partial[1]
     }

@@ -61,7 +61,11 @@ pub struct Execution {
 }
 
 /// Lane widths that are compiled.
+#[cfg(not(test))]
 pub const WIDTHS: [usize; 4] = [1, 4, 8, 16];
+/// Unit tests do with two, since each is minutes of compiling; `tests/` goes through all of them.
+#[cfg(test)]
+pub const WIDTHS: [usize; 2] = [1, 8];
 
 /// A time step this close to the largest stable one is refused: explicit Euler needs
 /// dt < 2 tau for decay alone, and rates overshoot from dt = tau on.

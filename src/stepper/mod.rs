@@ -283,22 +283,24 @@ impl<'a> Simulation<'a> {
             type Output = Box<dyn Block + 'a>;
 
             fn visit<C: LocalCircuit>(self) -> Self::Output {
+                // The widths of `crate::plan::WIDTHS`.
                 match (self.plan.lanes.width, Isa::detect()) {
-                    #[cfg(target_arch = "x86_64")]
+                    #[cfg(all(target_arch = "x86_64", not(test)))]
                     (16, Isa::Avx512) => self.make::<C, Pack<16, Avx512>>(),
                     #[cfg(target_arch = "x86_64")]
                     (8, Isa::Avx512) => self.make::<C, Pack<8, Avx512>>(),
                     #[cfg(target_arch = "x86_64")]
                     (8, Isa::Avx2) => self.make::<C, Pack<8, Avx2>>(),
-                    #[cfg(target_arch = "x86_64")]
+                    #[cfg(all(target_arch = "x86_64", not(test)))]
                     (4, Isa::Avx512 | Isa::Avx2) => self.make::<C, Pack<4, Avx2>>(),
-                    #[cfg(not(target_arch = "x86_64"))]
+                    #[cfg(not(any(target_arch = "x86_64", test)))]
                     (16, _) => self.make::<C, Pack<16>>(),
                     #[cfg(not(target_arch = "x86_64"))]
                     (8, _) => self.make::<C, Pack<8>>(),
-                    #[cfg(not(target_arch = "x86_64"))]
+                    #[cfg(not(any(target_arch = "x86_64", test)))]
                     (4, _) => self.make::<C, Pack<4>>(),
-                    _ => self.make::<C, f64>(),
+                    (1, _) => self.make::<C, f64>(),
+                    (width, isa) => unreachable!("{width} lanes are not compiled for {isa:?}"),
                 }
             }
         }

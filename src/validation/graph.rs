@@ -5,7 +5,6 @@ use serde::Deserialize;
 
 use super::lab::{Lab, LabError, misfit};
 use crate::analysis::modes::eigenmodes;
-use crate::analysis::stats;
 use crate::spec::Areas;
 
 /// A number of every area, of a matrix of weights.
@@ -128,17 +127,5 @@ impl Lab {
                 total * sign
             }
         })
-    }
-
-    /// Pearson's correlation of that number with means of activity, over the areas whose mean exceeds a value.
-    pub(super) fn graph_correlation(
-        &self,
-        of: &GraphOf,
-        means: &[f64],
-        least: f64,
-    ) -> Result<f64, LabError> {
-        let pairs = self.graph(of)?.into_iter().zip(means);
-        let (x, y): (Vec<f64>, Vec<f64>) = pairs.filter(|(_, m)| **m > least).unzip();
-        Ok(stats::pearson(&x, &y)?)
     }
 }

@@ -101,6 +101,13 @@ impl LabError {
     }
 }
 
+/// Pearson's correlation over the areas whose mean exceeds a value.
+fn correlation_above(least: f64, x: &[f64], means: &[f64]) -> Result<f64, LabError> {
+    let pairs = x.iter().zip(means).filter(|(_, m)| **m > least);
+    let (x, y): (Vec<f64>, Vec<f64>) = pairs.map(|(x, m)| (*x, *m)).unzip();
+    Ok(stats::pearson(&x, &y)?)
+}
+
 pub(super) fn misfit(message: impl Into<String>) -> LabError {
     LabError::Misfit(message.into())
 }
@@ -558,9 +565,7 @@ impl Lab {
                 let least = self.in_unit_of(variable, *above)?;
                 let means = self.window_means(variable, &Areas::All, *from, *to, stop)?;
                 let strength = self.input_strength(excitation, inhibition, gradient.as_deref())?;
-                let pairs = strength.into_iter().zip(means);
-                let (x, y): (Vec<f64>, Vec<f64>) = pairs.filter(|(_, m)| *m > least).unzip();
-                stats::pearson(&x, &y)?
+                correlation_above(least, &strength, &means)?
             }
             M::GraphCorrelation {
                 graph,
@@ -571,7 +576,7 @@ impl Lab {
             } => {
                 let least = self.in_unit_of(variable, *above)?;
                 let means = self.window_means(variable, &Areas::All, *from, *to, stop)?;
-                self.graph_correlation(graph, &means, least)?
+                correlation_above(least, &self.graph(graph)?, &means)?
             }
             M::GraphPrediction {
                 graph,
@@ -955,10 +960,8 @@ impl Lab {
         what: BoldFeature,
         stop: &AtomicBool,
     ) -> Result<f64, LabError> {
-        let known = Haemodynamics::PRESETS;
-        let Some((_, haemodynamics)) = known.iter().find(|(name, _)| *name == preset) else {
-            return Err(misfit(format!("no preset {preset} of haemodynamics")));
-        };
+        let haemodynamics = Haemodynamics::preset(preset)
+            .ok_or_else(|| misfit(format!("no preset {preset} of haemodynamics")))?;
         let area = self.area(area)?.index();
         let z = self.activity(variable, stop)?.column(area).to_vec();
         let every_ms = self.spec.run.every_ms;

@@ -231,7 +231,6 @@ function tracesPanel() {
     { class: "small" },
     "Pick areas in the list, on the cortex or in any figure to compare their traces.",
   );
-  const DASHES = [[], [7, 3], [2, 3], [9, 3, 2, 3], [4, 2], [12, 4]];
   function paintStimuli(u) {
     const { ctx } = u,
       ratio = devicePixelRatio || 1,

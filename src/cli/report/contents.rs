@@ -8,6 +8,7 @@ use serde_json::{Map, Value, json};
 use super::super::Failure;
 use super::super::results::finished;
 use super::traces::{self, Cut, Series, Variable};
+use crate::engine;
 use crate::ids::AreaId;
 use crate::network::Network;
 use crate::record::{Attr, Results, VarInfo};
@@ -43,20 +44,12 @@ fn shown(values: impl IntoIterator<Item = f64>) -> Vec<Value> {
     values.into_iter().map(|x| significant(x, 4)).collect()
 }
 
-/// Gathers the contents of a page.
+/// Gathers the contents of the page of a run.
 ///
 /// # Errors
-/// If the file is no result of one run, holds no activity, lacks one of `wanted` or cannot be read.
+/// If the file holds no activity, lacks one of `wanted` or cannot be read.
 pub(super) fn contents(file: &Results, wanted: Option<&[usize]>) -> Result<Contents, Failure> {
     let path = file.path().display();
-    // Results of sweeps will have it; a page of several conditions has to choose one first.
-    if file.dims().iter().any(|d| d.name == "condition") {
-        return Err(format!(
-            "{path}: found the dimension `condition`, expected the result of one run; a page of \
-             several conditions is not there yet"
-        )
-        .into());
-    }
     let mut notes = Vec::new();
     let areas = file.coord_text("area")?;
     let variables = variables(file)?;
@@ -101,7 +94,8 @@ pub(super) fn contents(file: &Results, wanted: Option<&[usize]>) -> Result<Conte
     }
     let times = cut.times(&time).into_iter();
     // NaN, which has no place in the page, for a single sample.
-    let sample_ms = significant((time[samples - 1] - time[0]) / (samples - 1) as f64, 4);
+    let sample_every_ms = (time[samples - 1] - time[0]) / (samples - 1) as f64;
+    let sample_ms = significant(sample_every_ms, 4);
     let title = file.attr_text("title")?;
     let hierarchy = hierarchy(file, network.map(|n| &n.spec))?;
     let json = json!({
@@ -125,6 +119,10 @@ pub(super) fn contents(file: &Results, wanted: Option<&[usize]>) -> Result<Conte
         "measures": measures(file)?,
         "matrices": matrices(file, network, &areas, &mut notes)?,
         "modes": modes(file)?,
+        "spectra": match network {
+            Some(n) if !n.network.noise.is_empty() => spectra(file, &variables, samples, sample_every_ms)?,
+            _ => Vec::new(),
+        },
         "trial_table": trial_table(file, replicates)?,
         "sensitivity": sensitivity(file)?,
         "notes": notes,
@@ -149,15 +147,15 @@ pub(super) fn contents(file: &Results, wanted: Option<&[usize]>) -> Result<Conte
 }
 
 /// The network of the config inside the file.
-struct Rebuilt {
-    spec: spec::ExperimentSpec,
-    network: Network,
+pub(super) struct Rebuilt {
+    pub(super) spec: spec::ExperimentSpec,
+    pub(super) network: Network,
     /// Whether the data set is the one of the run.
     same_data: bool,
 }
 
 /// Builds the network anew, or notes why that is not possible.
-fn network(file: &Results, notes: &mut Vec<String>) -> Result<Option<Rebuilt>, Failure> {
+pub(super) fn network(file: &Results, notes: &mut Vec<String>) -> Result<Option<Rebuilt>, Failure> {
     let config = file.attr_text("config")?;
     let name = format!("config in {}", file.path().display());
     let built = spec::from_text(&name, &config, &[])
@@ -190,7 +188,7 @@ fn network(file: &Results, notes: &mut Vec<String>) -> Result<Option<Rebuilt>, F
 }
 
 /// Names, titles and hashes of the tables that the connectome was read from.
-fn tables(network: &Network) -> Value {
+pub(super) fn tables(network: &Network) -> Value {
     let provenance = &network.connectome.provenance;
     json!({
         "title": provenance.title,
@@ -447,7 +445,7 @@ fn windows(network: &Network, members: &[usize], areas: &[String]) -> Vec<Value>
 }
 
 /// All attributes of the file, whatever they are.
-fn attributes(file: &Results) -> Result<Map<String, Value>, Failure> {
+pub(super) fn attributes(file: &Results) -> Result<Map<String, Value>, Failure> {
     let mut out = Map::new();
     for name in file.attr_names()? {
         let value = match file.attr(&name) {
@@ -463,7 +461,7 @@ fn attributes(file: &Results) -> Result<Map<String, Value>, Failure> {
 }
 
 /// The gradient by which areas are ordered: that of the analysis, else one called so.
-fn hierarchy(
+pub(super) fn hierarchy(
     file: &Results,
     spec: Option<&spec::ExperimentSpec>,
 ) -> Result<Option<String>, Failure> {
@@ -479,7 +477,7 @@ fn hierarchy(
 const PLACES: [&str; 3] = ["inflated_x", "inflated_y", "inflated_z"];
 
 /// Numeric coordinates of the areas, without their places.
-fn gradients(file: &Results) -> Result<Vec<Value>, Failure> {
+pub(super) fn gradients(file: &Results) -> Result<Vec<Value>, Failure> {
     let mut out = Vec::new();
     for aux in file.aux() {
         if aux.dim != "area" || aux.is_text || PLACES.contains(&aux.name.as_str()) {
@@ -496,7 +494,7 @@ fn gradients(file: &Results) -> Result<Vec<Value>, Failure> {
     Ok(out)
 }
 
-fn lobes(file: &Results) -> Result<Option<Vec<String>>, Failure> {
+pub(super) fn lobes(file: &Results) -> Result<Option<Vec<String>>, Failure> {
     let is = |a: &crate::record::AuxInfo| a.name == "lobe" && a.dim == "area" && a.is_text;
     Ok(match file.aux().iter().any(is) {
         true => Some(file.coord_text("lobe")?),
@@ -562,6 +560,85 @@ fn described_values(var: &VarInfo, values: Vec<f64>) -> Value {
 fn modes(file: &Results) -> Result<Vec<Value>, Failure> {
     let described = along(file, "mode").map(|r| r.map(|(v, x)| described_values(v, x)));
     described.collect()
+}
+
+/// Variables whose spectra are shown.
+const SPECTRA: usize = 4;
+/// Samples of a variable that spectra are taken of, 160 MB.
+const SAMPLES_OF_SPECTRA: usize = 20_000_000;
+/// Samples of the shortest and the longest segment.
+const SEGMENT: std::ops::RangeInclusive<usize> = 32..=2048;
+/// Frequencies of a spectrum on the page; higher ones share a place.
+const FREQUENCIES: usize = 120;
+
+/// Power spectra of noisy activity: segments of a quarter of the samples or less, over as many replicates as
+/// are read at once.
+fn spectra(
+    file: &Results,
+    variables: &[Variable],
+    samples: usize,
+    dt_ms: f64,
+) -> Result<Vec<Value>, Failure> {
+    let longest = (samples / 4 + 1).next_power_of_two() / 2;
+    let segment = longest.min(*SEGMENT.end());
+    if !SEGMENT.contains(&segment) {
+        return Ok(Vec::new());
+    }
+    let replicates = file.dim_len("replicate")?;
+    let mut out = Vec::new();
+    for variable in variables.iter().take(SPECTRA) {
+        let stored = file.var(&variable.dataset)?;
+        let of_replicate: usize = stored.shape[1..].iter().product();
+        let read = (SAMPLES_OF_SPECTRA / of_replicate.max(1)).clamp(1, replicates);
+        let mut ranges: Vec<_> = stored.shape.iter().map(|n| 0..*n).collect();
+        (ranges[0], ranges[1]) = (0..read, 0..samples);
+        let values = file.read_slab(&variable.dataset, &ranges)?;
+        let values: Array3<f64> = match variable.population {
+            None => values.into_dimensionality()?,
+            Some(p) => (values.into_dimensionality::<Ix4>()?)
+                .index_axis(ndarray::Axis(3), p)
+                .to_owned(),
+        };
+        // Runs that were all stopped have no spectrum, and the page goes on without one.
+        let Ok(found) = engine::spectra(values.view(), dt_ms, segment) else {
+            continue;
+        };
+        let Some(places) = found.first().map(|s| places(s.frequency_hz.len())) else {
+            continue;
+        };
+        let mean = |x: &[f64]| -> Vec<Value> {
+            let of = |place: &std::ops::Range<usize>| {
+                x[place.clone()].iter().sum::<f64>() / place.len() as f64
+            };
+            shown(places.iter().map(of))
+        };
+        out.push(json!({
+            "name": variable.name,
+            "units": variable.units,
+            "segment_ms": segment as f64 * dt_ms,
+            "of": match (read, replicates) {
+                (_, 1) => "half overlapping".to_owned(),
+                (a, b) if a == b => format!("half overlapping, of all {a}"),
+                (a, b) => format!("half overlapping, of the first {a} of {b}"),
+            },
+            "frequency": mean(&found[0].frequency_hz),
+            "density": found.iter().map(|s| mean(&s.density)).collect::<Vec<_>>(),
+        }));
+    }
+    Ok(out)
+}
+
+/// Frequencies that share a place: one each as long as they are far apart on a logarithmic axis, without 0.
+fn places(frequencies: usize) -> Vec<std::ops::Range<usize>> {
+    let ratio = (frequencies as f64).powf(1.0 / FREQUENCIES as f64);
+    let mut out = Vec::new();
+    let mut first = 1;
+    while first < frequencies {
+        let next = ((first as f64 * ratio) as usize).clamp(first + 1, frequencies);
+        out.push(first..next);
+        first = next;
+    }
+    out
 }
 
 fn sensitivity(file: &Results) -> Result<Option<Value>, Failure> {
@@ -706,6 +783,18 @@ fn matrix(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_frequency_has_one_place() {
+        for n in [2, 17, 1025] {
+            let places = places(n);
+            let all: Vec<usize> = places.iter().cloned().flatten().collect();
+            assert_eq!(all, (1..n).collect::<Vec<_>>());
+            assert!(places.len() <= 4 * FREQUENCIES);
+        }
+        assert_eq!(places(1025)[..3], [1..2, 2..3, 3..4]);
+        assert!(places(1025).last().unwrap().len() > 10);
+    }
 
     #[test]
     fn numbers_keep_so_many_digits_and_gaps_are_null() {

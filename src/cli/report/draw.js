@@ -149,45 +149,41 @@ function placeLabels(points, radius, width, height) {
 }
 
 /**
- * A chart of points with named axes. `points`: {x, y, name, tip, area, trial, open}. Returns an SVG.
+ * An empty chart with named axes. `x`, `y`: {name, values, log, names}; `names` stand for the numbers from 0
+ * on. Gives the SVG, what brings numbers to places, and the height of the base line.
  */
-function scatter({ width, height, points, x, y, label, radius = 4.5 }) {
+function plane({ width, height, x, y, label }) {
   const left = 58,
     bottom = 40,
     top = 10,
     right = 14;
-  const axis = (values, log, from, to) => {
-    const [low, high] = range(values);
+  const axis = ({ values, log, names }, from, to) => {
+    const [low, high] = range(values) ?? [0, 1];
     const t = log ? Math.log10 : (v) => v;
     const pad = (t(high) - t(low) || Math.abs(t(high)) || 1) * 0.06;
     const [a, b] = [t(low) - pad, t(high) + pad];
     const back = (v) => (log ? 10 ** v : v);
     return {
       at: (v) => from + ((t(v) - a) / (b - a)) * (to - from),
-      ticks: log ? logTicks(back(a), back(b)) : linearTicks(a, b, Math.abs(to - from) / 70),
+      ticks: names
+        ? names.map((_, k) => k)
+        : log
+          ? logTicks(back(a), back(b))
+          : linearTicks(a, b, Math.abs(to - from) / 70),
+      text: (v) => (names ? names[v] : tickText(v)),
     };
   };
-  const ax = axis(
-    points.map((p) => p.x),
-    x.log,
-    left,
-    width - right,
-  );
-  const ay = axis(
-    points.map((p) => p.y),
-    y.log,
-    height - bottom,
-    top,
-  );
+  const ax = axis(x, left, width - right),
+    ay = axis(y, height - bottom, top);
   const svg = s("svg", { viewBox: `0 0 ${width} ${height}`, width, height, role: "img", "aria-label": label });
   for (const t of ay.ticks)
     svg.append(
       s("line", { class: "grid-line", x1: left, x2: width - right, y1: ay.at(t), y2: ay.at(t) }),
-      s("text", { class: "tick", x: left - 8, y: ay.at(t) + 4, "text-anchor": "end" }, tickText(t)),
+      s("text", { class: "tick", x: left - 8, y: ay.at(t) + 4, "text-anchor": "end" }, ay.text(t)),
     );
   for (const t of ax.ticks)
     svg.append(
-      s("text", { class: "tick", x: ax.at(t), y: height - bottom + 17, "text-anchor": "middle" }, tickText(t)),
+      s("text", { class: "tick", x: ax.at(t), y: height - bottom + 17, "text-anchor": "middle" }, ax.text(t)),
     );
   svg.append(
     s("line", { class: "base", x1: left, x2: width - right, y1: height - bottom, y2: height - bottom }),
@@ -202,13 +198,27 @@ function scatter({ width, height, points, x, y, label, radius = 4.5 }) {
       y.name,
     ),
   );
+  return { svg, ax, ay, base: height - bottom };
+}
+
+/**
+ * A chart of points with named axes. `points`: {x, y, name, tip, area, open, fill}. Returns an SVG.
+ */
+function scatter({ width, height, points, x, y, label, radius = 4.5 }) {
+  const { svg, ax, ay, base } = plane({
+    width,
+    height,
+    x: { ...x, values: points.map((p) => p.x) },
+    y: { ...y, values: points.map((p) => p.y) },
+    label,
+  });
   const placed = points.map((p) => ({ ...p, sx: ax.at(p.x), sy: ay.at(p.y) }));
   const names = points.some((p) => p.name)
     ? placeLabels(
         placed.map((p) => ({ x: p.sx, y: p.sy, name: p.name })),
         radius,
         width,
-        height - bottom,
+        base,
       )
     : [];
   placed.forEach((p, k) => {
@@ -218,12 +228,53 @@ function scatter({ width, height, points, x, y, label, radius = 4.5 }) {
         "g",
         { class: `point${p.open ? " open" : ""}`, "data-area": p.area, "data-tip": p.tip },
         s("circle", { class: "hit", cx: p.sx, cy: p.sy, r: radius + 5 }),
-        s("circle", { class: "dot", cx: p.sx, cy: p.sy, r: radius }),
+        s("circle", { class: "dot", cx: p.sx, cy: p.sy, r: radius, style: p.fill ? `fill: ${p.fill}` : null }),
         at ? s("text", { x: at.x, y: at.y, "text-anchor": at.anchor }, p.name) : null,
       ),
     );
   });
   return svg;
+}
+
+/** Kinds of lines, told apart without colours. */
+const DASHES = [[], [7, 3], [2, 3], [9, 3, 2, 3], [4, 2], [12, 4]];
+/**
+ * Lines over a chart. `lines`: {name, area, colour, dash, points: [{x, y, tip}], dots}; a y that is no number is
+ * a gap. Gives the SVG and the names for a legend.
+ */
+function lineChart({ width, height, x, y, label, lines }) {
+  const all = lines.flatMap((l) => l.points);
+  const { svg, ax, ay } = plane({
+    width,
+    height,
+    x: { ...x, values: all.map((p) => p.x) },
+    y: { ...y, values: all.map((p) => p.y) },
+    label,
+  });
+  for (const { area, colour, dash, points, dots } of lines) {
+    const style = `fill: none; stroke: ${colour}; stroke-width: 1.8; stroke-dasharray: ${dash.join(" ") || "none"}`;
+    const there = points.map((p) => finite(p.y));
+    const d = points.map((p, k) => (there[k] ? `${there[k - 1] ? "L" : "M"}${ax.at(p.x)} ${ay.at(p.y)}` : "")).join("");
+    svg.append(s("path", { d, "data-area": area, style }));
+    if (!dots) continue;
+    for (const p of points.filter((_, k) => there[k]))
+      svg.append(
+        s("circle", {
+          cx: ax.at(p.x),
+          cy: ay.at(p.y),
+          r: points.length > 40 ? 2 : 3.5,
+          style: `fill: ${colour}`,
+          "data-area": area,
+          "data-tip": p.tip,
+        }),
+      );
+  }
+  const keys = lines.map(({ name, colour, dash }) => {
+    const style = `stroke: ${colour}; stroke-width: 2; stroke-dasharray: ${dash.join(" ") || "none"}`;
+    const line = s("line", { x1: 0, x2: 26, y1: 5, y2: 5, style });
+    return h("span", {}, s("svg", { width: 28, height: 10, "aria-hidden": "true" }, line), ` ${name}`);
+  });
+  return { svg, keys };
 }
 
 // ------------------------------------------------------------------------------- cards and tables
@@ -315,7 +366,7 @@ function dataTable(table) {
     markAreas();
   };
   const details = h("details", { ontoggle: build }, h("summary", {}, "Numbers"), place);
-  on("variable series values frame colour", () => {
+  on("variable series values frame colour shown", () => {
     if (!state.playing) build();
   });
   on("playing", () => {

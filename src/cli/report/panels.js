@@ -510,6 +510,68 @@ function trialsPanel() {
 
 // -------------------------------------------------------------------------------------- provenance
 
+function spectraPanel() {
+  if (!DATA.spectra.length) return null;
+  let shown = DATA.spectra[0];
+  const { node, heading, sub, figure } = card("spectra", "", {
+    controls:
+      DATA.spectra.length > 1
+        ? [
+            select(
+              "variable",
+              DATA.spectra.map((v, k) => [k, v.name]),
+              0,
+              (v) => {
+                shown = DATA.spectra[Number(v)];
+                redraw();
+              },
+            ),
+          ]
+        : [],
+    table: () => ({
+      caption: `Power spectral density of ${shown.name}${unit(shown.units) ? ` (${shown.units}²/Hz)` : ""}`,
+      head: ["frequency (Hz)", ...ORDER.map((a) => DATA.areas[a])],
+      rows: shown.frequency.map((f, k) => [f, ...ORDER.map((a) => shown.density[a][k])]),
+      text: 0,
+    }),
+  });
+  const legend = h("div", { class: "legend" });
+  node.insertBefore(legend, node.querySelector("details"));
+  function draw(width) {
+    const areas = state.picked.length ? state.picked : [];
+    heading.textContent = `Power spectrum of ${shown.name}`;
+    sub.textContent = `Segments of ${milliseconds(shown.segment_ms)}, ${shown.of}.${areas.length ? "" : " Pick areas to compare them."}`;
+    const ink = { colour: "var(--ink)", dash: DASHES[0] };
+    const line = (values, rest) => ({
+      ...rest,
+      points: shown.frequency.map((x, k) => ({ x, y: values(k) > 0 ? values(k) : NaN })),
+    });
+    const lines = areas.length
+      ? areas.map((a) =>
+          line((k) => shown.density[a][k], {
+            name: DATA.areas[a],
+            area: a,
+            colour: `var(--pick${pickColours.get(a)})`,
+            dash: DASHES[pickColours.get(a)],
+          }),
+        )
+      : [line((k) => mean(shown.density.map((d) => d[k])), { name: "mean over all areas", ...ink })];
+    const { svg, keys } = lineChart({
+      width,
+      height: 300,
+      x: { name: "frequency (Hz), log scale", log: true },
+      y: { name: `density${unit(shown.units) ? ` (${shown.units}²/Hz)` : ""}, log scale`, log: true },
+      label: `Power spectral density of ${shown.name} in ${lines.map((l) => l.name).join(", ")}. The values are in the table below.`,
+      lines,
+    });
+    figure.replaceChildren(svg);
+    legend.replaceChildren(...keys);
+    markAreas();
+  }
+  const redraw = whenSized(figure, draw);
+  on("dark picked", redraw);
+  return node;
+}
 function provenancePanel() {
   const { node, sub, figure } = card("provenance", "Where this comes from", { wide: true });
   node.classList.add("long");
