@@ -478,7 +478,7 @@ fn conditions_of_a_task_may_change_areas_connections_and_noise() {
         &by_area,
         isocortex::ids::Replicate(16),
         |step, x| {
-            if step as usize % every == 0 {
+            if (step as usize).is_multiple_of(every) {
                 states.push(x.column(0).to_vec());
             }
         },

@@ -693,6 +693,9 @@ fn assemble(
     })
 }
 
+/// Key path, areas, and what is typed for them.
+type Typed<'a, T> = (String, Vec<AreaId>, &'a T);
+
 /// What is typed for areas, first that of groups and then that of single areas, whatever their names. What is
 /// lesioned is left out: one config serves the intact and the lesioned network.
 fn by_area<'a, T>(
@@ -700,7 +703,7 @@ fn by_area<'a, T>(
     connectome: &Connectome,
     path: &str,
     typed: &'a Named<T>,
-) -> Result<Vec<(String, Vec<AreaId>, &'a T)>, SpecError> {
+) -> Result<Vec<Typed<'a, T>>, SpecError> {
     let is_group = |name: &str| connectome.group(name).next().is_some();
     let left = || typed.iter().filter(|(name, _)| !spec.is_lesioned(name));
     let groups = left().filter(|(name, _)| is_group(name));

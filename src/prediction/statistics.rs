@@ -315,7 +315,10 @@ mod tests {
         assert_eq!(interval(&part(3, 2.0)), Some((2.0, 2.0)));
         assert_eq!(part(3, 2.0).replicates(), 8);
         let few = Line::Mean(vec![Some(1.0), None, None]);
-        assert_eq!((max_t(&[few.clone()]), interval(&few)), (vec![None], None));
+        assert_eq!(
+            (max_t(std::slice::from_ref(&few)), interval(&few)),
+            (vec![None], None)
+        );
     }
 
     fn detected(signal: bool, control: bool, perturbed: bool) -> Option<Detected> {
@@ -347,7 +350,7 @@ mod tests {
         assert_eq!(interval(&same), Some((0.0, 0.0)));
         let without = Line::Sensitivity(vec![detected(true, true, false); 5]);
         assert_eq!(
-            (max_t(&[without.clone()]), interval(&without)),
+            (max_t(std::slice::from_ref(&without)), interval(&without)),
             (vec![None], None)
         );
     }
