@@ -13,7 +13,7 @@ use crate::network::{Learning, Network};
 use crate::noise::{Noise, Target, start_site};
 use crate::rng::normal;
 use crate::spec::{DelayGrid, Order, RunSpec, Stepper};
-use crate::stimulus::{Stimulus, Trial};
+use crate::stimulus::Stimulus;
 
 /// Every so many steps what is negligible becomes zero.
 const FLUSH_STEPS: u64 = 64;
@@ -27,13 +27,13 @@ pub fn simulate(
     replicate: Replicate,
     observe: impl FnMut(u64, ArrayView2<'_, f64>),
 ) {
-    let trials = network.trials.iter().flat_map(|t| t.of_run(replicate.0));
+    let shown = network.shown_in(replicate.0);
     let network = network.of_run(replicate.0);
     let links = |p: &Projection| network.ordered_links(p);
     network.circuit.visit(Simulate {
         network,
         links: network.projections.iter().map(links).collect(),
-        shown: trials.flat_map(Trial::stimuli).collect(),
+        shown,
         run,
         start,
         replicate,
@@ -45,7 +45,7 @@ struct Simulate<'a, O> {
     network: &'a Network,
     /// Of each projection and target.
     links: Vec<Vec<Vec<(usize, usize)>>>,
-    shown: Vec<&'a Stimulus>,
+    shown: Vec<Stimulus>,
     run: &'a RunSpec,
     start: &'a Array2<f64>,
     replicate: Replicate,
@@ -244,7 +244,7 @@ impl<O> Simulate<'_, O> {
     fn held_input(&self, step: u64) -> Array2<f64> {
         let network = self.network;
         let mut input = Array2::zeros((network.n_areas(), network.info().inputs.len()));
-        for stimulus in network.stimuli.iter().chain(self.shown.iter().copied()) {
+        for stimulus in network.stimuli.iter().chain(&self.shown) {
             let (on, off) = stimulus.steps(self.run.dt_ms);
             if (on..off).contains(&step) {
                 for area in &stimulus.areas {

@@ -316,9 +316,37 @@ impl<'de> serde::Deserialize<'de> for Quantity {
     }
 }
 
+/// A number as it was meant: without the last digits, where round-off stands, such as a time that is a product of
+/// steps.
+#[must_use]
+pub fn rounded(x: f64) -> String {
+    if !x.is_finite() {
+        return "–".to_owned();
+    }
+    let size = if x == 0.0 {
+        0
+    } else {
+        x.abs().log10().floor() as i32
+    };
+    let digits = (11 - size).clamp(0, 12) as usize;
+    let text = format!("{x:.digits$}");
+    match text.contains('.') {
+        true => text.trim_end_matches('0').trim_end_matches('.').to_owned(),
+        false => text,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn round_off_is_not_shown() {
+        let shown: Vec<String> = [250.00000000000006, 0.1 + 0.2, 5000.0, -0.0, 1e7, f64::NAN]
+            .map(rounded)
+            .into();
+        assert_eq!(shown, ["250", "0.3", "5000", "-0", "10000000", "–"]);
+    }
 
     fn q(text: &str) -> Quantity {
         text.parse().unwrap()

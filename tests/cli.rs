@@ -1800,6 +1800,276 @@ fn a_task_gives_a_table_of_its_trials() {
     done(folder.path(), &["rerun", "task.h5"]);
 }
 
+/// What a task reads out, in control and under perturbations.
+const OF_TASK: &str = "
+title: test
+experiment: task.yaml
+condition: seen
+readouts:
+  detection: {d_prime: detection}
+  everywhere: {task: report, take: correct, condition: [catch, seen]}
+  rate: {task: rate}
+  reported: {task: report, chosen: A}
+  right: {task: report, take: correct}
+  time: {task: report, take: time}
+  window: {variable: nu_E, areas: [V1], from: 0 ms, to: 100 ms}
+perturbations:
+  blind: {set: [task.stimuli.A.amplitude=1 Hz], refuted_if: the cue is reported}
+  nothing: {set: [title=other], refuted_if: anything changes}
+";
+
+/// A design reads the readouts of the task as a run does, in the trials of the condition that it names.
+#[test]
+fn designs_read_what_the_task_reads_out() {
+    let folder = folder();
+    fs::write(folder.path().join("task.yaml"), TRIALS).unwrap();
+    fs::write(folder.path().join("design.yaml"), OF_TASK).unwrap();
+    let out = done(
+        folder.path(),
+        &["predict", "design.yaml", "-o", "t.csv", "--json"],
+    );
+    let json: serde_json::Value = serde_json::from_str(&out).unwrap();
+    let rows = json["predictions"].as_array().unwrap();
+    let row = |perturbation: &str, readout: &str| {
+        let is =
+            |r: &&serde_json::Value| r["perturbation"] == perturbation && r["readout"] == readout;
+        rows.iter().find(is).unwrap()
+    };
+    let number = |p: &str, r: &str, key: &str| row(p, r)[key].as_f64().unwrap();
+    let count = |p: &str, r: &str| row(p, r)["replicates"].as_u64().unwrap();
+    let run = done(
+        folder.path(),
+        &["run", "task.yaml", "--json", "--no-figure", "-o", "task.h5"],
+    );
+    let run: serde_json::Value = serde_json::from_str(&run).unwrap();
+    let seen = &run["trials"]["conditions"][1]["readouts"];
+    let mean = |value: &serde_json::Value| value["mean"].as_f64().unwrap();
+    let near = |a: f64, b: f64| (a - b).abs() <= 1e-12 * a.abs().max(1.0);
+    for p in ["blind", "nothing"] {
+        assert!(near(number(p, "rate", "control"), mean(&seen["rate"])));
+        for share in ["right", "reported", "everywhere"] {
+            assert_eq!(number(p, share, "control"), 1.0);
+        }
+        // (3 + 1/2)/4 against (0 + 1/2)/3.
+        assert!((number(p, "detection", "control") - 2.117_771).abs() < 1e-5);
+        assert_eq!((count(p, "rate"), count(p, "everywhere")), (3, 5));
+        assert_eq!((count(p, "detection"), count(p, "window")), (5, 3));
+    }
+    assert!(near(
+        number("nothing", "time", "control"),
+        mean(&seen["report"]["reaction_ms"])
+    ));
+    for readout in [
+        "detection",
+        "everywhere",
+        "rate",
+        "reported",
+        "right",
+        "time",
+        "window",
+    ] {
+        assert_eq!(number("nothing", readout, "difference"), 0.0, "{readout}");
+        assert_eq!(number("nothing", readout, "p"), 1.0, "{readout}");
+    }
+    assert_eq!(number("blind", "right", "perturbed"), 0.0);
+    assert_eq!(number("blind", "reported", "difference"), -1.0);
+    assert_eq!(number("blind", "everywhere", "perturbed"), 2.0 / 5.0);
+    // (0 + 1/2)/4 against (0 + 1/2)/3: z = -1.1503 + 0.9674.
+    assert!((number("blind", "detection", "perturbed") + 0.182_928).abs() < 1e-5);
+    assert!(number("blind", "rate", "difference") < -1.0);
+    // Without a report there is no time.
+    assert_eq!(count("blind", "time"), 0);
+    assert!(row("blind", "time")["difference"].is_null() && row("blind", "time")["p"].is_null());
+    assert_eq!(row("blind", "everywhere")["condition"], "catch, seen");
+    assert_eq!(row("blind", "detection")["condition"], "");
+    assert_eq!(
+        (
+            row("blind", "time")["unit"].as_str(),
+            row("blind", "rate")["unit"].as_str()
+        ),
+        (Some("ms"), Some("Hz"))
+    );
+    let table = fs::read_to_string(folder.path().join("t.csv")).unwrap();
+    assert!(
+        table.starts_with("perturbation,") && table.contains(",seen,3\n"),
+        "{table}"
+    );
+    let text = done(folder.path(), &["predict", "design.yaml"]);
+    for words in ["condition", "catch, seen", "could be read in both"] {
+        assert!(text.contains(words), "{words} in\n{text}");
+    }
+}
+
+#[test]
+fn faulty_designs_of_tasks_are_refused() {
+    let folder = folder();
+    fs::write(folder.path().join("task.yaml"), TRIALS).unwrap();
+    for (from, to, words) in [
+        ("condition: seen", "condition: sen", "mean `seen`?"),
+        ("condition: seen", "condition: []", "no condition"),
+        (
+            "[catch, seen]",
+            "[catch, caught]",
+            "unknown condition of the task",
+        ),
+        ("{task: rate}", "{task: rat}", "mean `rate`?"),
+        (
+            "{task: rate}",
+            "{task: report}",
+            "a choice where a number is needed",
+        ),
+        (
+            "{task: rate}",
+            "{task: more, take: time}",
+            "no reaction time",
+        ),
+        (
+            "{task: rate}",
+            "{task: more, take: correct}",
+            "nothing is right or wrong",
+        ),
+        (
+            "{task: rate}",
+            "{task: rate, take: correct}",
+            "which is a number",
+        ),
+        (
+            "{task: rate}",
+            "{task: rate, variable: nu_E}",
+            "found variable and task",
+        ),
+        (
+            "{task: rate}",
+            "{task: rate, areas: [V1]}",
+            "found `areas` beside `task`",
+        ),
+        (
+            "{task: rate}",
+            "{condition: seen}",
+            "what is read: found none",
+        ),
+        ("chosen: A", "chosen: B", "unknown choice"),
+        (
+            "chosen: A",
+            "chosen: A, take: time",
+            "both of `take` and `chosen`",
+        ),
+        ("take: time", "take: times", "mean `time`?"),
+        (
+            "d_prime: detection",
+            "d_prime: detectoin",
+            "mean `detection`?",
+        ),
+        (
+            "d_prime: detection",
+            "d_prime: detection, condition: seen",
+            "expected nothing",
+        ),
+        ("from: 0 ms, ", "", "expected `from`"),
+        (
+            "title=other",
+            "task.conditions.seen.trials=4",
+            "other trials or conditions",
+        ),
+        (
+            "set: [title=other]",
+            "lesion: [V1], stimuli: dropped",
+            "lesioned areas alone, V1",
+        ),
+        (
+            "set: [title=other]",
+            "lesion: [\"{each}\"], except: [V11]",
+            "V11",
+        ),
+        (
+            "experiment: task.yaml",
+            "experiment: chaudhuri2015_v1_pulse",
+            "no task",
+        ),
+    ] {
+        assert!(OF_TASK.contains(from), "{from}");
+        fs::write(folder.path().join("design.yaml"), OF_TASK.replace(from, to)).unwrap();
+        let said = say(program(folder.path()).args(["predict", "design.yaml", "-o", "t.csv"]));
+        refused(&said, &[words]);
+        assert_eq!(names(folder.path()), ["design.yaml", "task.yaml"]);
+    }
+}
+
+/// A condition without an area stands in the same file and table as the others.
+#[test]
+fn a_condition_may_lesion_areas() {
+    let folder = folder();
+    fs::write(folder.path().join("task.yaml"), TRIALS).unwrap();
+    let lesion = "task.conditions.without={trials: 2, perturbations: {gone: {lesion: [V2]}}}";
+    let arguments = ["run", "task.yaml", "-o", "task.h5", "--set", lesion];
+    let out = done(folder.path(), &arguments);
+    assert!(
+        out.contains("without") && out.contains("over the 3 trials of condition seen"),
+        "{out}"
+    );
+    let file = Results::open(folder.path().join("task.h5")).unwrap();
+    let areas = file.coord_text("area").unwrap();
+    let v2 = areas.iter().position(|a| a == "V2").unwrap();
+    let activity = file.read("nu").unwrap();
+    for ((index, x), lesioned) in
+        (activity.indexed_iter()).map(|(i, x)| ((i.clone(), x), i[0] >= 5 && i[2] == v2))
+    {
+        assert_eq!(x.is_nan(), lesioned, "{index:?}");
+    }
+    let report = file.read("readout_report_correct").unwrap();
+    assert!(report.iter().all(|x| *x == 1.0), "{report}");
+    done(folder.path(), &["rerun", "task.h5"]);
+    done(folder.path(), &["report", "task.h5"]);
+    let explained = done(folder.path(), &["plan", "task.yaml", "--set", lesion]);
+    assert!(
+        explained.contains("2 run(s) in a network of their own: 28 areas"),
+        "{explained}"
+    );
+    // Delay activity is taken over the trials in which every area is there.
+    let delay = "analysis.delay_activity={variable: nu_E, baseline: {from: 0 ms, to: 10 ms}, delay: {from: 50 ms, \
+        to: 60 ms}, persistent_above: 1 Hz}";
+    done(folder.path(), &[&arguments[..], &["--set", delay]].concat());
+    let file = Results::open(folder.path().join("task.h5")).unwrap();
+    assert!(
+        file.read("delay_activity")
+            .unwrap()
+            .iter()
+            .all(|x| x.is_finite())
+    );
+}
+
+/// The start of a run is no peak where something is shown later.
+#[test]
+fn peaks_count_from_the_first_stimulus() {
+    let folder = folder();
+    let sets = [
+        "--set",
+        "initial.all.nu_E=60 Hz",
+        "--set",
+        "simulation.duration=300 ms",
+        "--no-figure",
+    ];
+    let onset = [
+        "--set",
+        "stimuli.pulse.onset=250 ms",
+        "--set",
+        "stimuli.pulse.offset=280 ms",
+    ];
+    let run = [&["run", PULSE, "--json", "-o", "out.h5"], &sets[..], &onset].concat();
+    let out = done(folder.path(), &run);
+    let json: serde_json::Value = serde_json::from_str(&out).unwrap();
+    assert_eq!(json["peaks_from_ms"], 250.0);
+    for area in json["areas"].as_array().unwrap() {
+        assert!(area["peak_at_ms"].as_f64().unwrap() >= 250.0, "{area}");
+    }
+    let text = [&["run", PULSE, "-o", "out.h5"], &sets[..], &onset].concat();
+    let text = done(folder.path(), &text);
+    assert!(
+        text.contains("from the first stimulus on, at 250 ms"),
+        "{text}"
+    );
+}
+
 /// The same trials with and without a perturbation; a lesioned area is left out of readouts.
 #[test]
 fn tasks_can_be_perturbed() {

@@ -330,3 +330,128 @@ fn what_makes_no_sense_of_groups_is_refused() {
         assert!(said.contains(words), "{set}: {said}");
     }
 }
+
+/// Two areas of a group beside the cortex.
+const THALAMUS: &str = "
+title: group
+from: chaudhuri2015
+connectome:
+  add:
+    md: {group: thalamus, gradients: {hierarchy_norm: 0.2}}
+    pul: {group: thalamus, gradients: {hierarchy_norm: 0.4}}
+stimuli:
+  on: {into: drive_E, areas: [V1], amplitude: 1 Hz, onset: 1 ms, offset: 2 ms}
+simulation: {duration: 10 ms, dt: 0.2 ms}
+record: {every: 1 ms, variables: [nu_E]}
+";
+
+fn content(network: &Network) -> String {
+    let areas = network.area_names();
+    format!(
+        "{areas:?} {:?} {:?}",
+        network.parameters, network.projections
+    )
+}
+
+fn fault(sets: &[&str]) -> String {
+    let sets: Vec<String> = sets.iter().map(|s| (*s).to_owned()).collect();
+    let spec = spec::from_text("test", THALAMUS, &sets).unwrap_or_else(|e| panic!("{e}"));
+    Network::build(&spec)
+        .err()
+        .map_or(String::new(), |e| e.to_string())
+}
+
+/// A lesion of a group is one of its areas, by each of its words, and whoever names the group or one of its areas
+/// hears of it.
+#[test]
+fn a_group_may_be_lesioned() {
+    let of = |sets: &[&str]| Experiment::new(THALAMUS, sets);
+    let expected = content(&of(&["lesions.areas=[md, pul]"]).network);
+    let lesions = [
+        "lesions.areas=[thalamus]",
+        "perturbations.p={lesion: [thalamus]}",
+    ];
+    for lesion in lesions {
+        let found = of(&[lesion]);
+        assert_eq!(content(&found.network), expected, "{lesion}");
+        for name in ["md", "pul", "thalamus"] {
+            assert!(found.network.is_lesioned(name), "{lesion}, {name}");
+        }
+        for named in ["md", "thalamus"] {
+            let error = fault(&[lesion, &format!("stimuli.on.areas=[V1, {named}]")]);
+            assert!(
+                error.contains(&format!("area is lesioned: found `{named}`")),
+                "{error}"
+            );
+            assert!(error.contains("-->"), "{error}");
+        }
+        // What stands by area serves the intact and the lesioned network.
+        let tau = "circuit.areas={thalamus: {tau_E: 30 ms}, md: {tau_E: 40 ms}}";
+        assert_eq!(content(&of(&[lesion, tau]).network), expected);
+    }
+    // Both areas make up the group.
+    let error = fault(&["lesions.areas=[md, pul]", "stimuli.on.areas=[thalamus]"]);
+    assert!(
+        error.contains("area is lesioned: found `thalamus`"),
+        "{error}"
+    );
+    let error = fault(&["lesions.areas=[thalamus, md]"]);
+    assert!(error.contains("area twice"), "{error}");
+    let error = fault(&["lesions.areas=[thalamuss]"]);
+    assert!(error.contains("thalamuss"), "{error}");
+    let dropped = of(&[
+        "perturbations.p={lesion: [thalamus], stimuli: dropped}",
+        "stimuli.on.areas=[V1, md, thalamus]",
+    ]);
+    assert_eq!(dropped.network.stimuli[0].areas.len(), 1);
+    let dropped = dropped.spec.dropped_stimuli(&dropped.network.lesioned);
+    assert_eq!(dropped.len(), 2, "{dropped:?}");
+}
+
+/// A group stands for its areas where values are typed by area; single areas come after it.
+#[test]
+fn values_by_area_take_groups() {
+    let of = |set: &str| Experiment::new(THALAMUS, &[set]).network;
+    let network = of("circuit.areas={thalamus: {tau_E: 30 ms}, md: {tau_E: 40 ms}}");
+    let tau = network.info().parameter("tau_E").unwrap();
+    let value = |area: &str| {
+        let at = network.connectome.area_id(area).unwrap();
+        network.parameters[[at.index(), tau]]
+    };
+    assert_eq!((value("md"), value("pul"), value("V1")), (40.0, 30.0, 20.0));
+    let typed = of("perturbations.p={gradient: eta, values: {thalamus: 1}}");
+    let single = of("perturbations.p={gradient: eta, values: {md: 1, pul: 1}}");
+    assert_eq!(content(&typed), content(&single));
+    let names = Experiment::new(THALAMUS, &["circuit.areas={thalamuss: {tau_E: 30 ms}}"; 0]);
+    let projection = names.spec.projections.iter().next().unwrap();
+    let (name, to) = (projection.0, projection.1.to.keys().next().unwrap());
+    let gains = |areas: &str| of(&format!("projections.{name}.areas={areas}"));
+    let unit = "0 pA/Hz";
+    let typed = gains(&format!("{{thalamus: {{{to}: {unit}}}}}"));
+    let single = gains(&format!("{{md: {{{to}: {unit}}}, pul: {{{to}: {unit}}}}}"));
+    assert_eq!(content(&typed), content(&single));
+    assert_ne!(content(&typed), content(&names.network));
+}
+
+/// Designs take groups where they take areas.
+#[test]
+fn designs_take_groups() {
+    let design = "
+title: t
+experiment: EXPERIMENT
+readouts: {r: {variable: nu_E, areas: [thalamus, V1], from: 1 ms, to: 5 ms}}
+perturbations:
+  p: {lesion: [\"{each}\"], stimuli: dropped, each: all, except: [cortex], refuted_if: nothing}
+  q: {lesion: [\"{each}\"], each: [thalamus], refuted_if: nothing}
+";
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("group.yaml");
+    std::fs::write(&path, THALAMUS).unwrap();
+    let text = design.replace("EXPERIMENT", &path.display().to_string());
+    let (config, design) = isocortex::prediction::load("d.yaml", &text).unwrap();
+    let screen =
+        isocortex::prediction::prepare(&config, &design, &[]).unwrap_or_else(|e| panic!("{e}"));
+    // The control, two areas in turn, both at once.
+    let areas: Vec<usize> = screen.runs().map(|(_, plan)| plan.n_areas()).collect();
+    assert_eq!(areas, [31, 30, 30, 29]);
+}

@@ -222,7 +222,7 @@ fn stimuli_into_lesioned_areas() {
     assert!(dropped.network.stimuli.iter().all(|s| s.areas.is_empty()));
     let of = |s: &str| (s.to_owned(), "V1".to_owned());
     assert_eq!(
-        dropped.spec.dropped_stimuli(),
+        dropped.spec.dropped_stimuli(&dropped.network.lesioned),
         [of("distractor"), of("target")]
     );
     let kept = ["lesions={areas: [V1], stimuli: dropped}"];
@@ -386,6 +386,143 @@ fn conditions_of_a_task_may_change_the_model() {
     assert!(nu_e == expected[2].index_axis(ndarray::Axis(0), 7));
 }
 
+/// Changes of areas, connections and noise, each in a condition of its own.
+const STRUCTURAL: [(&str, &str); 5] = [
+    ("cut", "perturbations={p: {cut: all, from: [V1]}}"),
+    ("lesion", "perturbations={p: {lesion: [V4, MT]}}"),
+    ("louder", "noise.slow.sd=8 pA"),
+    (
+        "shuffled",
+        "perturbations={p: {shuffle: all, what: targets, seed: 1}}",
+    ),
+    (
+        "unlit",
+        "perturbations={p: {lesion: [V1, V2], stimuli: dropped}}",
+    ),
+];
+
+const WITH_STRUCTURAL: &str = "task.conditions={cut: {trials: 3, perturbations: {p: {cut: all, from: [V1]}}}, \
+    lesion: {trials: 3, perturbations: {p: {lesion: [V4, MT]}}}, louder: {trials: 3, set: [noise.slow.sd=8 pA]}, \
+    plain: {trials: 3}, \
+    shuffled: {trials: 3, perturbations: {p: {shuffle: all, what: targets, seed: 1}}}, \
+    stronger: ~, \
+    unlit: {trials: 3, perturbations: {p: {lesion: [V1, V2], stimuli: dropped}}}, weaker: ~}";
+
+/// A condition with other areas, connections or noise is the trial of an experiment with that change in all
+/// trials, to the bit, in any lanes and in the reference simulator; lesioned areas are NaN there.
+#[test]
+fn conditions_of_a_task_may_change_areas_connections_and_noise() {
+    let experiment = Experiment::new(TASK, &[WITH_STRUCTURAL]);
+    let whole = experiment.plan();
+    assert_eq!((whole.parts.len(), whole.models.len()), (5, 0));
+    assert_eq!(whole.replicates, 18);
+    let names = ["cut", "lesion", "louder", "plain", "shuffled", "unlit"];
+    let alone: Vec<(Vec<String>, Array3<f64>)> = (names.iter())
+        .map(|name| {
+            let change = STRUCTURAL.iter().find(|(known, _)| known == name);
+            let conditions = names
+                .map(|name| format!("{name}: {{trials: 3}}"))
+                .join(", ");
+            let conditions = format!("task.conditions={{{conditions}, stronger: ~, weaker: ~}}");
+            let sets: Vec<String> = std::iter::once(conditions)
+                .chain(change.map(|(_, set)| (*set).to_owned()))
+                .collect();
+            let plan = Experiment::new(TASK, &sets).plan_with(Axis::Replicates, 4);
+            let conditions = Conditions {
+                threads: 1,
+                stop: &AtomicBool::new(false),
+                progress: &Quiet,
+            };
+            let found = simulate(&plan, &conditions).unwrap().variables.remove(0);
+            (plan.areas, found)
+        })
+        .collect();
+    let lanes = [1, 4, 8].map(|w| (Axis::Replicates, w));
+    for (axis, width) in lanes.into_iter().chain([(Axis::Areas, 4)]) {
+        let plan = experiment.plan_with(axis, width);
+        for threads in [1, 2] {
+            let conditions = Conditions {
+                threads,
+                stop: &AtomicBool::new(false),
+                progress: &Quiet,
+            };
+            let found = simulate(&plan, &conditions).unwrap().variables.remove(0);
+            for trial in 0..18 {
+                let (areas, expected) = &alone[trial / 3];
+                for (a, name) in plan.areas.iter().enumerate() {
+                    let found = found.slice(ndarray::s![trial, .., a]);
+                    let Some(own) = areas.iter().position(|own| own == name) else {
+                        assert!(found.iter().all(|x| x.is_nan()), "trial {trial}, {name}");
+                        continue;
+                    };
+                    let expected = expected.slice(ndarray::s![trial, .., own]);
+                    assert!(found == expected, "trial {trial}, {name}, {axis:?} {width}");
+                }
+            }
+        }
+    }
+    // Trial 16 is one without V1 and V2, which leaves the cue nowhere to go.
+    let part = whole.part_of(16).unwrap();
+    let start = start_state(&part.plan).unwrap();
+    let every = whole.record.every as usize;
+    let mut states = Vec::new();
+    let own = experiment.network.of_run(16);
+    let variables = own.info().variables.len();
+    let mut by_area = ndarray::Array2::zeros((own.n_areas(), variables));
+    for ((area, v), x) in by_area.indexed_iter_mut() {
+        *x = start[part.plan.position[area] * variables + v];
+    }
+    isocortex::reference::simulate(
+        &experiment.network,
+        &experiment.spec.run,
+        &by_area,
+        isocortex::ids::Replicate(16),
+        |step, x| {
+            if (step as usize).is_multiple_of(every) {
+                states.push(x.column(0).to_vec());
+            }
+        },
+    );
+    let (_, expected) = &alone[5];
+    for (k, state) in states.iter().enumerate() {
+        let expected = expected.slice(ndarray::s![16, k, ..]).to_vec();
+        assert_eq!(*state, expected, "sample {k}");
+    }
+}
+
+/// Readouts of a condition leave out what is lesioned in it, and are missing where nothing is left.
+#[test]
+fn readouts_leave_out_what_a_condition_lesions() {
+    let readouts = "task.readouts={both: {mean: nu_E, areas: [V1, V4], from: 10 ms, to: 40 ms}, \
+        gone: {mean: nu_E, areas: [V4], from: 10 ms, to: 40 ms}, \
+        left: {mean: nu_E, areas: [V1], from: 10 ms, to: 40 ms}}";
+    let areas = "record.areas=[V1, V2, V4]";
+    let experiment = Experiment::new(TASK, &[WITH_STRUCTURAL, readouts, areas]);
+    isocortex::engine::check_measures(&experiment.network, &experiment.spec).unwrap();
+    let conditions = Conditions {
+        threads: 1,
+        stop: &AtomicBool::new(false),
+        progress: &Quiet,
+    };
+    let recording = simulate(&experiment.plan(), &conditions).unwrap();
+    let table = isocortex::engine::trial_table(&experiment.network, &experiment.spec, &recording);
+    let table = table.unwrap().unwrap();
+    let value = |name: &str, trial: usize| {
+        let column = table.readouts.iter().find(|r| r.name == name).unwrap();
+        match &column.values {
+            isocortex::engine::ReadoutValues::Number { values, .. } => values[trial],
+            isocortex::engine::ReadoutValues::Choice { .. } => panic!("a number"),
+        }
+    };
+    // 3 to 5 lack V4, 9 to 11 nothing, 15 to 17 V1.
+    assert_eq!(value("both", 4), value("left", 4));
+    assert_ne!(value("both", 10), value("left", 10));
+    assert_eq!(value("both", 16), value("gone", 16));
+    assert_eq!((value("gone", 4), value("left", 16)), (None, None));
+    // Tables and figures show a trial in which every area is there.
+    assert_eq!(experiment.network.example(), Some(0));
+}
+
 /// What conditions cannot change, and where messages point.
 #[test]
 fn faulty_changes_of_conditions_are_refused() {
@@ -399,16 +536,20 @@ fn faulty_changes_of_conditions_are_refused() {
             "not a key of the model",
         ),
         (
-            "task.conditions.plain.set=['lesions.areas=[V4]']",
-            "found other areas than in the rest",
+            "task.conditions.plain.set=['connectome.add={pulvinar: {group: thalamus}}']",
+            "found area `pulvinar`, which the rest",
         ),
         (
-            "task.conditions.plain.perturbations={p: {cut: all, from: [V1]}}",
-            "found other connections than in the rest",
+            "task.conditions.plain.set=[circuit.name=chaudhuri2015_nonlinear]",
+            "condition `plain`: ",
         ),
         (
-            "task.conditions.plain.set=[noise.slow.sd=1 pA]",
-            "found other noise than in the rest",
+            "task.conditions.plain.perturbations={p: {lesion: [V1]}}",
+            "condition `plain`: area is lesioned",
+        ),
+        (
+            "task.conditions.plain.perturbations={p: {lesion: [V11]}}",
+            "condition `plain`: unknown area",
         ),
         (
             "task.conditions.plain.set=[circuit.parameters.w_EX=1 pA/Hz]",

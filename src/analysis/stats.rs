@@ -117,6 +117,16 @@ pub fn spearman(x: &[f64], y: &[f64]) -> Result<f64, AnalysisError> {
     pearson(&ranks(x), &ranks(y))
 }
 
+/// z of the share of trials with a choice, with half a trial added to either outcome (log-linear rule, Hautus
+/// 1995, Behav Res Meth 27:46), so that all or none stay finite; none without trials.
+///
+/// The difference of two, signal minus noise, is d′.
+#[must_use]
+pub fn z_of_share(chosen: u32, trials: u32) -> Option<f64> {
+    let share = (f64::from(chosen) + 0.5) / (f64::from(trials) + 1.0);
+    (trials > 0).then(|| normal_quantile(share))
+}
+
 /// The number below which a standard normal number falls with probability `p`; infinite for 0 and 1.
 ///
 /// By bisection of the complementary error function, to the last digits.

@@ -48,15 +48,17 @@ pub(super) fn predict(args: &PredictArgs, answer: Answer) -> Result<ExitCode, Fa
         write(&rows, path)?;
     }
     let text = || {
-        let mut text = text_table(&design.title, &rows);
-        if let Some(trials) = screen
-            .runs()
-            .next()
-            .and_then(|(spec, _)| spec.task.as_ref())
-        {
-            let names: Vec<&str> = trials.conditions.iter().map(|c| c.name.as_str()).collect();
+        let task = screen.runs().next();
+        let task = task.and_then(|(spec, _)| spec.task.as_ref());
+        let mut text = text_table(&design.title, &rows, task.is_some());
+        if let Some(task) = task {
+            let names: Vec<&str> = task.conditions.iter().map(|c| c.name.as_str()).collect();
+            let what = match task.session {
+                Some(_) => "sessions, each with",
+                None => "the",
+            };
             text += &format!(
-                "replicates are the trials of all conditions of the task: {}\n",
+                "replicates are {what} trials of the task, of all its conditions ({}) where none is named\n",
                 names.join(", ")
             );
         }
@@ -74,42 +76,56 @@ pub(super) fn predict(args: &PredictArgs, answer: Answer) -> Result<ExitCode, Fa
     Ok(ExitCode::SUCCESS)
 }
 
-fn text_table(title: &str, rows: &[Row]) -> String {
-    let header = [
-        "perturbation",
-        "level",
-        "readout",
-        "unit",
-        "control",
-        "perturbed",
-        "change",
-        "95 %",
-        "p",
-    ];
-    let numeric = [false, false, false, false, true, true, true, true, true];
-    let mut out = table(&header, &numeric);
-    let optional = |x: Option<f64>| x.map_or("–".to_owned(), number);
-    for r in rows {
-        let interval = match r.interval {
+/// Columns of the table: name, whether it holds numbers, and what a row has in it.
+type Column = (&'static str, bool, fn(&Row) -> String);
+
+fn text_table(title: &str, rows: &[Row], is_task: bool) -> String {
+    fn optional(x: Option<f64>) -> String {
+        x.map_or("–".to_owned(), number)
+    }
+    fn interval(r: &Row) -> String {
+        match r.interval {
             Some((low, high)) => format!("{} to {}", number(low), number(high)),
             None => "–".to_owned(),
-        };
-        let cells = [
-            r.perturbation.clone(),
-            r.level.clone(),
-            r.readout.clone(),
-            r.unit.clone(),
-            number(r.control),
-            number(r.perturbed),
-            number(r.difference),
-            interval,
-            optional(r.p),
-        ];
-        out.add_row(cells.into_iter().zip(numeric).map(|(c, n)| aligned(c, n)));
+        }
+    }
+    let mut columns: Vec<Column> = vec![
+        ("perturbation", false, |r| r.perturbation.clone()),
+        ("level", false, |r| r.level.clone()),
+        ("readout", false, |r| r.readout.clone()),
+    ];
+    if rows.iter().any(|r| !r.condition.is_empty()) {
+        columns.push(("condition", false, |r| r.condition.clone()));
+    }
+    columns.push(("unit", false, |r| r.unit.clone()));
+    if is_task {
+        columns.push(("n", true, |r| r.replicates.to_string()));
+    }
+    let numbers: [Column; 5] = [
+        ("control", true, |r| number(r.control)),
+        ("perturbed", true, |r| number(r.perturbed)),
+        ("change", true, |r| number(r.difference)),
+        ("95 %", true, interval),
+        ("p", true, |r| optional(r.p)),
+    ];
+    columns.extend(numbers);
+    let header: Vec<&str> = columns.iter().map(|c| c.0).collect();
+    let numeric: Vec<bool> = columns.iter().map(|c| c.1).collect();
+    let mut out = table(&header, &numeric);
+    for r in rows {
+        out.add_row(
+            columns
+                .iter()
+                .map(|(_, numeric, of)| aligned(of(r), *numeric)),
+        );
     }
     let mut text = format!("{title}\n\n{out}\n\n");
     text += "control and perturbation have the same noise; p by sign flips over replicates, \
-             corrected over all lines (max-T)\n\n";
+             corrected over all lines (max-T)\n";
+    if is_task {
+        text += "n: replicates that could be read in both, over which control, perturbed and change are taken\n";
+    }
+    text += "\n";
     let mut last = "";
     for r in rows.iter().filter(|r| !r.refuted_if.is_empty()) {
         if r.perturbation != last {
@@ -140,6 +156,8 @@ fn write(rows: &[Row], path: &Path) -> Result<(), Failure> {
         "p",
         "refuted_if",
         "note",
+        "condition",
+        "replicates",
     ])?;
     let optional = |x: Option<f64>| x.map_or(String::new(), |x| x.to_string());
     for r in rows {
@@ -156,6 +174,8 @@ fn write(rows: &[Row], path: &Path) -> Result<(), Failure> {
             optional(r.p),
             r.refuted_if.clone(),
             r.note.clone(),
+            r.condition.clone(),
+            r.replicates.to_string(),
         ])?;
     }
     let bytes = csv.into_inner().map_err(|e| e.into_error())?;

@@ -10,6 +10,7 @@ use crate::network::Network;
 use crate::plan::{Execution, Plan};
 use crate::record::{Checkpoint, checkpoint_path};
 use crate::spec::ExperimentSpec;
+use crate::units::rounded;
 
 /// An experiment with all that was made from it.
 pub struct Prepared {
@@ -111,14 +112,17 @@ impl Prepared {
         for (replicate, stop) in outcome.stops.iter().enumerate() {
             let Some(stop) = stop else { continue };
             let variable = plan.circuit.info().variables[stop.variable].name;
-            let (area, time) = (&plan.areas[stop.area], stop.step as f64 * plan.dt_ms);
+            let (area, time) = (
+                &plan.areas[stop.area],
+                rounded(stop.step as f64 * plan.dt_ms),
+            );
             all.push(format!(
                 "replicate {replicate} was stopped at {time} ms: {variable} of area {area} is {:e}; \
                  what follows of it is NaN",
                 stop.value
             ));
         }
-        let peaks = outcome.measures.peaks.iter();
+        let peaks = outcome.measures.peaks.rows.iter();
         let largest = peaks
             .map(|p| p.value.abs())
             .filter(|v| v.is_finite())

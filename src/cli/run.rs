@@ -8,7 +8,7 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use super::prepare::{self, Clock, Prepared};
-use super::show::{Answer, Bar, aligned, number, table};
+use super::show::{Answer, Bar, aligned, number, rounded, table};
 use super::{ConfigArgs, ExecutionArgs, Failure, default_output, make_way, stop_flag, trials};
 use crate::engine::{self, Conditions, DelayActivity, Keep, Outcome, TimescaleRow};
 use crate::ids::AreaId;
@@ -163,12 +163,13 @@ fn as_json(prepared: &Prepared, outcome: &Outcome, figures: &[PathBuf]) -> Value
     let first = &info.variables[plan.record.variables[0]];
     let (order, hierarchy) = hierarchical_order(prepared);
     let areas = order.iter().map(|&k| {
-        let peak = measures.peaks[k];
+        let peak = measures.peaks.rows[k];
         let mut row = json!({
             "area": plan.areas[plan.record.areas[k].index()],
             "hierarchy": hierarchy.as_ref().map(|h| h[k]),
             "peak": peak.value,
             "peak_at_ms": peak.time_ms,
+            "peak_sd": measures.peaks.sd[k],
         });
         if let Some(rows) = &measures.timescales {
             row["timescale_ms"] = json!(rows[k].tau_ms);
@@ -196,10 +197,45 @@ fn as_json(prepared: &Prepared, outcome: &Outcome, figures: &[PathBuf]) -> Value
         "variable": first.name,
         "unit": first.unit,
         "areas": areas.collect::<Vec<_>>(),
+        "peaks_from_ms": measures.peaks.from_ms,
+        "peaks_of": peaks_of(prepared, outcome),
         "trials": trials.map(|(trials, read)| trials::summary_as_json(trials, read)),
         "isocortex": crate::record::VERSION,
         "commit": crate::record::COMMIT,
     })
+}
+
+/// Condition of the task whose trials the peaks are of.
+fn peaks_of<'a>(prepared: &'a Prepared, outcome: &Outcome) -> Option<&'a str> {
+    let trials = prepared.network.trials.as_ref()?;
+    let shown = &trials.trials[prepared.network.example()?];
+    (outcome.measures.peaks.trials > 0).then(|| trials.conditions[shown.condition].as_str())
+}
+
+/// What the peaks of the table are.
+fn caption(prepared: &Prepared, outcome: &Outcome) -> String {
+    let peaks = &outcome.measures.peaks;
+    let mut text = "peaks are departures from baseline".to_owned();
+    if let Some(ms) = peaks.from_ms.filter(|ms| *ms > 0.0) {
+        text += &format!(" from the first stimulus on, at {} ms", rounded(ms));
+    }
+    let network = &prepared.network;
+    text += &match (
+        peaks_of(prepared, outcome),
+        &network.trials,
+        network.example(),
+    ) {
+        (Some(condition), ..) if peaks.trials > 1 => format!(
+            ";\nmean ± standard deviation over the {} trials of condition {condition}, times are means",
+            peaks.trials
+        ),
+        (Some(condition), ..) => format!(";\nof the trial of condition {condition}"),
+        (None, Some(trials), Some(shown)) => {
+            format!(";\nof session {}", trials.trials[shown].run)
+        }
+        _ => String::new(),
+    };
+    text + "\n"
 }
 
 /// The table that a person sees after a run.
@@ -225,7 +261,12 @@ fn summary(prepared: &Prepared, outcome: &Outcome) -> String {
     let numeric: Vec<bool> = (0..header.len()).map(|i| i > 0).collect();
     let mut table = table(&header, &numeric);
     for k in order {
-        let p = outcome.measures.peaks[k];
+        let p = outcome.measures.peaks.rows[k];
+        let sd = outcome.measures.peaks.sd[k].filter(|_| outcome.measures.peaks.trials > 1);
+        let peak = match sd {
+            Some(sd) => format!("{} ± {}", number(p.value), number(sd)),
+            None => number(p.value),
+        };
         let h = hierarchy
             .as_ref()
             .map_or("–".to_owned(), |h| format!("{:.3}", h[k]));
@@ -233,8 +274,8 @@ fn summary(prepared: &Prepared, outcome: &Outcome) -> String {
         let mut row = vec![
             aligned(name, false),
             aligned(h, true),
-            aligned(number(p.value), true),
-            aligned(format!("{:.0}", p.time_ms), true),
+            aligned(peak, true),
+            aligned(rounded(p.time_ms.round()), true),
         ];
         if let Some(rows) = timescales {
             let mark = if rows[k].is_uncertain() { "*" } else { " " };
@@ -252,20 +293,13 @@ fn summary(prepared: &Prepared, outcome: &Outcome) -> String {
         }
         table.add_row(row);
     }
-    let mut text = format!(
-        "{}\n{table}\n\npeaks are departures from baseline\n",
-        prepared.spec.title
-    );
+    let mut text = format!("{}\n{table}\n\n", prepared.spec.title);
+    text += &caption(prepared, outcome);
     if timescales.is_some_and(|rows| rows.iter().any(TimescaleRow::is_uncertain)) {
         text += "* depends on the longest lag or the longest time constant of the fit\n";
     }
     if let (Some(trials), Some(read)) = (&prepared.network.trials, &outcome.measures.trials) {
-        let shown = trials.example();
-        let condition = &trials.conditions[trials.trials[shown].condition];
-        text += &match trials.sessions {
-            true => format!("of session {}\n\n", trials.trials[shown].run),
-            false => format!("of trial {shown}, condition {condition}\n\n"),
-        };
+        text += "\n";
         text += &trials::summary(trials, read);
     }
     if let (Some(wanted), Some(rows)) = (&prepared.spec.analysis.delay_activity, delay_activity) {
@@ -338,7 +372,7 @@ fn measured(prepared: &Prepared, outcome: &Outcome) -> (String, String, String, 
 #[cfg(feature = "plot")]
 fn figure(prepared: &Prepared, outcome: &Outcome) -> Result<Vec<PathBuf>, Failure> {
     use super::figure::{FigureData, Trace, Window, write};
-    use crate::stimulus::{Stimulus, Trial};
+    use crate::stimulus::Stimulus;
 
     let Prepared {
         spec,
@@ -352,10 +386,9 @@ fn figure(prepared: &Prepared, outcome: &Outcome) -> Result<Vec<PathBuf>, Failur
     let activity = &outcome.first.variables[0];
     // Under noise alone it is the fluctuation that matters, not where the mean input moved it.
     let run = engine::example(network) as u32;
-    let trials = network.trials.iter().flat_map(|t| t.of_run(run));
-    let given: Vec<&Stimulus> = (network.of_run(run).stimuli.iter())
-        .chain(trials.flat_map(Trial::stimuli))
-        .collect();
+    let shown_in = network.of_run(run);
+    let shown = network.shown_in(run);
+    let given: Vec<&Stimulus> = shown_in.stimuli.iter().chain(&shown).collect();
     let fluctuates = given.is_empty() && !network.noise.is_empty();
     let base = |k: usize| {
         if fluctuates {
@@ -392,7 +425,7 @@ fn figure(prepared: &Prepared, outcome: &Outcome) -> Result<Vec<PathBuf>, Failur
         let areas: Vec<&str> = s
             .areas
             .iter()
-            .map(|a| plan.areas[a.index()].as_str())
+            .map(|a| shown_in.connectome.areas[a.index()].name.as_str())
             .collect();
         let areas = if areas.len() > 3 {
             format!("{} areas", areas.len())

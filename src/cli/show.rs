@@ -7,6 +7,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::engine::Progress;
 use crate::sweep;
+pub(super) use crate::units::rounded;
 
 /// A table without vertical rules: columns by name, numbers to the right.
 pub(super) fn table(header: &[&str], numeric: &[bool]) -> Table {

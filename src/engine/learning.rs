@@ -24,8 +24,17 @@ struct Learner<'a> {
 }
 
 impl<'a> Block<'a> {
-    /// As [`Simulation::of_conditions`].
+    /// As [`Simulation::of_conditions`], with the plan that steps these runs. Starts of the parts of a plan come
+    /// after those of its conditions.
     pub fn new(plan: &'a Plan, first: u32, runs: u32, starts: &[&'a [f64]]) -> Self {
+        let part = plan.stepped_by.get(first as usize).copied().flatten();
+        let (plan, starts) = match part {
+            None => (plan, starts),
+            Some(part) => {
+                let at = starts.len() - plan.parts.len() + part;
+                (&plan.parts[part].plan, &starts[at..=at])
+            }
+        };
         let learner = plan.learning.as_ref().map(|of| Learner {
             plan,
             of,

@@ -31,9 +31,8 @@ const EXACT_LAG_MS: f64 = 2.0;
 /// What was measured in a run.
 #[derive(Debug, Clone, Default)]
 pub struct Measures {
-    /// Largest departure of the first recorded variable from baseline, per recorded area, in the
-    /// replicate of [`example`].
-    pub peaks: Vec<Peak>,
+    /// Largest departure of the first recorded variable from baseline, per recorded area.
+    pub peaks: Peaks,
     /// Timescale per recorded area.
     pub timescales: Option<Vec<TimescaleRow>>,
     /// Functional connectivity of the recorded areas.
@@ -57,6 +56,20 @@ pub struct DelayActivity {
     pub delay: f64,
     /// Whether the difference exceeds what the experiment asks for.
     pub persistent: bool,
+}
+
+/// Largest departures from baseline of all recorded areas.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Peaks {
+    /// Of each area; means over `trials`.
+    pub rows: Vec<Peak>,
+    /// Standard deviation over trials, unit of the variable; none of one run.
+    pub sd: Vec<Option<f64>>,
+    /// When the first stimulus began, ms: the start of a run is left out, since it need not start at rest. None
+    /// where nothing is shown, and the whole run counts. Where it differs, that of the first trial.
+    pub from_ms: Option<f64>,
+    /// Trials over which they are taken, those of one condition; 0 without a task, or in a session.
+    pub trials: usize,
 }
 
 /// Largest departure from baseline.
@@ -692,7 +705,7 @@ pub fn measure_recording(
     out: &mut Measures,
 ) -> Result<(), EngineError> {
     let analysis = &spec.analysis;
-    out.peaks = peaks(plan, baseline, recording, example(network));
+    out.peaks = peaks_from_onset(network, plan, spec, baseline, recording);
     if let Some(wanted) = &analysis.timescales
         && wanted.method == Method::Simulated
     {
@@ -804,23 +817,34 @@ pub fn latencies_of(
 /// The run that tables and figures show: the first, of a task a trial with all that happens or its session.
 #[must_use]
 pub fn example(network: &Network) -> usize {
-    let trials = network.trials.as_ref();
-    trials.map_or(0, |t| t.trials[t.example()].run as usize)
+    let trial = network.trials.as_ref().zip(network.example());
+    trial.map_or(0, |(t, shown)| t.trials[shown].run as usize)
 }
 
-/// Largest departure from baseline of the first recorded variable, per recorded area, in one replicate.
+/// Largest departure from baseline of the first recorded variable, per recorded area, in one replicate, from a
+/// moment on.
 #[must_use]
-pub fn peaks(plan: &Plan, baseline: &[f64], recording: &Recording, replicate: usize) -> Vec<Peak> {
+pub fn peaks(
+    plan: &Plan,
+    baseline: &[f64],
+    recording: &Recording,
+    replicate: usize,
+    from_ms: f64,
+) -> Vec<Peak> {
     let variables = plan.circuit.info().variables.len();
-    let first = recording.variables[0].slice(s![replicate, .., ..]);
+    let times = &recording.time_ms;
+    // Half a step early: times are products of steps.
+    let first = times.partition_point(|t| *t < from_ms - plan.dt_ms / 2.0);
+    let first = if first < times.len() { first } else { 0 };
+    let values = recording.variables[0].slice(s![replicate, first.., ..]);
     let peak = |(k, area): (usize, &crate::ids::AreaId)| {
         let base = baseline[plan.position[area.index()] * variables + plan.record.variables[0]];
-        match peaks::peak(&first.column(k).to_vec(), base) {
+        match peaks::peak(&values.column(k).to_vec(), base) {
             Ok(p) => Peak {
                 value: p.value,
-                time_ms: recording.time_ms[p.index],
+                time_ms: times[first + p.index],
             },
-            // Only a diverged replicate has no peak.
+            // Only a diverged replicate, or an area that is lesioned in it, has no peak.
             Err(_) => Peak {
                 value: f64::NAN,
                 time_ms: f64::NAN,
@@ -828,6 +852,59 @@ pub fn peaks(plan: &Plan, baseline: &[f64], recording: &Recording, replicate: us
         }
     };
     plan.record.areas.iter().enumerate().map(peak).collect()
+}
+
+/// When the first stimulus of a run begins, ms; currents that belong to perturbations count for nothing.
+fn first_onset_ms(network: &Network, spec: &ExperimentSpec, run: u32) -> Option<f64> {
+    let own = network.of_run(run).stimuli.iter();
+    let own = own.filter(|s| spec.stimuli.contains_key(&s.name));
+    let shown = network.shown_in(run);
+    let all = own.chain(&shown).filter(|s| s.amplitude != 0.0);
+    all.map(|s| s.onset_ms).reduce(f64::min)
+}
+
+/// Peaks from the first stimulus on, of the first run, or means over the trials of the condition of
+/// [`example`].
+fn peaks_from_onset(
+    network: &Network,
+    plan: &Plan,
+    spec: &ExperimentSpec,
+    baseline: &[f64],
+    recording: &Recording,
+) -> Peaks {
+    let shown = example(network);
+    let trials = network.trials.as_ref().filter(|t| !t.sessions);
+    let runs: Vec<usize> = match trials {
+        None => vec![shown],
+        Some(trials) => {
+            let condition = trials.trials[shown].condition;
+            let all = trials.trials.iter().filter(|t| t.condition == condition);
+            all.map(|t| t.run as usize).collect()
+        }
+    };
+    let of_run: Vec<Vec<Peak>> = (runs.iter())
+        .map(|&run| {
+            let from_ms = first_onset_ms(network, spec, run as u32).unwrap_or(0.0);
+            peaks(plan, baseline, recording, run, from_ms)
+        })
+        .collect();
+    let of_area = |k: usize, of: fn(&Peak) -> f64| -> Vec<f64> {
+        let all = of_run.iter().map(|rows| of(&rows[k]));
+        all.filter(|x| x.is_finite()).collect()
+    };
+    let areas = 0..plan.record.areas.len();
+    let row = |k: usize| Peak {
+        value: stats::mean(&of_area(k, |p| p.value)).unwrap_or(f64::NAN),
+        time_ms: stats::mean(&of_area(k, |p| p.time_ms)).unwrap_or(f64::NAN),
+    };
+    Peaks {
+        rows: areas.clone().map(row).collect(),
+        sd: areas
+            .map(|k| stats::sd(&of_area(k, |p| p.value)).ok())
+            .collect(),
+        from_ms: first_onset_ms(network, spec, runs.first().map_or(0, |r| *r as u32)),
+        trials: if trials.is_some() { runs.len() } else { 0 },
+    }
 }
 
 /// Eigenmodes of the network linearised at its baseline (`[position][variable]`), slowest first.

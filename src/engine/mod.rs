@@ -16,16 +16,17 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::sync_channel;
 
-use ndarray::{Array3, ArrayView2, s};
+use ndarray::{Array2, Array3, ArrayView2, s};
 use rayon::prelude::*;
 
 use crate::analysis::AnalysisError;
 use crate::network::Network;
-use crate::plan::{Condition, Plan};
+use crate::plan::{Condition, Part, Plan};
 use crate::record::{Checkpoint, RecordError, Writer, checkpoint_path, partial_path};
 use crate::spec::{ExperimentSpec, Precision, SpecError};
 use crate::stepper::linear::{NoFixedPoint, baseline_state, start_from, start_state};
 use crate::stepper::{Samples, Stop, bounds};
+use crate::units::rounded;
 use learning::Block;
 
 pub use keep::{Keep, Pace, execution_of};
@@ -34,14 +35,16 @@ pub use layout::{
     write_summaries,
 };
 pub use measure::{
-    Connectivity, DelayActivity, LinearNetwork, Measures, ModeTable, Peak, TimescaleRow,
+    Connectivity, DelayActivity, LinearNetwork, Measures, ModeTable, Peak, Peaks, TimescaleRow,
     check as check_measures, connectivity_dynamics, connectivity_of, delay_activity_of,
     driving_noise, exact_covariance, example, latencies_of, linear_network, measure_network,
     measure_recording, mode_table, modes, needs_recording, peaks, simulated_connectivity,
     simulated_timescales, spectra, timescales_of,
 };
 pub use summary::{SUMMARIES, Summaries};
-pub use trials::{Choice, ReadoutColumn, ReadoutValues, TrialTable, trial_table};
+pub use trials::{
+    Choice, ReadoutColumn, ReadoutValues, TrialTable, check as check_readouts, trial_table,
+};
 
 /// Why a run did not finish.
 #[derive(Debug, thiserror::Error)]
@@ -65,9 +68,10 @@ pub enum EngineError {
     Spec(#[from] SpecError),
     /// Every replicate left its bounds.
     #[error(
-        "the model diverged: {variable} of area {area} is {value:e} at {time_ms} ms (replicate \
+        "the model diverged: {variable} of area {area} is {value:e} at {} ms (replicate \
          {replicate}); expected a finite value up to {limit:e}, so the network is unstable for these \
-         parameters or simulation.dt = {dt_ms} ms is too long"
+         parameters or simulation.dt = {dt_ms} ms is too long",
+        rounded(*.time_ms)
     )]
     Diverged {
         /// Variable.
@@ -87,7 +91,9 @@ pub enum EngineError {
     },
     /// The person asked to stop, or the disk is full.
     #[error(
-        "stopped at {time_ms} ms of {duration_ms} ms{}; what was finished is kept in {}{}",
+        "stopped at {} ms of {} ms{}; what was finished is kept in {}{}",
+        rounded(*.time_ms),
+        rounded(*.duration_ms),
         .because.as_ref().map_or(String::new(), |e| format!(" because of this: {e}")),
         .partial.display(),
         if *.resumable { ", `--resume` goes on" } else { "; there is no checkpoint yet" }
@@ -252,18 +258,21 @@ impl Chunk {
         plan: &Plan,
         sink: &mut impl FnMut(Piece<'_>) -> Result<(), EngineError>,
     ) -> Result<(), EngineError> {
-        let areas = plan.record.areas.len();
         for (first_run, runs, samples) in &self.blocks {
+            let part = plan.part_of(*first_run);
+            let areas = plan.of_run(*first_run).record.areas.len();
             for variable in 0..plan.record.variables.len() {
                 for r in 0..*runs {
                     let row = (variable * runs + r) * samples.capacity * areas;
                     let values = &samples.data[row..][..self.written * areas];
+                    let values = ArrayView2::from_shape((self.written, areas), values)
+                        .expect("samples are stored [time][area]");
+                    let spread = part.map(|part| spread(part, values));
                     sink(Piece::Values {
                         variable,
                         run: first_run + r as u32,
                         first: self.first as usize,
-                        values: ArrayView2::from_shape((self.written, areas), values)
-                            .expect("samples are stored [time][area]"),
+                        values: spread.as_ref().map_or(values, |all| all.view()),
                     })?;
                 }
             }
@@ -272,8 +281,33 @@ impl Chunk {
     }
 }
 
+/// Samples of a part of a plan, [time, area], in the recorded areas of the whole: NaN where it has no such area.
+fn spread(part: &Part, values: ArrayView2<'_, f64>) -> Array2<f64> {
+    let mut out = Array2::from_elem((values.nrows(), part.recorded.len()), f64::NAN);
+    for (k, own) in part.recorded.iter().enumerate() {
+        if let Some(own) = own {
+            out.column_mut(k).assign(&values.column(*own));
+        }
+    }
+    out
+}
+
+/// Where the runs of blocks left their bounds, areas counted as in the whole plan.
+fn stops_of(plan: &Plan, blocks: &[(u32, u32)], simulations: &[Block<'_>]) -> Vec<Option<Stop>> {
+    let both = blocks.iter().zip(simulations);
+    both.flat_map(|(&(first, _), simulation)| {
+        let part = plan.part_of(first);
+        let of = move |stop: Stop| Stop {
+            area: part.map_or(stop.area, |part| part.areas[stop.area].index()),
+            ..stop
+        };
+        simulation.stops().iter().map(move |stop| stop.map(of))
+    })
+    .collect()
+}
+
 /// Runs all members of a plan from one start, or each from the start of its condition
-/// (`[position][variable]`), and hands everything recorded to `sink`, which works in a thread of its
+/// (`[position][variable]`; as [`starts`] gives them, if the plan has parts), and hands everything recorded to `sink`, which works in a thread of its
 /// own. Returns where runs left their bounds, and how many samples were finished.
 ///
 /// # Errors
@@ -322,8 +356,8 @@ enum Sent {
 fn room_of(plan: &Plan, blocks: &[(u32, u32)]) -> Vec<(u32, usize, Samples)> {
     let capacity = chunk_samples(plan);
     let of = |&(first, runs): &(u32, u32)| {
-        let runs = runs as usize;
-        (first, runs, Samples::new(plan, runs, capacity))
+        let room = Samples::new(plan.of_run(first), runs as usize, capacity);
+        (first, runs as usize, room)
     };
     blocks.iter().map(of).collect()
 }
@@ -366,12 +400,7 @@ pub fn drive_here(
         blocks: room_of(plan, &blocks),
     };
     let mut reached = 0;
-    let stops = |simulations: &[Block<'_>]| -> Vec<Option<Stop>> {
-        simulations
-            .iter()
-            .flat_map(|s| s.stops().to_vec())
-            .collect()
-    };
+    let stops = |simulations: &[Block<'_>]| stops_of(plan, &blocks, simulations);
     while chunk.first < plan.record.samples && !stop.load(Ordering::Relaxed) {
         let until = next_stop(plan, &simulations, reached, budget);
         for (one, (_, _, samples)) in simulations.iter_mut().zip(&mut chunk.blocks) {
@@ -504,9 +533,8 @@ fn go_on(
             .join()
             .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
     })?;
-    let stops = simulations.iter().flat_map(|s| s.stops().to_vec());
     Ok(Ended {
-        stops: stops.collect(),
+        stops: stops_of(plan, &blocks, &simulations),
         samples,
         step: reached,
     })
@@ -545,20 +573,24 @@ pub fn all_diverged(plan: &Plan, stops: &[Option<Stop>]) -> Option<EngineError> 
 }
 
 /// Where the runs of each condition start: all from `own`, but those of a condition with a network of its
-/// own from there.
+/// own from there; behind them the starts of the parts of the plan.
 ///
 /// # Errors
 /// A network of a condition has no fixed point.
 pub fn starts(plan: &Plan, own: Vec<f64>) -> Result<Vec<Vec<f64>>, EngineError> {
-    if plan.models.is_empty() {
+    if plan.models.is_empty() && plan.parts.is_empty() {
         return Ok(vec![own]);
     }
     let models: Vec<Vec<f64>> = (plan.models.iter())
         .map(start_state)
         .collect::<Result<_, _>>()?;
+    let parts: Vec<Vec<f64>> = (plan.parts.iter())
+        .map(|part| start_state(&part.plan))
+        .collect::<Result<_, _>>()?;
     let of = |condition: &Condition| condition.model.map_or(&own, |m| &models[m]).clone();
     Ok(std::iter::once(own.clone())
         .chain(plan.variants.iter().map(of))
+        .chain(parts)
         .collect())
 }
 

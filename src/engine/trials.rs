@@ -14,7 +14,7 @@ use crate::spec::{
     Areas, ExperimentSpec, Method, Named, ReadoutKind, ReadoutSpec, RunSpec, SpecError, TaskSpec,
 };
 use crate::stimulus::{Trial, Trials};
-use crate::units::{Quantity, UnitError};
+use crate::units::{Quantity, UnitError, rounded};
 
 /// The readouts of all trials.
 #[derive(Debug, Clone, PartialEq)]
@@ -79,7 +79,10 @@ pub struct Choice {
 }
 
 /// Refuses readouts that the experiment cannot give, before the first step.
-pub(super) fn check(network: &Network, spec: &ExperimentSpec) -> Result<(), SpecError> {
+///
+/// # Errors
+/// As [`trial_table`].
+pub fn check(network: &Network, spec: &ExperimentSpec) -> Result<(), SpecError> {
     let Some(task) = &spec.task else {
         return Ok(());
     };
@@ -155,8 +158,8 @@ pub(super) fn event_name(event: &str, repeats: u32, repeat: u32) -> String {
 /// A readout with its names resolved.
 struct Reader {
     what: Reading,
-    /// Recorded areas, as indices into the recorded ones.
-    areas: Vec<usize>,
+    /// Areas that are there in each condition of the task, as indices into the recorded ones.
+    areas: Vec<Vec<usize>>,
     after: Option<String>,
     window_ms: (f64, f64),
     run: RunSpec,
@@ -272,8 +275,18 @@ fn resolve(network: &Network, spec: &ExperimentSpec, r: &ReadoutSpec) -> Result<
     let wanted = match r.areas.names() {
         None => all.clone(),
         Some(names) => {
-            let left = names.iter().filter(|n| !spec.is_lesioned(n));
-            network.areas_of(spec, &at, &Areas::List(left.cloned().collect()))?
+            let left: Vec<String> = (names.iter())
+                .filter(|n| !network.is_lesioned(n))
+                .cloned()
+                .collect();
+            if left.is_empty() && !names.is_empty() {
+                let message = format!(
+                    "nothing is left: found lesioned areas alone, {}, expected one that is there",
+                    names.join(", ")
+                );
+                return Err(spec.config.error(&at, message));
+            }
+            network.areas_of(spec, &at, &Areas::List(left))?
         }
     };
     let mut areas = Vec::new();
@@ -285,9 +298,14 @@ fn resolve(network: &Network, spec: &ExperimentSpec, r: &ReadoutSpec) -> Result<
         };
         areas.push(k);
     }
+    let conditions = 0..network.trials.as_ref().map_or(1, |t| t.conditions.len());
+    let there = |condition: usize| -> Vec<usize> {
+        let kept = |k: &&usize| network.has_in(condition, all[**k]);
+        areas.iter().filter(kept).copied().collect()
+    };
     let reader = Reader {
         what,
-        areas,
+        areas: conditions.map(there).collect(),
         after: r.after.clone(),
         window_ms: (r.from_ms, r.to_ms),
         run: spec.run.clone(),
@@ -308,8 +326,10 @@ fn resolve(network: &Network, spec: &ExperimentSpec, r: &ReadoutSpec) -> Result<
         let inside = from_ms >= 0.0 && to_ms <= end_ms * (1.0 + 1e-9);
         if !inside || reader.in_run(trial, (from_ms, to_ms)).is_empty() {
             let message = format!(
-                "window without samples of the trial, or beyond it: found {from_ms} to {to_ms} ms in trial \
-                 {t}, expected a part of 0 to {end_ms} ms with recorded samples"
+                "window without samples of the trial, or beyond it: found {} to {} ms in trial {t}, expected a \
+                 part of 0 to {end_ms} ms with recorded samples",
+                rounded(from_ms),
+                rounded(to_ms)
             );
             return Err(spec.config.error(&format!("{path}.to"), message));
         }
@@ -440,18 +460,19 @@ impl Reader {
         Some((from + self.window_ms.0, from + self.window_ms.1))
     }
 
-    /// Activity of a variable in a run, mean over the areas, in a span of samples; none if it left its
-    /// bounds there.
+    /// Activity of a variable in a trial, mean over the areas, in a span of samples; none if it left its
+    /// bounds there, or if no area is there.
     fn series(
         &self,
         variable: usize,
-        run: u32,
+        trial: &Trial,
         samples: &Range<usize>,
         recording: &Recording,
     ) -> Option<Vec<f64>> {
-        let all = recording.variables[variable].slice(s![run as usize, samples.clone(), ..]);
+        let all = recording.variables[variable].slice(s![trial.run as usize, samples.clone(), ..]);
+        let areas = &self.areas[trial.condition];
         let mean = |row: ArrayView1<'_, f64>| {
-            self.areas.iter().map(|&a| row[a]).sum::<f64>() / self.areas.len() as f64
+            areas.iter().map(|&a| row[a]).sum::<f64>() / areas.len() as f64
         };
         let series: Vec<f64> = all.outer_iter().map(mean).collect();
         series.iter().all(|x| x.is_finite()).then_some(series)
@@ -463,7 +484,7 @@ impl Reader {
 
     fn number(&self, trials: &Trials, trial: &Trial, recording: &Recording) -> Option<f64> {
         let samples = self.samples(trials, trial)?;
-        let mean = |v: usize| stats::mean(&self.series(v, trial.run, &samples, recording)?).ok();
+        let mean = |v: usize| stats::mean(&self.series(v, trial, &samples, recording)?).ok();
         match self.what {
             Reading::Mean {
                 variable, minus, ..
@@ -481,11 +502,12 @@ impl Reader {
                 let mean = |a: usize, samples: &Range<usize>| {
                     stats::mean(&all.slice(s![samples.clone(), a]).to_vec()).ok()
                 };
+                let areas = &self.areas[trial.condition];
                 let mut count = 0;
-                for &a in &self.areas {
+                for &a in areas {
                     count += u32::from(mean(a, &samples)? - mean(a, &before)? > above);
                 }
-                Some(f64::from(count))
+                (!areas.is_empty()).then_some(f64::from(count))
             }
             Reading::Choice { .. } => None,
         }
@@ -503,7 +525,7 @@ impl Reader {
         };
         let samples = self.samples(trials, trial)?;
         let series: Vec<Vec<f64>> = (of.iter())
-            .map(|(_, v)| self.series(*v, trial.run, &samples, recording))
+            .map(|(_, v)| self.series(*v, trial, &samples, recording))
             .collect::<Option<_>>()?;
         let (chosen, at) = decide(&series, *above, *over);
         let correct = correct.as_ref().and_then(|event| {
@@ -524,15 +546,14 @@ impl Reader {
     }
 }
 
-/// z of the share of trials with a choice under `signal` minus that under `noise`, with half a trial
-/// added to either outcome (log-linear rule, Hautus 1995, Behav Res Meth 27:46), so that all or none
-/// stay finite.
+/// z of the share of trials with a choice under `signal` minus that under `noise`, see
+/// [`stats::z_of_share`].
 fn sensitivities(
     task: &TaskSpec,
     trials: &Trials,
     readouts: &[ReadoutColumn],
 ) -> Vec<(String, Option<f64>)> {
-    let share = |readout: &str, condition: &str| -> Option<f64> {
+    let z = |readout: &str, condition: &str| -> Option<f64> {
         let column = readouts.iter().find(|r| r.name == readout)?;
         let ReadoutValues::Choice { choices, .. } = &column.values else {
             return None;
@@ -544,12 +565,9 @@ fn sensitivities(
             n += 1;
             chosen += u32::from(choice.chosen.is_some());
         }
-        (n > 0).then(|| (f64::from(chosen) + 0.5) / (f64::from(n) + 1.0))
+        stats::z_of_share(chosen, n)
     };
-    let one = |d: &crate::spec::DPrime| {
-        let z = |condition: &str| share(&d.readout, condition).map(stats::normal_quantile);
-        Some(z(&d.signal)? - z(&d.noise)?)
-    };
+    let one = |d: &crate::spec::DPrime| Some(z(&d.readout, &d.signal)? - z(&d.readout, &d.noise)?);
     (task.d_prime.iter())
         .map(|(name, d)| (name.clone(), one(d)))
         .collect()

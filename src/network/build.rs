@@ -1,5 +1,6 @@
 //! From experiment to network: every name looked up, every unit checked against the circuit.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
@@ -23,10 +24,10 @@ use crate::rng::Site;
 use crate::spec::node::path_segment;
 use crate::spec::suggest::did_you_mean;
 use crate::spec::{
-    AddedSpec, AllToAll, Areas, ConnectomeSpec, CurveSpec, DelayKind, DelaySpec, ExperimentSpec,
-    Keep, Layers, LayersAtMost, LesionBackground, LinkSpec, LostStimuli, Named, NoiseMemory,
-    NoiseSpec, Normalise, ProjectionSpec, Rows, ShuffleKind, ShuffleSpec, Solve, SpecError,
-    Symmetrise, Weights,
+    AddedSpec, AllToAll, Areas, ConditionSpec, ConnectomeSpec, CurveSpec, DelayKind, DelaySpec,
+    ExperimentSpec, Keep, Layers, LayersAtMost, LesionBackground, LinkSpec, LostStimuli, Named,
+    NoiseMemory, NoiseSpec, Normalise, PerturbationSpec, ProjectionSpec, Rows, ShuffleKind,
+    ShuffleSpec, Solve, SpecError, Symmetrise, Weights,
 };
 use crate::stimulus::Stimulus;
 use crate::units::{Dimension, Quantity, Unit};
@@ -42,9 +43,37 @@ pub(super) fn build(spec: &ExperimentSpec, data: &DataSets) -> Result<Network, N
             e @ NetworkError::Connectome(_) => e,
         };
         let own = (condition.model.as_ref()).map(|model| one(model, data).map_err(of));
-        network.conditions.push(own.transpose()?);
+        let own = own.transpose()?;
+        if let (Some(own), Some(model)) = (&own, &condition.model) {
+            check_shown(spec, condition, model, own).map_err(|e| of(e.into()))?;
+        }
+        network.conditions.push(own);
     }
     Ok(network)
+}
+
+/// Refuses stimuli into areas that a condition of a task lesions, unless it says that they are dropped.
+fn check_shown(
+    spec: &ExperimentSpec,
+    condition: &ConditionSpec,
+    model: &ExperimentSpec,
+    own: &Network,
+) -> Result<(), SpecError> {
+    let Some(task) = &spec.task else {
+        return Ok(());
+    };
+    let shown: Vec<&String> = (condition.events.iter())
+        .flat_map(|e| e.shows.possible())
+        .collect();
+    for (name, s) in task.stimuli.iter().filter(|(name, _)| shown.contains(name)) {
+        let path = format!("task.stimuli.{}.areas", path_segment(name));
+        // The config of the condition has no task: the place is that of the experiment.
+        reached(model, &own.connectome, &path, &s.areas).map_err(|e| SpecError {
+            message: e.message,
+            ..spec.config.error(&path, String::new())
+        })?;
+    }
+    Ok(())
 }
 
 /// The network of an experiment, or of one condition of its task.
@@ -53,12 +82,14 @@ fn one(spec: &ExperimentSpec, data: &DataSets) -> Result<Network, NetworkError> 
     let intact = load_connectome(spec, data)?;
     let mut lesions: Vec<AreaId> = Vec::new();
     for (path, name, _) in spec.lesioned() {
-        let id = area(spec, &intact, &path, name)?;
-        if lesions.contains(&id) {
-            return Err(area_twice(spec, &path, name).into());
+        for id in area_or_group(spec, &intact, &path, name)? {
+            if lesions.contains(&id) {
+                return Err(area_twice(spec, &path, name).into());
+            }
+            lesions.push(id);
         }
-        lesions.push(id);
     }
+    let spec = &*by_name(spec, &intact);
     let background = spec
         .lesions
         .as_ref()
@@ -105,6 +136,47 @@ fn one(spec: &ExperimentSpec, data: &DataSets) -> Result<Network, NetworkError> 
     // Areas that lost input rest lower than the stated baseline, some of them silent.
     network.find_fixed_point = true;
     Ok(network)
+}
+
+/// The same with every lesioned area by its name: beside a group its areas, beside the last area of a group the
+/// group.
+fn by_name<'a>(spec: &'a ExperimentSpec, intact: &Connectome) -> Cow<'a, ExperimentSpec> {
+    let groups: Vec<(&str, Vec<&str>)> = (intact.groups().into_iter())
+        .map(|group| {
+            let areas = intact.group(group);
+            let name = |a: AreaId| intact.areas[a.index()].name.as_str();
+            (group, areas.map(name).collect())
+        })
+        .collect();
+    let listed: Vec<&str> = spec.lesioned().map(|(_, name, _)| name).collect();
+    let is_lesioned = |area: &str, group: &str| listed.contains(&area) || listed.contains(&group);
+    let more = |names: &[String]| -> Vec<String> {
+        let mut out = Vec::new();
+        for (group, areas) in &groups {
+            let typed = names.iter().any(|name| name == group);
+            let all = areas.iter().all(|area| is_lesioned(area, group));
+            if typed {
+                out.extend(areas.iter().map(|a| (*a).to_owned()));
+            } else if all && names.iter().any(|name| areas.contains(&name.as_str())) {
+                out.push((*group).to_owned());
+            }
+        }
+        out
+    };
+    let mut out = Cow::Borrowed(spec);
+    if listed.is_empty() {
+        return out;
+    }
+    let spec = out.to_mut();
+    if let Some(lesions) = &mut spec.lesions {
+        lesions.areas.extend(more(&lesions.areas));
+    }
+    for perturbation in spec.perturbations.values_mut() {
+        if let PerturbationSpec::Lesion { areas, .. } = perturbation {
+            areas.extend(more(areas));
+        }
+    }
+    out
 }
 
 fn find_circuit(spec: &ExperimentSpec) -> Result<CircuitKind, SpecError> {
@@ -403,7 +475,7 @@ fn area_list(
 }
 
 /// An area, or those of a group.
-fn area_or_group(
+pub(super) fn area_or_group(
     spec: &ExperimentSpec,
     connectome: &Connectome,
     path: &str,
@@ -615,7 +687,33 @@ fn assemble(
         baseline,
         find_fixed_point: spec.solve == Solve::FixedPoint,
         initial,
+        lesioned: (spec.lesioned())
+            .map(|(_, name, stimuli)| (name.to_owned(), stimuli))
+            .collect(),
     })
+}
+
+/// Key path, areas, and what is typed for them.
+type Typed<'a, T> = (String, Vec<AreaId>, &'a T);
+
+/// What is typed for areas, first that of groups and then that of single areas, whatever their names. What is
+/// lesioned is left out: one config serves the intact and the lesioned network.
+fn by_area<'a, T>(
+    spec: &ExperimentSpec,
+    connectome: &Connectome,
+    path: &str,
+    typed: &'a Named<T>,
+) -> Result<Vec<Typed<'a, T>>, SpecError> {
+    let is_group = |name: &str| connectome.group(name).next().is_some();
+    let left = || typed.iter().filter(|(name, _)| !spec.is_lesioned(name));
+    let groups = left().filter(|(name, _)| is_group(name));
+    let single = left().filter(|(name, _)| !is_group(name));
+    let one = |(name, value): (&String, &'a T)| {
+        let path = format!("{path}.{}", path_segment(name));
+        let areas = area_or_group(spec, connectome, &path, name)?;
+        Ok((path, areas, value))
+    };
+    groups.chain(single).map(one).collect()
 }
 
 pub(super) fn input(
@@ -865,19 +963,14 @@ fn parameters(
             column.iter_mut().zip(shifts).for_each(|(x, d)| *x += d);
         }
     }
-    for (area_name, values) in &spec.circuit.areas {
-        // One config serves the intact and the lesioned network.
-        if spec.is_lesioned(area_name) {
-            continue;
-        }
-        let path = format!("circuit.areas.{}", path_segment(area_name));
-        let a = area(spec, connectome, &path, area_name)?;
+    for (path, places, values) in by_area(spec, connectome, "circuit.areas", &spec.circuit.areas)? {
         for (name, q) in values {
             let path = format!("{path}.{}", path_segment(name));
             let Some(k) = info.parameter(name) else {
                 return Err(unknown(spec, &path, "parameter", name, known));
             };
-            out[[a.index(), k]] = in_unit(spec, &path, *q, dimension(info.parameters[k].unit))?;
+            let value = in_unit(spec, &path, *q, dimension(info.parameters[k].unit))?;
+            places.iter().for_each(|a| out[[a.index(), k]] = value);
         }
     }
     Ok(out)
@@ -1006,16 +1099,11 @@ fn projection(
         let wanted = dimension(info.inputs[input].unit).per(sent_dimension);
         let gain = in_unit(spec, &to_path, *q, wanted)?;
         let mut gain = vec![gain; connectome.areas.len()];
-        for (area_name, gains) in &draft.areas {
-            let path = format!("{path}.areas.{}", path_segment(area_name));
-            // One config serves the intact and the lesioned network.
-            if spec.is_lesioned(area_name) {
-                continue;
-            }
-            let a = area(spec, connectome, &path, area_name)?;
+        let own = by_area(spec, connectome, &format!("{path}.areas"), &draft.areas)?;
+        for (path, places, gains) in own {
             if let Some(q) = gains.get(to) {
-                gain[a.index()] =
-                    in_unit(spec, &format!("{path}.{}", path_segment(to)), *q, wanted)?;
+                let value = in_unit(spec, &format!("{path}.{}", path_segment(to)), *q, wanted)?;
+                places.iter().for_each(|a| gain[a.index()] = value);
             }
         }
         if let Some(factors) = scale {

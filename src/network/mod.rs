@@ -19,8 +19,8 @@ use crate::connectome::{Connectome, ConnectomeError};
 use crate::coupling::Projection;
 use crate::ids::AreaId;
 use crate::noise::Noise;
-use crate::spec::{ExperimentSpec, SpecError};
-use crate::stimulus::{Stimulus, Trials};
+use crate::spec::{ExperimentSpec, LostStimuli, SpecError};
+use crate::stimulus::{Stimulus, Trial, Trials};
 
 pub use learning::{Learned, Learning, decide};
 
@@ -57,6 +57,9 @@ pub struct Network {
     pub find_fixed_point: bool,
     /// Start values that differ from the baseline: (area, variable, value).
     pub initial: Vec<(AreaId, usize, f64)>,
+    /// Names of all areas that were removed and of groups of which none is left, and what becomes of stimuli
+    /// into them.
+    pub lesioned: Vec<(String, LostStimuli)>,
 }
 
 /// Why an experiment cannot become a network.
@@ -213,6 +216,56 @@ impl Network {
         let trial = self.trials.as_ref().and_then(|t| t.of_run(run).next());
         let own = trial.and_then(|t| self.conditions.get(t.condition)?.as_ref());
         own.unwrap_or(self)
+    }
+
+    /// Whether an area, or all of a group, was removed.
+    #[must_use]
+    pub fn is_lesioned(&self, name: &str) -> bool {
+        self.lesioned.iter().any(|(known, _)| known == name)
+    }
+
+    /// Whether the network that a condition of the task takes place in has an area of this network.
+    #[must_use]
+    pub fn has_in(&self, condition: usize, area: AreaId) -> bool {
+        let own = self.conditions.get(condition).and_then(Option::as_ref);
+        own.is_none_or(|own| {
+            let name = &self.connectome.areas[area.index()].name;
+            own.connectome.area_id(name).is_ok()
+        })
+    }
+
+    /// Everything that the trials of a run show, in the areas of [`of_run`](Self::of_run): trials are drawn for
+    /// the network of the task, of which conditions may lack areas.
+    #[must_use]
+    pub fn shown_in(&self, run: u32) -> Vec<Stimulus> {
+        let trials = self.trials.iter().flat_map(|t| t.of_run(run));
+        let shown = trials.flat_map(Trial::stimuli).cloned();
+        let own = self.of_run(run);
+        if std::ptr::eq(own, self) || own.area_names() == self.area_names() {
+            return shown.collect();
+        }
+        let there = |area: &AreaId| {
+            let name = &self.connectome.areas[area.index()].name;
+            own.connectome.area_id(name).ok()
+        };
+        shown
+            .map(|s| Stimulus {
+                areas: s.areas.iter().filter_map(there).collect(),
+                ..s
+            })
+            .collect()
+    }
+
+    /// The trial that tables and figures show: the first with the most events among those in which all areas are
+    /// there.
+    #[must_use]
+    pub fn example(&self) -> Option<usize> {
+        let trials = self.trials.as_ref()?;
+        let whole = |condition: usize| {
+            let own = self.conditions.get(condition).and_then(Option::as_ref);
+            own.is_none_or(|own| own.n_areas() == self.n_areas())
+        };
+        Some(trials.example(whole))
     }
 
     /// Whether any projection has delays.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use ndarray::Array2;
 use sprs::CsMat;
 
-use super::build::{areas, dimension, finite, gradient_index, in_unit, unknown};
+use super::build::{area_or_group, areas, dimension, finite, gradient_index, in_unit, unknown};
 use crate::circuit::CircuitInfo;
 use crate::connectome::Connectome;
 use crate::coupling::{exchange, filter};
@@ -434,12 +434,17 @@ impl<'a> Resolve<'a, '_> {
             MapSpec::Values(values) => {
                 let (least, width) = range(values_of(&at, &own.map)?);
                 let mut out = vec![None; self.intact.areas.len()];
-                for (name, value) in values {
+                let is_group = |name: &str| self.intact.group(name).next().is_some();
+                // Groups before single areas, which override them.
+                let groups = values.iter().filter(|(name, _)| is_group(name));
+                let single = values.iter().filter(|(name, _)| !is_group(name));
+                for (name, value) in groups.chain(single) {
                     let path = format!("{path}.values.{}", path_segment(name));
-                    let area = self.intact.area_id(name);
-                    let area = area.map_err(|e| self.spec.config.error(&path, e.to_string()))?;
+                    let areas = area_or_group(self.spec, self.intact, &path, name)?;
                     let value = finite(self.spec, &path, *value)?;
-                    out[area.index()] = Some((value - least) / width);
+                    for area in areas {
+                        out[area.index()] = Some((value - least) / width);
+                    }
                 }
                 Ok(Map::Values(out))
             }

@@ -10,6 +10,7 @@ pub mod history;
 mod learning;
 mod matrix;
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -22,8 +23,11 @@ use crate::network::Network;
 use crate::noise::Target;
 use crate::rng::Site;
 use crate::spec::node::path_segment;
-use crate::spec::{DelayGrid, ExperimentSpec, Order, RunSpec, SpecError, Stepper, is_on_grid};
+use crate::spec::{
+    Areas, DelayGrid, ExperimentSpec, Order, RunSpec, SpecError, Stepper, is_on_grid,
+};
 use crate::stimulus::{Stimulus, Trial, Trials, nearest_step};
+use crate::units::rounded;
 
 pub use history::{Delayed, History};
 pub use learning::LearningPlan;
@@ -139,6 +143,17 @@ pub struct Condition {
     pub model: Option<usize>,
 }
 
+/// The network of a condition that cannot share lanes with the others.
+#[derive(Debug, Clone)]
+pub struct Part {
+    /// How it is stepped; runs have the same numbers as in the plan that it is part of, and the same times.
+    pub plan: Plan,
+    /// Its recorded area for each recorded area of the whole; none where it has no such area.
+    pub recorded: Vec<Option<usize>>,
+    /// Area of the whole for each of its areas.
+    pub areas: Vec<AreaId>,
+}
+
 /// What is sampled and when.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RecordPlan {
@@ -165,6 +180,15 @@ pub struct ConditionError {
     pub condition: usize,
     /// In what.
     pub what: &'static str,
+}
+
+/// What the runs of a condition of a task are stepped with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Model {
+    /// Matrices of the plan, with values of their own if it is one of [`Plan::models`].
+    Shared(Option<usize>),
+    /// One of [`Plan::parts`].
+    Part(usize),
 }
 
 /// Everything the steppers need.
@@ -220,6 +244,12 @@ pub struct Plan {
     pub variants: Vec<Condition>,
     /// Networks of conditions of a task that change the model: where their runs start.
     pub models: Vec<Plan>,
+    /// Networks of conditions of a task with other areas, connections or noise: plans of their own, which step
+    /// their runs.
+    pub parts: Vec<Part>,
+    /// Part that steps each run, by its index in [`parts`](Self::parts); none for the plan itself. Empty where
+    /// that is so of all runs.
+    pub stepped_by: Vec<Option<usize>>,
     /// Recording schedule.
     pub record: RecordPlan,
     /// What the trials of a session leave behind for the next.
@@ -302,6 +332,8 @@ impl Plan {
             members: Vec::new(),
             variants: Vec::new(),
             models: Vec::new(),
+            parts: Vec::new(),
+            stepped_by: Vec::new(),
             learning: learning::plan(network, spec, &position, &record)?,
             record,
             order,
@@ -322,8 +354,8 @@ impl Plan {
         trials: &Trials,
         execution: Execution,
     ) -> Result<Plan, SpecError> {
-        // Index of the network of each condition of the task, if it has one of its own.
-        let mut models = vec![None; trials.conditions.len()];
+        // What each condition of the task is stepped with.
+        let mut models = vec![Model::Shared(None); trials.conditions.len()];
         let conditions = spec.task.iter().flat_map(|task| &task.conditions);
         for ((k, own), condition) in network.conditions.iter().enumerate().zip(conditions) {
             let (Some(own), Some(model)) = (own, &condition.model) else {
@@ -334,30 +366,48 @@ impl Plan {
                 message: format!("condition `{}`: {message}", condition.name),
                 ..spec.config.error(&path, String::new())
             };
-            let plan = Plan::compile(own, model, execution).map_err(|e| SpecError {
+            // One list of recorded areas serves the intact and the lesioned network.
+            let mut model = Cow::Borrowed(&**model);
+            if let Areas::List(names) = &model.run.areas {
+                let left = names.iter().filter(|name| !own.is_lesioned(name));
+                let left: Vec<String> = left.cloned().collect();
+                if left.len() < names.len() {
+                    model.to_mut().run.areas = Areas::List(left);
+                }
+            }
+            let plan = Plan::compile(own, &model, execution).map_err(|e| SpecError {
                 message: format!("condition `{}`: {}", condition.name, e.message),
                 ..e
             })?;
-            if let Some(what) = self.differs_in(&plan) {
-                return Err(of(format!(
-                    "found other {what} than in the rest of the task, expected a condition that changes \
-                     parameters, gains, levels and stimuli alone; for other changes make each an \
-                     experiment, or a perturbation of `predict`"
-                )));
-            }
-            models[k] = Some(self.models.len());
-            self.models.push(plan);
+            models[k] = match self.differs_in(&plan) {
+                None => {
+                    self.models.push(plan);
+                    Model::Shared(Some(self.models.len() - 1))
+                }
+                Some("areas" | "connections" | "noise") => {
+                    let part = self.part(plan).map_err(of)?;
+                    self.parts.push(part);
+                    Model::Part(self.parts.len() - 1)
+                }
+                Some(what) => {
+                    return Err(of(format!(
+                        "found other {what} than in the rest of the task, expected the same in all conditions; \
+                         for other {what} make each an experiment, or a perturbation of `predict`"
+                    )));
+                }
+            };
         }
         let inputs = self.circuit.info().inputs.len();
         // What is shown when and in which network, by which alike trials are found.
-        type Key = (Option<usize>, Vec<(usize, Vec<AreaId>, u64, u64, u64)>);
+        type Key = (Model, Vec<(usize, Vec<AreaId>, u64, u64, u64)>);
         let mut known: BTreeMap<Key, usize> = BTreeMap::new();
         let mut by_run: Vec<Vec<&Trial>> = vec![Vec::new(); self.replicates as usize];
         for trial in &trials.trials {
             by_run[trial.run as usize].push(trial);
         }
         for (run, of_run) in by_run.into_iter().enumerate() {
-            let stimuli: Vec<Stimulus> = of_run.iter().flat_map(|t| t.stimuli()).cloned().collect();
+            let run = run as u32;
+            let stimuli: Vec<Stimulus> = network.shown_in(run);
             let shown = (stimuli.iter())
                 .map(|s| {
                     let (on, off) = s.steps(self.dt_ms);
@@ -365,31 +415,101 @@ impl Plan {
                 })
                 .collect();
             let first = of_run.first();
-            let model = first.and_then(|t| models[t.condition]);
+            let model = first.map_or(Model::Shared(None), |t| models[t.condition]);
             let condition = *known.entry((model, shown)).or_insert_with(|| {
-                let own = first.and_then(|t| network.conditions.get(t.condition)?.as_ref());
-                let plan = model.map(|m| &self.models[m]);
+                let own = network.of_run(run);
+                let position = match model {
+                    Model::Part(k) => &self.parts[k].plan.position,
+                    Model::Shared(_) => &self.position,
+                };
+                let shared = match model {
+                    Model::Shared(m) => m,
+                    Model::Part(_) => None,
+                };
+                let plan = shared.map(|m| &self.models[m]);
                 let condition = Condition {
                     parameters: plan.map(|p| p.parameters.clone()),
                     gains: plan.map(Plan::gains),
-                    epochs: epochs(
-                        own.unwrap_or(network),
-                        &stimuli,
-                        &spec.run,
-                        &self.position,
-                        inputs,
-                    ),
-                    model,
+                    epochs: epochs(own, &stimuli, &spec.run, position, inputs),
+                    model: shared,
                 };
-                self.variants.push(condition);
-                self.variants.len()
+                let variants = match model {
+                    Model::Part(k) => &mut self.parts[k].plan.variants,
+                    Model::Shared(_) => &mut self.variants,
+                };
+                variants.push(condition);
+                variants.len()
             });
-            self.members.push(Member {
+            let replicate = Replicate(run);
+            let member = |condition| Member {
                 condition,
-                replicate: Replicate(run as u32),
-            });
+                replicate,
+            };
+            let stepped_by = match model {
+                Model::Part(k) => Some(k),
+                Model::Shared(_) => None,
+            };
+            self.members.push(member(match stepped_by {
+                Some(_) => 0,
+                None => condition,
+            }));
+            for (k, part) in self.parts.iter_mut().enumerate() {
+                let own = stepped_by == Some(k);
+                part.plan
+                    .members
+                    .push(member(if own { condition } else { 0 }));
+            }
+            if !self.parts.is_empty() {
+                self.stepped_by.push(stepped_by);
+            }
         }
         Ok(self)
+    }
+
+    /// Makes a plan of its own of the network of a condition.
+    fn part(&self, plan: Plan) -> Result<Part, String> {
+        let areas: Option<Vec<AreaId>> = (plan.areas.iter())
+            .map(|name| self.areas.iter().position(|known| known == name))
+            .map(|at| at.map(AreaId::from))
+            .collect();
+        let Some(areas) = areas else {
+            let known = |name: &&String| !self.areas.contains(name);
+            let new = plan.areas.iter().find(known);
+            return Err(format!(
+                "found area `{}`, which the rest of the task does not have, expected no other areas",
+                new.map_or("", String::as_str)
+            ));
+        };
+        let own = |area: &AreaId| {
+            plan.record
+                .areas
+                .iter()
+                .position(|a| areas[a.index()] == *area)
+        };
+        let recorded = self.record.areas.iter().map(own).collect();
+        let (lanes, replicates) = (self.lanes, self.replicates);
+        Ok(Part {
+            plan: Plan {
+                lanes,
+                replicates,
+                ..plan
+            },
+            recorded,
+            areas,
+        })
+    }
+
+    /// Plan that steps a run: that of its part, or this one.
+    #[must_use]
+    pub fn of_run(&self, run: u32) -> &Plan {
+        self.part_of(run).map_or(self, |part| &part.plan)
+    }
+
+    /// Part that steps a run; none if the plan does so itself.
+    #[must_use]
+    pub fn part_of(&self, run: u32) -> Option<&Part> {
+        let at = self.stepped_by.get(run as usize).copied().flatten()?;
+        self.parts.get(at)
     }
 
     /// In what another plan differs that all conditions of one ensemble must share.
@@ -533,24 +653,29 @@ impl Plan {
     /// of its lanes does.
     #[must_use]
     pub fn held_bytes(&self) -> usize {
-        let row = 8 * self.n_areas() * self.circuit.info().inputs.len();
-        let own: usize = self.variants.iter().map(|c| c.epochs.len()).sum();
-        let epochs = |m: &Member| match m.condition {
-            0 => self.epochs.len(),
-            k => self.variants[k - 1].epochs.len(),
-        };
-        let (mut of_blocks, width) = (0, self.lanes.width);
+        let row = |plan: &Plan| 8 * plan.n_areas() * plan.circuit.info().inputs.len();
+        let plans = std::iter::once(self).chain(self.parts.iter().map(|p| &p.plan));
+        let own = plans
+            .map(|plan| row(plan) * plan.variants.iter().map(|c| c.epochs.len()).sum::<usize>());
+        let mut out = own.sum();
         for (first, runs) in self.blocks() {
-            let most: usize = self.members_of(first, runs).iter().map(epochs).sum();
-            of_blocks += most * width;
+            let plan = self.of_run(first);
+            let epochs = |m: &Member| match m.condition {
+                0 => plan.epochs.len(),
+                k => plan.variants[k - 1].epochs.len(),
+            };
+            let most: usize = plan.members_of(first, runs).iter().map(epochs).sum();
+            out += row(plan) * most * plan.lanes.width;
         }
-        row * (own + of_blocks)
+        out
     }
 
     /// Bytes of all connections, which blocks of lanes share.
     #[must_use]
     pub fn link_bytes(&self) -> usize {
-        self.projections.iter().map(|p| p.matrix.bytes()).sum()
+        let own: usize = self.projections.iter().map(|p| p.matrix.bytes()).sum();
+        let parts: usize = self.parts.iter().map(|p| p.plan.link_bytes()).sum();
+        own + parts
     }
 
     /// What will run, for people.
@@ -604,7 +729,7 @@ impl Plan {
                 "{} steps of {} ms = {} ms",
                 self.steps,
                 self.dt_ms,
-                self.steps as f64 * self.dt_ms
+                rounded(self.steps as f64 * self.dt_ms)
             ),
         );
         let mut from = 0;
@@ -643,6 +768,19 @@ impl Plan {
                 }
             ),
         );
+        for (k, part) in self.parts.iter().enumerate() {
+            let runs = self.stepped_by.iter().filter(|by| **by == Some(k)).count();
+            line(
+                "part",
+                format!(
+                    "{runs} run(s) in a network of their own: {} areas, {} links",
+                    part.plan.n_areas(),
+                    (part.plan.projections.iter())
+                        .map(|p| p.matrix.links())
+                        .sum::<usize>()
+                ),
+            );
+        }
         let axis = match self.lanes.axis {
             Axis::Replicates => "replicates",
             Axis::Areas => "areas",
@@ -684,17 +822,25 @@ impl Plan {
         8 * r.samples * (r.variables.len() * r.areas.len()) as u64 * u64::from(self.replicates)
     }
 
-    /// Replicates of each block of lanes: (first, how many).
+    /// Replicates of each block of lanes: (first, how many). All of a block are stepped by one plan.
     #[must_use]
     pub fn blocks(&self) -> Vec<(u32, u32)> {
         let width = match self.lanes.axis {
             Axis::Replicates => self.lanes.width as u32,
             Axis::Areas => 1,
         };
-        (0..self.replicates)
-            .step_by(width as usize)
-            .map(|first| (first, width.min(self.replicates - first)))
-            .collect()
+        let part = |run: u32| self.stepped_by.get(run as usize).copied().flatten();
+        let (mut out, mut first) = (Vec::new(), 0);
+        while first < self.replicates {
+            let mut end = first + width.min(self.replicates - first);
+            if !self.parts.is_empty() {
+                let other = (first..end).find(|&run| part(run) != part(first));
+                end = other.unwrap_or(end);
+            }
+            out.push((first, end - first));
+            first = end;
+        }
+        out
     }
 }
 

@@ -5,24 +5,25 @@
 //! so replicate r of a perturbation differs from replicate r of the control by the perturbation
 //! alone. Differences are therefore taken replicate by replicate. Nothing here knows a paper.
 
+mod outcome;
 mod statistics;
 
 use std::collections::BTreeMap;
-use std::ops::Range;
 use std::sync::atomic::AtomicBool;
 
-use ndarray::s;
 use serde::Deserialize;
 
 use crate::engine::{self, Conditions, EngineError, Quiet, Recording};
 use crate::network::{DataSets, Network, NetworkError};
 use crate::plan::{Execution, Plan};
+use crate::spec::node::path_segment;
 use crate::spec::{
-    Areas, Config, ConfigLayers, ExperimentSpec, Override, RunSpec, SpecError, overrides,
+    Areas, Config, ConfigLayers, ExperimentSpec, Override, SpecError, Words, overrides,
 };
-use crate::units::{Dimension, Quantity};
+use crate::units::Quantity;
+use outcome::{Outcome, Values};
 
-pub use statistics::{interval, max_t};
+pub use statistics::{Detected, Line, Tally, interval, max_t, sensitivities};
 
 /// A design as typed.
 #[derive(Debug, Clone, Deserialize)]
@@ -35,25 +36,56 @@ pub struct Design {
     /// Overrides of control and perturbations alike.
     #[serde(default)]
     pub set: Vec<String>,
+    /// Conditions of the task whose trials count; all if absent.
+    #[serde(default)]
+    pub condition: Option<Words>,
     /// What is read out of every replicate, by name.
     pub readouts: BTreeMap<String, Readout>,
     /// Perturbations by name.
     pub perturbations: BTreeMap<String, Perturbation>,
 }
 
-/// Mean of a recorded variable over areas and a window of time.
+/// What is read out of every replicate: exactly one of `variable`, `task` and `d_prime`.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Readout {
-    /// Recorded variable.
-    pub variable: String,
-    /// Areas; lesioned ones are left out of the mean.
+    /// Recorded variable, whose mean over areas and a window of time is taken.
     #[serde(default)]
-    pub areas: Areas,
-    /// Start of the window.
-    pub from: Quantity,
-    /// End of the window.
-    pub to: Quantity,
+    pub variable: Option<String>,
+    /// With `variable`: areas; lesioned ones are left out of the mean.
+    #[serde(default)]
+    pub areas: Option<Areas>,
+    /// With `variable`: start of the window.
+    #[serde(default)]
+    pub from: Option<Quantity>,
+    /// With `variable`: end of the window.
+    #[serde(default)]
+    pub to: Option<Quantity>,
+    /// Readout of the task.
+    #[serde(default)]
+    pub task: Option<String>,
+    /// With `task`, where that is a choice: what is taken of it.
+    #[serde(default)]
+    pub take: Option<Take>,
+    /// With `task`, where that is a choice: the share of trials that end with one of these is taken.
+    #[serde(default)]
+    pub chosen: Option<Words>,
+    /// Sensitivity of the task.
+    #[serde(default)]
+    pub d_prime: Option<String>,
+    /// Conditions of the task whose trials count; those of the design if absent.
+    #[serde(default)]
+    pub condition: Option<Words>,
+}
+
+/// What is taken of a choice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Take {
+    /// Share of trials with the right one, of those in which there is something right.
+    Correct,
+    /// Reaction time in trials with a choice.
+    Time,
 }
 
 /// A change of the control.
@@ -102,6 +134,10 @@ pub struct Row {
     pub level: String,
     /// Readout.
     pub readout: String,
+    /// Conditions of the task whose trials count; empty where all do.
+    pub condition: String,
+    /// Replicates that gave a number in both.
+    pub replicates: usize,
     /// Unit of the readout.
     pub unit: String,
     /// Mean over replicates in the control.
@@ -112,8 +148,8 @@ pub struct Row {
     pub difference: f64,
     /// 95 % interval of the difference, bootstrapped over replicates; none for one replicate.
     pub interval: Option<(f64, f64)>,
-    /// Two-sided p of the difference by flipping signs of replicates, corrected over all lines of the
-    /// table; none for one replicate, and where a replicate gives no number.
+    /// Two-sided p of the difference by swapping control and perturbation of replicates, corrected over all
+    /// lines of the table; none for one replicate, and where a replicate diverged.
     pub p: Option<f64>,
     /// What would refute the prediction.
     pub refuted_if: String,
@@ -228,6 +264,7 @@ struct Case {
     refuted_if: String,
     note: String,
     spec: ExperimentSpec,
+    network: Network,
     plan: Plan,
 }
 
@@ -240,7 +277,7 @@ impl Case {
         let spec = base.with(overrides)?;
         let network = Network::build_from(&spec, data)?;
         let plan = Plan::compile(&network, &spec, Execution::default())?;
-        let lost = spec.dropped_stimuli().into_iter();
+        let lost = spec.dropped_stimuli(&network.lesioned).into_iter();
         let lost = lost.map(|(stimulus, area)| format!("{stimulus} into {area} is not given"));
         Ok(Case {
             name: String::new(),
@@ -248,6 +285,7 @@ impl Case {
             refuted_if: String::new(),
             note: lost.collect::<Vec<_>>().join("; "),
             spec,
+            network,
             plan,
         })
     }
@@ -257,7 +295,7 @@ impl Case {
 pub struct Screen {
     control: Case,
     cases: Vec<Case>,
-    windows: Vec<Window>,
+    outcomes: Vec<Outcome>,
 }
 
 /// Builds the control and all perturbations of a design, with overrides of all of them.
@@ -274,6 +312,8 @@ pub fn prepare(
     let common = overrides(&sets);
     let data = DataSets::default();
     let control = Case::compile(&base, &common, &data)?;
+    let outcomes = outcome::resolve(config, design, &control)?;
+    let of_task = outcomes.iter().any(Outcome::is_of_task);
     let mut cases = Vec::new();
     for (name, p) in &design.perturbations {
         let levels: Vec<String> = match &p.each {
@@ -281,9 +321,18 @@ pub fn prepare(
             Areas::All if p.has_levels() => control.plan.areas.clone(),
             Areas::All => vec![String::new()],
         };
-        for level in levels.into_iter().filter(|l| !p.except.contains(l)) {
+        let except = except(config, &control, name, p)?;
+        for level in levels.into_iter().filter(|l| !except.contains(l)) {
             let all = [common.clone(), p.overrides(&level)].concat();
             let case = Case::compile(&base, &all, &data).map_err(|e| e.of(name, &level))?;
+            outcome::check_trials(&control.network, &case.network).map_err(|message| {
+                let path = format!("perturbations.{}", path_segment(name));
+                PredictionError::from(config.error(&path, message)).of(name, &level)
+            })?;
+            if of_task {
+                engine::check_readouts(&case.network, &case.spec)
+                    .map_err(|e| PredictionError::from(e).of(name, &level))?;
+            }
             cases.push(Case {
                 name: name.clone(),
                 level,
@@ -292,12 +341,29 @@ pub fn prepare(
             });
         }
     }
-    let windows = windows(config, design, &control)?;
     Ok(Screen {
         control,
         cases,
-        windows,
+        outcomes,
     })
+}
+
+/// Levels that are left out. Beside `each: all` they are areas, or groups of them.
+fn except(
+    config: &Config,
+    control: &Case,
+    name: &str,
+    p: &Perturbation,
+) -> Result<Vec<String>, SpecError> {
+    if p.except.is_empty() || p.each != Areas::All {
+        return Ok(p.except.clone());
+    }
+    let path = format!("perturbations.{}.except", path_segment(name));
+    let areas = Areas::List(p.except.clone());
+    let found = control.network.areas_of(&control.spec, "", &areas);
+    let found = found.map_err(|e| config.error(&path, e.message))?;
+    let name = |a: &crate::ids::AreaId| control.plan.areas[a.index()].clone();
+    Ok(found.iter().map(name).collect())
 }
 
 impl Screen {
@@ -321,7 +387,7 @@ pub fn predict(
     let Screen {
         control,
         cases,
-        windows,
+        outcomes,
     } = screen;
     let total = cases.len() + 1;
     let conditions = Conditions {
@@ -329,34 +395,34 @@ pub fn predict(
         stop,
         progress: &Quiet,
     };
+    let task = control.spec.task.as_ref();
     progress(0, total);
     let reference = engine::simulate(&control.plan, &conditions)?;
-    let reference: Vec<Vec<f64>> = windows
-        .iter()
-        .map(|w| w.read(control, &reference))
-        .collect();
+    let reference = read(outcomes, control, &reference)?;
     let (mut rows, mut lines) = (Vec::new(), Vec::new());
     for (done, case) in cases.iter().enumerate() {
         progress(done + 1, total);
-        let run = engine::simulate(&case.plan, &conditions)
-            .map_err(|e| PredictionError::from(e).of(&case.name, &case.level))?;
-        for (window, before) in windows.iter().zip(&reference) {
-            let after = window.read(case, &run);
-            let differences: Vec<f64> = after.iter().zip(before).map(|(a, b)| a - b).collect();
+        let of = |e: PredictionError| e.of(&case.name, &case.level);
+        let run = engine::simulate(&case.plan, &conditions).map_err(|e| of(e.into()))?;
+        let run = read(outcomes, case, &run).map_err(of)?;
+        for (outcome, (before, after)) in outcomes.iter().zip(reference.iter().zip(&run)) {
+            let found = outcome.compare(before, after);
             rows.push(Row {
                 perturbation: case.name.clone(),
                 level: case.level.clone(),
-                readout: window.name.clone(),
-                unit: window.unit.to_owned(),
-                control: mean(before),
-                perturbed: mean(&after),
-                difference: mean(&differences),
-                interval: interval(&differences),
+                readout: outcome.name.clone(),
+                condition: outcome.conditions(task),
+                replicates: found.line.replicates(),
+                unit: outcome.unit.to_owned(),
+                control: found.control,
+                perturbed: found.perturbed,
+                difference: found.difference,
+                interval: interval(&found.line),
                 p: None,
                 refuted_if: case.refuted_if.clone(),
                 note: case.note.clone(),
             });
-            lines.push(differences);
+            lines.push(found.line);
         }
     }
     progress(total, total);
@@ -366,93 +432,16 @@ pub fn predict(
     Ok(rows)
 }
 
-/// A readout with its names resolved.
-struct Window {
-    name: String,
-    unit: &'static str,
-    /// Index among the recorded variables.
-    variable: usize,
-    areas: Option<Vec<String>>,
-    from_ms: f64,
-    to_ms: f64,
-}
-
-fn windows(config: &Config, design: &Design, control: &Case) -> Result<Vec<Window>, SpecError> {
-    let Case { plan, spec, .. } = control;
-    let info = plan.circuit.info();
-    let recorded = || plan.record.variables.iter().map(|v| &info.variables[*v]);
-    let one = |(name, r): (&String, &Readout)| {
-        let path = |key: &str| format!("readouts.{name}.{key}");
-        let time = |key: &str, q: Quantity| {
-            q.expect(Dimension::TIME)
-                .map_err(|e| config.error(&path(key), e.to_string()))
-        };
-        let Some(variable) = recorded().position(|v| v.name == r.variable) else {
-            let known: Vec<&str> = recorded().map(|v| v.name).collect();
-            let message = format!(
-                "variable is not recorded: found `{}`, expected one of {}",
-                r.variable,
-                known.join(", ")
-            );
-            return Err(config.error(&path("variable"), message));
-        };
-        let areas = r.areas.names().map(<[String]>::to_vec);
-        let present = |a: &&String| {
-            let place = plan.areas.iter().position(|name| name == *a);
-            place.is_some_and(|at| plan.record.areas.iter().any(|id| id.index() == at))
-        };
-        if let Some(bad) = areas.iter().flatten().find(|a| !present(a)) {
-            let message = format!("area is not recorded: found `{bad}`, expected a recorded area");
-            return Err(config.error(&path("areas"), message));
-        }
-        let (from_ms, to_ms) = (time("from", r.from)?, time("to", r.to)?);
-        let end_ms = spec.run.duration_ms;
-        let beyond = from_ms < 0.0 || to_ms > end_ms * (1.0 + 1e-9);
-        if beyond || spec.run.samples_in(from_ms, to_ms).is_empty() {
-            let message = format!(
-                "window without samples of the run: found {from_ms} to {to_ms} ms, expected a part \
-                 of 0 to {end_ms} ms with recorded samples"
-            );
-            return Err(config.error(&path("to"), message));
-        }
-        let unit = recorded().nth(variable).map_or("1", |v| v.unit);
-        Ok(Window {
-            name: name.clone(),
-            unit,
-            variable,
-            areas,
-            from_ms,
-            to_ms,
-        })
+/// What every outcome is in every trial of a run.
+fn read(
+    outcomes: &[Outcome],
+    case: &Case,
+    recording: &Recording,
+) -> Result<Vec<Values>, PredictionError> {
+    let table = match outcomes.iter().any(Outcome::is_of_task) {
+        true => engine::trial_table(&case.network, &case.spec, recording)?,
+        false => None,
     };
-    design.readouts.iter().map(one).collect()
-}
-
-impl Window {
-    fn samples(&self, run: &RunSpec) -> Range<usize> {
-        run.samples_in(self.from_ms, self.to_ms)
-    }
-
-    /// Value of every replicate.
-    fn read(&self, case: &Case, recording: &Recording) -> Vec<f64> {
-        let plan = &case.plan;
-        let name = |k: usize| &plan.areas[plan.record.areas[k].index()];
-        let wanted = |k: &usize| self.areas.as_ref().is_none_or(|a| a.contains(name(*k)));
-        let areas: Vec<usize> = (0..plan.record.areas.len()).filter(wanted).collect();
-        let samples = self.samples(&case.spec.run);
-        let values = &recording.variables[self.variable];
-        let one = |r: usize| {
-            let activity = values.slice(s![r, .., ..]);
-            let picked = samples
-                .clone()
-                .flat_map(|t| areas.iter().map(move |&a| (t, a)));
-            let all: Vec<f64> = picked.map(|at| activity[at]).collect();
-            mean(&all)
-        };
-        (0..values.shape()[0]).map(one).collect()
-    }
-}
-
-fn mean(x: &[f64]) -> f64 {
-    x.iter().sum::<f64>() / x.len() as f64
+    let one = |outcome: &Outcome| outcome.read(case, recording, table.as_ref());
+    Ok(outcomes.iter().map(one).collect())
 }

@@ -75,7 +75,7 @@ impl ExperimentSpec {
         }
     }
 
-    /// Whether an area is removed.
+    /// Whether an area, or a group, is removed by this name.
     #[must_use]
     pub fn is_lesioned(&self, name: &str) -> bool {
         self.lesioned().any(|(_, area, _)| area == name)
@@ -89,9 +89,9 @@ impl ExperimentSpec {
     }
 
     /// Stimuli that are shown to areas that are removed and that nothing is given to for this reason: name
-    /// of the stimulus and of the area.
+    /// of the stimulus and of the area. `lesioned` is what the network lists.
     #[must_use]
-    pub fn dropped_stimuli(&self) -> Vec<(String, String)> {
+    pub fn dropped_stimuli(&self, lesioned: &[(String, LostStimuli)]) -> Vec<(String, String)> {
         let own = self.stimuli.iter().map(|(name, s)| (name, &s.areas));
         let task = self.task.iter().flat_map(|task| {
             let events = task.conditions.iter().flat_map(|c| &c.events);
@@ -101,24 +101,21 @@ impl ExperimentSpec {
         });
         let all: Vec<_> = own.chain(task).collect();
         let mut out = Vec::new();
-        for (_, area, _) in self
-            .lesioned()
-            .filter(|(_, _, s)| *s == LostStimuli::Dropped)
-        {
+        for (area, _) in (lesioned.iter()).filter(|(_, s)| *s == LostStimuli::Dropped) {
             for (name, areas) in &all {
                 if areas
                     .names()
                     .is_some_and(|names| names.iter().any(|n| n == area))
                 {
-                    out.push(((*name).clone(), area.to_owned()));
+                    out.push(((*name).clone(), area.clone()));
                 }
             }
         }
         out
     }
 
-    /// Every area that is removed, by `lesions` or a perturbation: key path, name, and what becomes of
-    /// stimuli into it.
+    /// Every area, or group of areas, that is removed, by `lesions` or a perturbation: key path, name as typed,
+    /// and what becomes of stimuli into it.
     pub fn lesioned(&self) -> impl Iterator<Item = (String, &str, LostStimuli)> {
         let own = self.lesions.iter().flat_map(|l| {
             let areas = l.areas.iter().enumerate();

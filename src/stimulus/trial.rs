@@ -60,11 +60,15 @@ impl Trials {
         self.trials.iter().filter(move |t| t.run == run)
     }
 
-    /// The trial that tables and figures show: the first with the most events.
+    /// The first trial with the most events among those of conditions that count, or of all if none does.
     #[must_use]
-    pub fn example(&self) -> usize {
-        let most = self.trials.iter().map(|t| t.shown.len()).max();
-        let is = |t: &Trial| Some(t.shown.len()) == most;
+    pub fn example(&self, counts: impl Fn(usize) -> bool) -> usize {
+        let any = self.trials.iter().any(|t| counts(t.condition));
+        let counted = |t: &&Trial| !any || counts(t.condition);
+        let most = (self.trials.iter().filter(counted))
+            .map(|t| t.shown.len())
+            .max();
+        let is = |t: &Trial| counted(&t) && Some(t.shown.len()) == most;
         self.trials.iter().position(is).unwrap_or_default()
     }
 

@@ -298,6 +298,7 @@ impl Lab {
                 baseline,
                 recording,
                 engine::example(&self.network),
+                0.0,
             ),
             k,
         )

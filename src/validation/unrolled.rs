@@ -162,12 +162,7 @@ fn unit(network: &Network, run: &RunSpec, area: usize) -> Result<Unit, LabError>
 /// What stimuli, those of the first run of a task included, give to every unit at every step.
 fn inputs(network: &Network, dt_ms: f64, steps: usize) -> Array2<f64> {
     let mut inputs = Array2::zeros((steps, network.n_areas()));
-    let trials = network.trials.iter().flat_map(|t| t.of_run(0));
-    for stimulus in network
-        .stimuli
-        .iter()
-        .chain(trials.flat_map(|t| t.stimuli()))
-    {
+    for stimulus in network.stimuli.iter().chain(&network.shown_in(0)) {
         let (on, off) = stimulus.steps(dt_ms);
         for step in on as usize..(off as usize).min(steps) {
             for area in &stimulus.areas {
