@@ -2250,6 +2250,7 @@ fn every_command_answers_in_json() {
     let left = [
         "validate",
         "predict",
+        "fit",
         "data import matrices",
         "data import tvb",
         "data import counts",
