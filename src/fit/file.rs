@@ -268,6 +268,9 @@ fn check_search(config: &Config, file: &FitFile) -> Result<(), SpecError> {
         return fail("population", population.to_string(), expected);
     }
     let least = population as u64;
+    // Random numbers have so many addresses.
+    let addresses = u64::from(u32::MAX) / file.parameters.len() as u64;
+    let most_generations = addresses.min(MOST_EVALUATIONS / least);
     match (file.generations, file.evaluations) {
         (Some(_), Some(_)) => {
             let message = "two limits: found `generations` and `evaluations`, expected one of them";
@@ -277,12 +280,16 @@ fn check_search(config: &Config, file: &FitFile) -> Result<(), SpecError> {
             let message = "no limit: expected `generations` or `evaluations`";
             Err(config.error("", message.to_owned()))
         }
-        (Some(n), None) if !(1..=MOST_EVALUATIONS / least).contains(&n) => {
-            let most = MOST_EVALUATIONS / least;
-            fail("generations", n.to_string(), format!("1 to {most}"))
-        }
-        (None, Some(n)) if !(least..=MOST_EVALUATIONS).contains(&n) => {
-            let expected = format!("{least}, those of one generation, to {MOST_EVALUATIONS}");
+        (Some(n), None) if !(1..=most_generations).contains(&n) => fail(
+            "generations",
+            n.to_string(),
+            format!("1 to {most_generations}"),
+        ),
+        (None, Some(n)) if !(1..=most_generations).contains(&(n / least)) => {
+            let expected = format!(
+                "{least}, those of one generation, to {}",
+                least * most_generations
+            );
             fail("evaluations", n.to_string(), expected)
         }
         _ => Ok(()),
@@ -570,7 +577,7 @@ generations: 5
             (
                 "gradients.eta.strength:",
                 "circuit.parameters.w_EE:",
-                "twice",
+                "duplicate key",
             ),
             (
                 "gradients.eta.strength:",
