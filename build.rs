@@ -46,13 +46,14 @@ fn described() -> Option<String> {
 }
 
 /// Writes a list of every `configs/*/*.yaml`, models first, for `spec::bundled` to include; designs
-/// of predictions are not experiments, and `prediction` lists them.
+/// of predictions and fits are not experiments, and `prediction` and `fit` list them.
 fn configs() {
     println!("cargo::rerun-if-changed=configs");
     let root = PathBuf::from(std::env::var("CARGO_MANIFEST_DIR").expect("cargo sets it"));
     let mut paths = Vec::new();
     let folders = entries(&root.join("configs"));
-    for folder in folders.iter().filter(|f| !f.ends_with("predictions")) {
+    let is_none = |f: &PathBuf| f.ends_with("predictions") || f.ends_with("fits");
+    for folder in folders.iter().filter(|f| !is_none(f)) {
         for file in entries(folder) {
             if file.extension().is_some_and(|e| e == "yaml") {
                 let path = file.strip_prefix(&root).expect("it lies below the root");

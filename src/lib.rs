@@ -39,6 +39,7 @@ pub mod cli;
 pub mod connectome;
 pub mod coupling;
 pub mod engine;
+pub mod fit;
 pub mod ids;
 pub mod lanes;
 pub mod network;

@@ -2521,6 +2521,7 @@ fn every_command_answers_in_json() {
     let left = [
         "validate",
         "predict",
+        "fit",
         "data import matrices",
         "data import tvb",
         "data import counts",

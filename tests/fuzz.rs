@@ -21,7 +21,7 @@ use isocortex::spec::bundled::CONFIGS;
 use isocortex::spec::{self, ConfigLayers};
 use isocortex::sweep::Finished;
 use isocortex::units::Quantity;
-use isocortex::{network::Network, prediction, validation};
+use isocortex::{fit, network::Network, prediction, validation};
 
 /// Counts the memory that is held, and the most there was.
 struct Counting;
@@ -258,6 +258,7 @@ fn targets(_: &Path, input: &[u8]) {
     let _ = validation::load("fuzz", &text);
     let _ = validation::load_recordings("fuzz", &text);
     let _ = prediction::load("fuzz", &text);
+    let _ = fit::load("fuzz", &text);
 }
 
 /// A data folder in one text: `== NAME` begins a file.
@@ -538,6 +539,7 @@ fn all_targets(folder: &Path) -> Vec<Target> {
                 tables(validation::bundled()),
                 tables(validation::bundled_recordings()),
                 tables(prediction::bundled()),
+                tables(fit::bundled()),
             ]
             .concat(),
             yaml,

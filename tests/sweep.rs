@@ -195,7 +195,10 @@ fn bad_sweeps_are_refused_before_anything_runs() {
         (vec!["simulation.dt=0.1 ms"], "nothing varies"),
         (vec!["simulation.dt=0.1..0.2 ms"], "number of points"),
         (vec!["stimuli.pulse.amplitude=10 Hz,20 mV"], "wrong unit"),
-        (vec!["stimuli.puls.amplitude=10 Hz,20 Hz"], "missing"),
+        (
+            vec!["stimuli.puls.amplitude=10 Hz,20 Hz"],
+            "did you mean `pulse`?",
+        ),
         (vec!["simulation.replicates=1,2"], "numbers of runs differ"),
         (
             vec!["stimuli.pulse.areas=[V1],[V17]"],

@@ -8,6 +8,7 @@ mod data;
 mod exchange;
 #[cfg(feature = "plot")]
 mod figure;
+mod fit;
 mod init;
 mod inspect;
 pub mod memory;
@@ -71,6 +72,8 @@ enum Command {
     Predict(predict::PredictArgs),
     /// Run many conditions of an experiment: ranges and lists in `--set` or `sweep:`, resumable
     Sweep(sweep::SweepArgs),
+    /// Fit parameters to targets, resumable: published numbers, tables of areas
+    Fit(fit::FitArgs),
     /// Repeat a result file from the config inside it and compare bit for bit
     Rerun(run::RerunArgs),
     /// Check a config and its data without running it
@@ -233,6 +236,7 @@ pub fn main_on(ranks: Option<&dyn Ranks>) -> ExitCode {
         Command::Validate(args) => validate::validate(&args, answer),
         Command::Predict(args) => predict::predict(&args, answer),
         Command::Sweep(args) => sweep::sweep(&args, several, answer),
+        Command::Fit(args) => fit::fit(&args, answer),
         Command::Rerun(args) => run::rerun(&args, answer),
         Command::Check(args) => inspect::check(&args, answer),
         Command::Plan(args) => inspect::plan(&args, answer),

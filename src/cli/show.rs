@@ -6,8 +6,8 @@ use comfy_table::{Cell, CellAlignment, ContentArrangement, Table, presets};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::engine::Progress;
-use crate::sweep;
 pub(super) use crate::units::rounded;
+use crate::{fit, sweep};
 
 /// A table without vertical rules: columns by name, numbers to the right.
 pub(super) fn table(header: &[&str], numeric: &[bool]) -> Table {
@@ -108,6 +108,14 @@ impl Bar {
         )
     }
 
+    /// A bar that counts evaluations of a fit.
+    pub(super) fn of_evaluations(quiet: bool) -> Self {
+        Self::drawn(
+            quiet,
+            "[{bar:40}] {pos} of at most {len} evaluations · {per_sec} · left {eta}{msg}",
+        )
+    }
+
     fn drawn(quiet: bool, template: &str) -> Self {
         let shown = !quiet && io::stderr().is_terminal();
         let target = if shown {
@@ -140,6 +148,23 @@ impl sweep::Progress for Bar {
         if failed > 0 {
             self.0.set_message(format!(" · {failed} failed"));
         }
+    }
+}
+
+impl fit::Progress for Bar {
+    fn evaluations(&self, done: u64, failed: u64, total: u64, best: f64) {
+        if self.0.length() != Some(total) {
+            // What was finished before says nothing of how long the rest takes.
+            self.0.set_length(total);
+            self.0.set_position(done);
+            self.0.reset_eta();
+        }
+        self.0.set_position(done);
+        let mut message = format!(" · loss {}", number(best));
+        if failed > 0 {
+            message += &format!(" · {failed} failed");
+        }
+        self.0.set_message(message);
     }
 }
 

@@ -12,6 +12,7 @@ mod measure;
 mod summary;
 mod trials;
 
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::sync_channel;
@@ -172,6 +173,20 @@ pub struct Recording {
     pub time_ms: Vec<f64>,
     /// Where each replicate left its bounds, if it did; its samples from there on are NaN.
     pub stops: Vec<Option<Stop>>,
+}
+
+impl Recording {
+    /// The part that belongs to some of the runs.
+    #[must_use]
+    pub fn of_runs(&self, runs: Range<usize>) -> Recording {
+        Recording {
+            variables: (self.variables.iter())
+                .map(|v| v.slice(s![runs.clone(), .., ..]).to_owned())
+                .collect(),
+            time_ms: self.time_ms.clone(),
+            stops: self.stops[runs].to_vec(),
+        }
+    }
 }
 
 /// A finished run.
@@ -629,6 +644,51 @@ pub fn simulate(plan: &Plan, conditions: &Conditions<'_>) -> Result<Recording, E
     Ok(Recording {
         variables,
         time_ms,
+        stops,
+    })
+}
+
+/// Records all members of a plan in the thread of the caller, from one start or each from that of its
+/// condition, as [`stream`] does. Runs that left their bounds are in it, NaN from there on.
+///
+/// # Errors
+/// [`EngineError::Interrupted`].
+pub fn record_here(
+    plan: &Plan,
+    starts: &[&[f64]],
+    stop: &AtomicBool,
+) -> Result<Recording, EngineError> {
+    let record = &plan.record;
+    let shape = (
+        plan.replicates as usize,
+        record.samples as usize,
+        record.areas.len(),
+    );
+    let mut variables = vec![Array3::zeros(shape); record.variables.len()];
+    let (stops, done) = drive_here(plan, starts, stop, |piece| {
+        if let Piece::Values {
+            variable,
+            run,
+            first,
+            values,
+        } = piece
+        {
+            place(&mut variables[variable], run, first, values);
+        }
+        Ok(())
+    })?;
+    if done < record.samples && stops.iter().any(Option::is_none) {
+        return Err(EngineError::Interrupted);
+    }
+    // Where all runs were stopped, the samples after that are nowhere.
+    for variable in &mut variables {
+        variable
+            .slice_mut(s![.., done as usize.., ..])
+            .fill(f64::NAN);
+    }
+    Ok(Recording {
+        variables,
+        time_ms: (0..record.samples).map(|k| plan.sample_ms(k)).collect(),
         stops,
     })
 }

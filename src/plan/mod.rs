@@ -591,6 +591,33 @@ impl Plan {
         Ok(self)
     }
 
+    /// As many of some plans, from the first on, as can be stepped side by side, as one plan with the runs of
+    /// each one after another; and how many these are.
+    ///
+    /// # Panics
+    /// Without any plan.
+    #[must_use]
+    pub fn side_by_side(plans: &[Plan]) -> (Plan, usize) {
+        let members = |count: usize| -> Vec<Member> {
+            let of = |condition| {
+                (0..plans[0].replicates).map(move |r| Member {
+                    condition,
+                    replicate: Replicate(r),
+                })
+            };
+            (0..count).flat_map(of).collect()
+        };
+        let mut count = plans.len();
+        while count > 1 {
+            let joined = (plans[0].clone()).with_conditions(&plans[1..count], members(count));
+            match joined {
+                Ok(plan) => return (plan.with_lanes(Execution::default()), count),
+                Err(e) => count = e.condition.clamp(1, count - 1),
+            }
+        }
+        (plans[0].clone(), 1)
+    }
+
     /// Fills the lanes anew, as a plan of so many runs would have been compiled.
     #[must_use]
     pub fn with_lanes(mut self, execution: Execution) -> Plan {

@@ -73,7 +73,7 @@ fn list(names: &[&str]) -> String {
 }
 
 impl Node {
-    fn kind(&self) -> String {
+    pub(super) fn kind(&self) -> String {
         match &self.value {
             Value::Null => "nothing".to_owned(),
             Value::Scalar { text, .. } => format!("`{text}`"),

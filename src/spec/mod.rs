@@ -139,6 +139,39 @@ impl Config {
         }
     }
 
+    /// What stands at a path, in words of messages; none where there is nothing.
+    #[must_use]
+    pub fn found(&self, path: &str) -> Option<String> {
+        self.tree.find(path).map(Node::kind)
+    }
+
+    /// The text of a scalar at a path; none where there is nothing or no scalar.
+    #[must_use]
+    pub fn text(&self, path: &str) -> Option<&str> {
+        self.tree.find(path).and_then(Node::text)
+    }
+
+    /// `; did you mean `x`?` for the first key of a path that is not in the document, or nothing.
+    #[must_use]
+    pub fn hint(&self, path: &str) -> String {
+        let mut node = &*self.tree;
+        for segment in node::split_path(path).unwrap_or_default() {
+            let Value::Map(entries) = &node.value else {
+                break;
+            };
+            match entries.iter().find(|(key, _)| key.text == segment) {
+                Some((_, below)) => node = below,
+                None => {
+                    return did_you_mean(
+                        &segment,
+                        entries.iter().map(|(key, _)| key.text.as_str()),
+                    );
+                }
+            }
+        }
+        String::new()
+    }
+
     /// The document as one YAML text without `from`, presets or comments: enough to run it again.
     #[must_use]
     pub fn canonical(&self) -> String {
@@ -299,9 +332,35 @@ impl ConfigLayers {
         let config = Config {
             tree: Arc::new(tree),
         };
-        let mut spec = experiment::resolve(config.deserialize()?, config)?;
+        let draft = config
+            .deserialize()
+            .map_err(|e| self.explain(e, overrides))?;
+        let mut spec = experiment::resolve(draft, config)?;
         add_models(&mut spec)?;
         Ok(spec)
+    }
+
+    /// Says what may have been meant where an override made an entry that lacks something, by a name that is
+    /// close to one that is there.
+    fn explain(&self, mut error: SpecError, overrides: &[Override]) -> SpecError {
+        if !error.message.starts_with("missing key") {
+            return error;
+        }
+        let Ok(tree) = merge_layers(self.layers.clone()) else {
+            return error;
+        };
+        let config = Config {
+            tree: Arc::new(tree),
+        };
+        let paths = overrides.iter().filter_map(|over| match over {
+            Override::Set { text, .. } => text.split_once('=').map(|(path, _)| path.trim()),
+            Override::Perturbation { .. } => None,
+        });
+        let mut hints = paths.map(|path| config.hint(path));
+        if let Some(hint) = hints.find(|hint| !hint.is_empty()) {
+            error.message += &hint;
+        }
+        error
     }
 }
 
@@ -338,8 +397,51 @@ impl Override {
     }
 }
 
+/// A config text that is laid on another and states what `sets` (`path=value`) set.
+///
+/// # Errors
+/// What is no override.
+pub fn overlay(from: &str, sets: &[String]) -> Result<String, SpecError> {
+    let at = place_in_set("overlay", "", 1);
+    let mut tree = Node::empty_map(at.clone());
+    let text = Value::Scalar {
+        text: from.to_owned(),
+        quoted: true,
+    };
+    let from = Node {
+        value: text,
+        at: at.clone(),
+    };
+    let key = Key {
+        text: "from".to_owned(),
+        at,
+    };
+    tree.put(key, from);
+    for over in overrides(sets) {
+        lay_over(&mut tree, over.layer()?);
+    }
+    // A tree of texts, lists and maps always serialises.
+    Ok(serde_yaml::to_string(&tree).expect("a config tree serialises to YAML"))
+}
+
+/// Merges maps key by key and puts anything else in place, nulls too: they remove what lies below.
+fn lay_over(tree: &mut Node, over: Node) {
+    let Value::Map(entries) = over.value else {
+        *tree = over;
+        return;
+    };
+    for (key, child) in entries {
+        match (tree.get_mut(&key.text), &child.value) {
+            (Some(below), Value::Map(_)) if matches!(below.value, Value::Map(_)) => {
+                lay_over(below, child);
+            }
+            _ => tree.put(key, child),
+        }
+    }
+}
+
 /// Keys that a condition of a task may change: those of the model.
-const OF_THE_MODEL: [&str; 12] = [
+pub const OF_THE_MODEL: [&str; 12] = [
     "connectome",
     "circuit",
     "gradients",

@@ -11,8 +11,7 @@ use crate::engine::{
     self, Conditions, EngineError, Measures, Piece, Quiet, Recording, Summaries, measure_recording,
     needs_recording,
 };
-use crate::ids::Replicate;
-use crate::plan::{Execution, Member, Plan};
+use crate::plan::Plan;
 use crate::stepper::Stop;
 
 /// A finished condition.
@@ -92,39 +91,13 @@ pub(super) fn run(
     let mut done = 1.0_f64;
     let mut from = 0;
     while from < ready.len() {
-        let (joined, count) = join(&plans[from..]);
+        let (joined, count) = Plan::side_by_side(&plans[from..]);
         let (cases, own) = (&mut ready[from..from + count], &plans[from..from + count]);
         let part = together(schema, &joined, own, cases, pool, stop, &mut hand_on)?;
         done = done.min(part);
         from += count;
     }
     Ok(done)
-}
-
-/// As many of the plans, from the first on, as can be stepped side by side, as one plan.
-fn join(plans: &[Plan]) -> (Plan, usize) {
-    let alone = || (plans[0].clone(), 1);
-    if plans.len() == 1 {
-        return alone();
-    }
-    let members = |count: usize| -> Vec<Member> {
-        let of = |condition| {
-            (0..plans[0].replicates).map(move |r| Member {
-                condition,
-                replicate: Replicate(r),
-            })
-        };
-        (0..count).flat_map(of).collect()
-    };
-    let mut count = plans.len();
-    while count > 1 {
-        let joined = (plans[0].clone()).with_conditions(&plans[1..count], members(count));
-        match joined {
-            Ok(plan) => return (plan.with_lanes(Execution::default()), count),
-            Err(e) => count = e.condition.clamp(1, count - 1),
-        }
-    }
-    alone()
 }
 
 /// Runs joined conditions.

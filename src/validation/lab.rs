@@ -23,13 +23,13 @@ use crate::engine::{
     ReadoutValues, Recording, TimescaleRow,
 };
 use crate::ids::AreaId;
-use crate::network::{Network, NetworkError};
+use crate::network::{DataSets, Network, NetworkError};
 use crate::plan::{Execution, Plan};
 use crate::spec::{
     self, Areas, ExperimentSpec, LesionBackground, LesionSpec, LostStimuli, ShuffleKind,
     ShuffleSpec, SpecError,
 };
-use crate::stepper::linear::{NoFixedPoint, baseline_state, fixed_point, linearise};
+use crate::stepper::linear::{NoFixedPoint, baseline_state, fixed_point, linearise, start_from};
 use crate::units::{Dimension, Quantity};
 
 /// What a measure gives.
@@ -49,6 +49,30 @@ impl fmt::Display for Value {
             Value::Names(names) => f.write_str(&names.join(", ")),
         }
     }
+}
+
+/// A number that every area has.
+#[derive(Debug, Clone, PartialEq, serde::Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum PerArea {
+    /// Its timescale, ms, as the experiment's `analysis.timescales` says.
+    Timescale,
+    /// Its latency, ms, as the experiment's `analysis.latencies` says.
+    Latency,
+    /// A variable at the baseline, in its unit.
+    Baseline {
+        /// Variable.
+        variable: String,
+    },
+    /// Mean of a recorded variable over replicates and a span of time, in its unit.
+    Mean {
+        /// Variable.
+        variable: String,
+        /// First moment.
+        from: Quantity,
+        /// First moment that no longer belongs to it.
+        to: Quantity,
+    },
 }
 
 /// Why a measure could not be taken.
@@ -148,16 +172,33 @@ impl Lab {
         isolate: Option<&str>,
         threads: usize,
     ) -> Result<Lab, LabError> {
-        let mut spec = spec::load(experiment, sets)?;
+        let spec = spec::load(experiment, sets)?;
+        Self::of(spec, isolate, &DataSets::default(), threads)
+    }
+
+    /// The same of an experiment that was read, with data sets that were read for others.
+    ///
+    /// # Errors
+    /// As [`Lab::new`].
+    pub fn of(
+        mut spec: ExperimentSpec,
+        isolate: Option<&str>,
+        data: &DataSets,
+        threads: usize,
+    ) -> Result<Lab, LabError> {
         if let Some(area) = isolate {
-            let whole = Network::build(&spec)?;
+            let whole = Network::build_from(&spec, data)?;
             isolate_area(&mut spec, &whole, area)?;
         }
-        Self::from_spec(spec, threads)
+        Self::build(spec, data, threads)
     }
 
     fn from_spec(spec: ExperimentSpec, threads: usize) -> Result<Lab, LabError> {
-        let network = Network::build(&spec)?;
+        Self::build(spec, &DataSets::default(), threads)
+    }
+
+    fn build(spec: ExperimentSpec, data: &DataSets, threads: usize) -> Result<Lab, LabError> {
+        let network = Network::build_from(&spec, data)?;
         let plan = Plan::compile(&network, &spec, Execution::default())?;
         engine::check_measures(&network, &spec)?;
         Ok(Lab {
@@ -283,6 +324,162 @@ impl Lab {
         self.recording
             .as_ref()
             .ok_or_else(|| misfit("no recording"))
+    }
+
+    /// Whether a measure needs the run, and not only the equations.
+    #[must_use]
+    pub fn needs_run(&self, measure: &Measure) -> bool {
+        use Measure as M;
+        match measure {
+            M::Timescale { .. }
+            | M::TimescaleMin
+            | M::TimescaleMax
+            | M::TimescaleHierarchyR2
+            | M::TimescaleRankShift { .. }
+            | M::AreasByTimescale { .. }
+            | M::TimescaleRatio { .. } => self.simulates_timescales(),
+            M::EigenTimescale { .. }
+            | M::InverseParticipation { .. }
+            | M::AreaEigenvalue { .. }
+            | M::AreaTimescaleRankCorrelation
+            | M::Baseline { .. }
+            | M::BaselineMin { .. }
+            | M::BaselineMax { .. }
+            | M::SdRatio { .. }
+            | M::ConnectivityFlnR2
+            | M::LesionHierarchyR2
+            | M::ShuffledSlowest { .. }
+            | M::ShuffledUnstable { .. }
+            | M::FixedPointCount
+            | M::FixedPointsBelow { .. }
+            | M::FixedPoint { .. }
+            | M::FixedPointEigenvalue { .. }
+            | M::Parameter { .. }
+            | M::BistableAreas
+            | M::BifurcationFactor { .. }
+            | M::BifurcationParameter { .. }
+            | M::GraphTelling { .. }
+            | M::UnrolledDepth { .. }
+            | M::UnrolledUntied
+            | M::HopfieldOverlap { .. }
+            | M::HopfieldCapacity
+            | M::HopfieldRetrieval { .. }
+            | M::HopfieldOneStepError { .. }
+            | M::NBackAccuracy { .. }
+            | M::GradientCorrelation { .. } => false,
+            _ => true,
+        }
+    }
+
+    /// Whether timescales are taken from the run.
+    #[must_use]
+    pub fn simulates_timescales(&self) -> bool {
+        let wanted = self.spec.analysis.timescales.as_ref();
+        wanted.is_some_and(|t| t.method == spec::Method::Simulated)
+    }
+
+    /// Bytes of the recording of a run.
+    #[must_use]
+    pub fn recording_bytes(&self) -> u64 {
+        self.plan.record_bytes()
+    }
+
+    /// Runs of the experiment: replicates, or trials of a task.
+    #[must_use]
+    pub fn runs(&self) -> usize {
+        self.plan.replicates as usize
+    }
+
+    /// Checksums of the data set.
+    #[must_use]
+    pub fn data_digest(&self) -> String {
+        self.network.connectome.provenance.digest()
+    }
+
+    /// Runs several experiments, side by side in the lanes where they differ in parameters, gains and stimuli
+    /// alone, in the thread of the caller. Each has the bits of a run of its own. Returns for each whether it
+    /// went well.
+    ///
+    /// # Errors
+    /// Only of all of them: `stop` was set.
+    pub fn run_together(
+        labs: &mut [&mut Lab],
+        stop: &AtomicBool,
+    ) -> Result<Vec<Result<(), LabError>>, LabError> {
+        let mut out: Vec<Result<(), LabError>> = (labs.iter_mut())
+            .map(|lab| lab.baseline().map(|_| ()))
+            .collect();
+        let (mut ready, mut plans) = (Vec::new(), Vec::new());
+        for (k, lab) in labs.iter().enumerate() {
+            if out[k].is_ok() && lab.recording.is_none() {
+                ready.push(k);
+                plans.push(lab.plan.clone());
+            }
+        }
+        let mut from = 0;
+        while from < ready.len() {
+            let (joined, count) = Plan::side_by_side(&plans[from..]);
+            let members = &ready[from..from + count];
+            let mut starts = Vec::new();
+            for &k in members {
+                let lab = &labs[k];
+                let baseline = lab.baseline.as_deref().unwrap_or_default();
+                starts.push(engine::starts(&lab.plan, start_from(&lab.plan, baseline)));
+            }
+            match starts.into_iter().collect::<Result<Vec<_>, _>>() {
+                Ok(starts) => {
+                    let starts: Vec<&[f64]> = starts.iter().flatten().map(Vec::as_slice).collect();
+                    let all = engine::record_here(&joined, &starts, stop)?;
+                    let runs = all.stops.len() / count;
+                    for (place, &k) in members.iter().enumerate() {
+                        let own = all.of_runs(place * runs..(place + 1) * runs);
+                        let lab = &mut *labs[k];
+                        match engine::all_diverged(&lab.plan, &own.stops) {
+                            Some(error) => out[k] = Err(error.into()),
+                            None => lab.recording = Some(own),
+                        }
+                    }
+                }
+                // The networks of a task's conditions: such a plan stands alone.
+                Err(e) => out[members[0]] = Err(e.into()),
+            }
+            from += count;
+        }
+        Ok(out)
+    }
+
+    /// A number for each of some areas, in their order; none where an area has none.
+    ///
+    /// # Errors
+    /// See [`LabError`]; an area that is not recorded.
+    pub fn per_area(
+        &mut self,
+        what: &PerArea,
+        areas: &[&str],
+        stop: &AtomicBool,
+    ) -> Result<Vec<Option<f64>>, LabError> {
+        let places: Vec<usize> =
+            (areas.iter().map(|name| self.recorded(name))).collect::<Result<_, _>>()?;
+        let all: Vec<Option<f64>> = match what {
+            PerArea::Timescale => self.timescales_where_any(stop)?,
+            PerArea::Latency => self.latencies(stop)?,
+            PerArea::Mean { variable, from, to } => {
+                let means = self.window_means(variable, &Areas::All, *from, *to, stop)?;
+                means.into_iter().map(Some).collect()
+            }
+            PerArea::Baseline { variable } => {
+                let (v, variables) = (
+                    self.variable(variable)?,
+                    self.network.info().variables.len(),
+                );
+                let at: Vec<usize> = (self.plan.record.areas.iter())
+                    .map(|a| self.plan.position[a.index()] * variables + v)
+                    .collect();
+                let baseline = self.baseline()?;
+                at.into_iter().map(|at| Some(baseline[at])).collect()
+            }
+        };
+        Ok(places.into_iter().map(|k| all[k]).collect())
     }
 
     fn peak(&mut self, area: &str, stop: &AtomicBool) -> Result<Peak, LabError> {

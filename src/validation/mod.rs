@@ -15,10 +15,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use crate::engine::EngineError;
 
 pub use graph::{GraphOf, GraphQuantity, SignedWeights};
-pub use lab::{Lab, LabError, Value};
+pub use lab::{Lab, LabError, PerArea, Value};
 pub use recordings::{
-    Comparison, DelayReports, Recordings, RegionTime, Regions, Reports, Row, bundled_recordings,
-    compare, load_recordings,
+    Comparison, DelayReports, Pair, Recordings, RegionTime, Regions, Reports, Row,
+    bundled_recordings, compare, load_recordings, pairs,
 };
 pub use targets::{BoldFeature, Case, Measure, Part, Target, TargetFile, bundled, load};
 pub use unrolled::Equivalent;

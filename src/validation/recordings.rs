@@ -321,6 +321,40 @@ pub(super) fn compare_lab(
     Ok(out)
 }
 
+/// A time that was recorded and that of the model, ms.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Pair {
+    /// Region or area.
+    pub name: String,
+    /// What was recorded.
+    pub recorded: f64,
+    /// What the model has.
+    pub model: f64,
+}
+
+/// The times of a table, each beside that of an experiment: means over laboratories and over areas.
+///
+/// # Errors
+/// Reports of delay activity, which are no times; a run that cannot be made, or has no such measure in its
+/// `analysis`.
+pub fn pairs(table: &Recordings, lab: &mut Lab, stop: &AtomicBool) -> Result<Vec<Pair>, LabError> {
+    let (regions, model) = match (&table.timescales, &table.latencies) {
+        (Some(regions), _) => (regions, lab.timescales_where_any(stop)?),
+        (None, Some(regions)) => (regions, lab.latencies(stop)?),
+        (None, None) => {
+            let message = "found reports of delay activity, expected timescales or latencies";
+            return Err(misfit(message));
+        }
+    };
+    let of = |c: Compared<'_>| Pair {
+        name: c.region.to_owned(),
+        recorded: c.recorded_ms,
+        model: c.model_ms,
+    };
+    let compared = regions_beside(regions, &model, lab, &mut Vec::new());
+    Ok(compared.into_iter().map(of).collect())
+}
+
 fn delay_activity(
     reports: &DelayReports,
     lab: &mut Lab,
@@ -455,13 +489,14 @@ struct Compared<'a> {
     areas: Vec<&'a str>,
 }
 
-/// Compares times by their order.
-fn times<'a>(
+/// What was recorded of the regions, each with the model's mean over the areas that stand for it; what cannot be
+/// compared is said in `left_out`.
+fn regions_beside<'a>(
     regions: &'a Regions,
     model: &[Option<f64>],
-    lab: &'a Lab,
-    out: &mut Comparison,
-) -> Result<(), LabError> {
+    lab: &Lab,
+    left_out: &mut Vec<String>,
+) -> Vec<Compared<'a>> {
     let mean = |x: &[f64]| x.iter().sum::<f64>() / x.len() as f64;
     let mut compared: Vec<Compared<'a>> = Vec::new();
     for (region, areas) in &regions.areas {
@@ -480,14 +515,12 @@ fn times<'a>(
         let (mut present, mut values) = (Vec::new(), Vec::new());
         for area in areas {
             match lab.recorded(area).ok() {
-                None => out.left_out.push(format!(
+                None => left_out.push(format!(
                     "{region}: {area} is not among the recorded areas of {}",
                     lab.data_set()
                 )),
                 Some(k) => match model[k] {
-                    None => out
-                        .left_out
-                        .push(format!("{region}: no value of {area} in the model")),
+                    None => left_out.push(format!("{region}: no value of {area} in the model")),
                     Some(value) => {
                         present.push(area.as_str());
                         values.push(value);
@@ -496,8 +529,7 @@ fn times<'a>(
             }
         }
         if areas.is_empty() {
-            out.left_out
-                .push(format!("{region}: no area stands for it"));
+            left_out.push(format!("{region}: no area stands for it"));
         }
         if values.is_empty() {
             continue;
@@ -510,6 +542,17 @@ fn times<'a>(
             areas: present,
         });
     }
+    compared
+}
+
+/// Compares times by their order.
+fn times<'a>(
+    regions: &'a Regions,
+    model: &[Option<f64>],
+    lab: &Lab,
+    out: &mut Comparison,
+) -> Result<(), LabError> {
+    let mut compared = regions_beside(regions, model, lab, &mut out.left_out);
     // Fewer have no order worth a test: even a perfect one of three has p = 1/6.
     if compared.len() < 3 {
         return Err(misfit(format!(
