@@ -356,7 +356,7 @@ mod tests {
         close(r.d_sigma, 1.3651);
         close(r.c_c, 0.4502);
         close(r.c_1, 0.0473);
-        close(r.c_mu, 0.0478);
+        close(r.c_mu, 0.0479);
         assert!(r.weights.windows(2).all(|w| w[0] > w[1]), "{:?}", r.weights);
         // The matrix stays positive definite whatever the steps are.
         let negative: f64 = r.weights[4..].iter().sum();

@@ -581,7 +581,7 @@ generations: 5
             ),
             (
                 "gradients.eta.strength:",
-                "\"gradients..x\":",
+                "gradients.\"x:",
                 "not a key path",
             ),
             ("generations: 5", "generations: 0", "expected 1 to"),
