@@ -546,8 +546,8 @@ fn regions_beside<'a>(
 }
 
 /// Compares times by their order.
-fn times<'a>(
-    regions: &'a Regions,
+fn times(
+    regions: &Regions,
     model: &[Option<f64>],
     lab: &Lab,
     out: &mut Comparison,
