@@ -22,7 +22,7 @@ use crate::spec::{
     Window,
 };
 use crate::stepper::linear::linearise;
-use crate::stimulus::nearest_step;
+use crate::stimulus::{Trial, nearest_step};
 
 /// Spacing of the lags at which an exact autocorrelation is evaluated, ms. Part of the estimator:
 /// the fit weighs every lag alike.
@@ -855,10 +855,15 @@ pub fn peaks(
 }
 
 /// When the first stimulus of a run begins, ms; currents that belong to perturbations count for nothing.
-fn first_onset_ms(network: &Network, spec: &ExperimentSpec, run: u32) -> Option<f64> {
-    let own = network.of_run(run).stimuli.iter();
-    let own = own.filter(|s| spec.stimuli.contains_key(&s.name));
-    let shown = network.shown_in(run);
+fn first_onset_ms(network: &Network, spec: &ExperimentSpec, trials: &[&Trial]) -> Option<f64> {
+    let own = trials
+        .first()
+        .map_or(network, |t| network.of_condition(t.condition));
+    let own = own
+        .stimuli
+        .iter()
+        .filter(|s| spec.stimuli.contains_key(&s.name));
+    let shown = network.shown(trials);
     let all = own.chain(&shown).filter(|s| s.amplitude != 0.0);
     all.map(|s| s.onset_ms).reduce(f64::min)
 }
@@ -872,21 +877,25 @@ fn peaks_from_onset(
     baseline: &[f64],
     recording: &Recording,
 ) -> Peaks {
-    let shown = example(network);
-    let trials = network.trials.as_ref().filter(|t| !t.sessions);
-    let runs: Vec<usize> = match trials {
-        None => vec![shown],
-        Some(trials) => {
+    let example = example(network);
+    let trials = network.trials.as_ref();
+    // Runs, each with its trials.
+    let runs: Vec<(usize, Vec<&Trial>)> = match trials.zip(network.example()) {
+        None => vec![(example, Vec::new())],
+        Some((trials, _)) if trials.sessions => {
+            vec![(example, trials.of_run(example as u32).collect())]
+        }
+        Some((trials, shown)) => {
             let condition = trials.trials[shown].condition;
             let all = trials.trials.iter().filter(|t| t.condition == condition);
-            all.map(|t| t.run as usize).collect()
+            all.map(|t| (t.run as usize, vec![t])).collect()
         }
     };
-    let of_run: Vec<Vec<Peak>> = (runs.iter())
-        .map(|&run| {
-            let from_ms = first_onset_ms(network, spec, run as u32).unwrap_or(0.0);
-            peaks(plan, baseline, recording, run, from_ms)
-        })
+    let onsets: Vec<Option<f64>> = (runs.iter())
+        .map(|(_, trials)| first_onset_ms(network, spec, trials))
+        .collect();
+    let of_run: Vec<Vec<Peak>> = (runs.iter().zip(&onsets))
+        .map(|((run, _), onset)| peaks(plan, baseline, recording, *run, onset.unwrap_or(0.0)))
         .collect();
     let of_area = |k: usize, of: fn(&Peak) -> f64| -> Vec<f64> {
         let all = of_run.iter().map(|rows| of(&rows[k]));
@@ -902,8 +911,11 @@ fn peaks_from_onset(
         sd: areas
             .map(|k| stats::sd(&of_area(k, |p| p.value)).ok())
             .collect(),
-        from_ms: first_onset_ms(network, spec, runs.first().map_or(0, |r| *r as u32)),
-        trials: if trials.is_some() { runs.len() } else { 0 },
+        from_ms: onsets.first().copied().flatten(),
+        trials: match trials {
+            Some(trials) if !trials.sessions => runs.len(),
+            _ => 0,
+        },
     }
 }
 

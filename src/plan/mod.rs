@@ -407,7 +407,7 @@ impl Plan {
         }
         for (run, of_run) in by_run.into_iter().enumerate() {
             let run = run as u32;
-            let stimuli: Vec<Stimulus> = network.shown_in(run);
+            let stimuli: Vec<Stimulus> = network.shown(&of_run);
             let shown = (stimuli.iter())
                 .map(|s| {
                     let (on, off) = s.steps(self.dt_ms);
@@ -417,7 +417,7 @@ impl Plan {
             let first = of_run.first();
             let model = first.map_or(Model::Shared(None), |t| models[t.condition]);
             let condition = *known.entry((model, shown)).or_insert_with(|| {
-                let own = network.of_run(run);
+                let own = first.map_or(network, |t| network.of_condition(t.condition));
                 let position = match model {
                     Model::Part(k) => &self.parts[k].plan.position,
                     Model::Shared(_) => &self.position,
@@ -473,8 +473,8 @@ impl Plan {
             .map(|at| at.map(AreaId::from))
             .collect();
         let Some(areas) = areas else {
-            let known = |name: &&String| !self.areas.contains(name);
-            let new = plan.areas.iter().find(known);
+            let unknown = |name: &&String| !self.areas.contains(name);
+            let new = plan.areas.iter().find(unknown);
             return Err(format!(
                 "found area `{}`, which the rest of the task does not have, expected no other areas",
                 new.map_or("", String::as_str)
