@@ -224,12 +224,36 @@ impl Lab {
 
     /// Place of an area among the recorded ones.
     pub(super) fn recorded(&self, name: &str) -> Result<usize, LabError> {
-        let id = self.area(name)?;
-        let areas = &self.plan.record.areas;
-        areas
-            .iter()
-            .position(|a| *a == id)
-            .ok_or_else(|| misfit(format!("{name} is not recorded")))
+        self.place(self.area(name)?)
+    }
+
+    fn place(&self, id: AreaId) -> Result<usize, LabError> {
+        let at = self.plan.record.areas.iter().position(|a| *a == id);
+        at.ok_or_else(|| misfit(format!("{} is not recorded", self.plan.areas[id.index()])))
+    }
+
+    /// Areas by name; a group stands for its areas.
+    fn named(&self, names: &[String]) -> Result<Vec<AreaId>, LabError> {
+        let mut out = Vec::new();
+        for name in names {
+            let known = out.len();
+            out.extend(self.network.connectome.group(name));
+            if out.len() == known {
+                out.push(self.area(name)?);
+            }
+        }
+        Ok(out)
+    }
+
+    /// Places of areas among the recorded ones.
+    fn places(&self, areas: &Areas) -> Result<Vec<usize>, LabError> {
+        match areas.names() {
+            None => Ok((0..self.plan.record.areas.len()).collect()),
+            Some(names) => {
+                let named = self.named(names)?.into_iter();
+                named.map(|id| self.place(id)).collect()
+            }
+        }
     }
 
     /// Names of the recorded areas, in their order.
@@ -985,10 +1009,7 @@ impl Lab {
     ) -> Result<f64, LabError> {
         let ms = |q: Quantity| (q.expect(Dimension::TIME)).map_err(|e| misfit(e.to_string()));
         let (from, to) = (ms(from)?, ms(to)?);
-        let areas: Vec<usize> = match areas.names() {
-            None => (0..self.plan.record.areas.len()).collect(),
-            Some(names) => (names.iter().map(|n| self.recorded(n))).collect::<Result<_, _>>()?,
-        };
+        let areas = self.places(areas)?;
         let mut recorded = Vec::new();
         for name in variables {
             let v = self.variable(name)?;
@@ -1066,10 +1087,7 @@ impl Lab {
         to: Quantity,
         stop: &AtomicBool,
     ) -> Result<Vec<f64>, LabError> {
-        let areas: Vec<usize> = match areas.names() {
-            None => (0..self.plan.record.areas.len()).collect(),
-            Some(names) => (names.iter().map(|n| self.recorded(n))).collect::<Result<_, _>>()?,
-        };
+        let areas = self.places(areas)?;
         let (values, samples) = self.span(variable, (from, to), stop)?;
         let mean = |&a: &usize| {
             let all = values.slice(ndarray::s![.., samples.clone(), a]);
@@ -1094,8 +1112,8 @@ impl Lab {
                 Ok(recorded.map(|a| values[a.index()]).collect())
             }
             Some(names) => {
-                let value = |n: &String| Ok(values[self.area(n)?.index()]);
-                names.iter().map(value).collect()
+                let named = self.named(names)?.into_iter();
+                Ok(named.map(|a| values[a.index()]).collect())
             }
         }
     }
