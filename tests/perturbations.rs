@@ -536,7 +536,7 @@ fn faulty_changes_of_conditions_are_refused() {
             "not a key of the model",
         ),
         (
-            "task.conditions.plain.set=['connectome.add={pulvinar: {group: thalamus}}']",
+            "task.conditions.plain.set=['connectome.add={pulvinar: {group: thalamus, gradients: {hierarchy_norm: 0.5}}}']",
             "found area `pulvinar`, which the rest",
         ),
         (
@@ -724,13 +724,30 @@ fn examples_of_the_page_are_complete() {
         assert!(experiment.plan().steps > 0);
         isocortex::engine::check_measures(&experiment.network, &experiment.spec).unwrap();
     }
-    let conditions = Experiment::new(condition, &NO_SETS).plan().models;
-    assert_eq!(conditions.len(), 3);
+    let plan = Experiment::new(condition, &NO_SETS).plan();
+    assert_eq!((plan.models.len(), plan.parts.len()), (3, 1));
     let (config, design) = isocortex::prediction::load("screen.yaml", screen).unwrap();
     let prepared = isocortex::prediction::prepare(&config, &design, &[]);
     let prepared = prepared.unwrap_or_else(|e| panic!("{e}"));
     // The control, forty lesions, one cut, three blocks.
     assert_eq!(prepared.runs().count(), 45);
+}
+
+/// The designs of the other page, too.
+#[test]
+fn designs_of_the_page_are_complete() {
+    let page = include_str!("../docs/predictions.md");
+    let blocks: Vec<&str> = (page.split("```yaml\n").skip(1))
+        .filter_map(|rest| rest.split("```").next())
+        .collect();
+    // The control and its perturbations, one for each level.
+    for (text, count) in blocks.iter().zip([6, 4]) {
+        let (config, design) = isocortex::prediction::load("page.yaml", text).unwrap();
+        let screen = isocortex::prediction::prepare(&config, &design, &[]);
+        let screen = screen.unwrap_or_else(|e| panic!("{e}"));
+        assert_eq!(screen.runs().count(), count);
+    }
+    assert_eq!(blocks.len(), 2);
 }
 
 /// A fault of a perturbation in a design stands where it was typed, and `{each}` reaches its words.

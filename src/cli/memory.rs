@@ -75,6 +75,7 @@ fn needed(plan: &Plan, keeps_all: bool) -> u128 {
     let row = 8 * (plan.record.variables.len() * plan.record.areas.len()) as u128;
     let kept = if keeps_all { replicates } else { 1 };
     let blocks = match plan.lanes.axis {
+        _ if !plan.parts.is_empty() => plan.blocks().len() as u128,
         Axis::Replicates => replicates.div_ceil(plan.lanes.width as u128),
         Axis::Areas => replicates,
     };

@@ -214,7 +214,13 @@ impl Network {
     #[must_use]
     pub fn of_run(&self, run: u32) -> &Network {
         let trial = self.trials.as_ref().and_then(|t| t.of_run(run).next());
-        let own = trial.and_then(|t| self.conditions.get(t.condition)?.as_ref());
+        trial.map_or(self, |t| self.of_condition(t.condition))
+    }
+
+    /// The network that trials of a condition of the task take place in.
+    #[must_use]
+    pub fn of_condition(&self, condition: usize) -> &Network {
+        let own = self.conditions.get(condition).and_then(Option::as_ref);
         own.unwrap_or(self)
     }
 
@@ -227,11 +233,9 @@ impl Network {
     /// Whether the network that a condition of the task takes place in has an area of this network.
     #[must_use]
     pub fn has_in(&self, condition: usize, area: AreaId) -> bool {
-        let own = self.conditions.get(condition).and_then(Option::as_ref);
-        own.is_none_or(|own| {
-            let name = &self.connectome.areas[area.index()].name;
-            own.connectome.area_id(name).is_ok()
-        })
+        let own = self.of_condition(condition);
+        let name = &self.connectome.areas[area.index()].name;
+        std::ptr::eq(own, self) || own.connectome.area_id(name).is_ok()
     }
 
     /// Everything that the trials of a run show, in the areas of [`of_run`](Self::of_run): trials are drawn for
@@ -239,8 +243,16 @@ impl Network {
     #[must_use]
     pub fn shown_in(&self, run: u32) -> Vec<Stimulus> {
         let trials = self.trials.iter().flat_map(|t| t.of_run(run));
-        let shown = trials.flat_map(Trial::stimuli).cloned();
-        let own = self.of_run(run);
+        self.shown(&trials.collect::<Vec<_>>())
+    }
+
+    /// The same for the trials of one run, as they were drawn.
+    #[must_use]
+    pub fn shown(&self, trials: &[&Trial]) -> Vec<Stimulus> {
+        let own = trials
+            .first()
+            .map_or(self, |t| self.of_condition(t.condition));
+        let shown = trials.iter().flat_map(|t| t.stimuli()).cloned();
         if std::ptr::eq(own, self) || own.area_names() == self.area_names() {
             return shown.collect();
         }
@@ -261,10 +273,7 @@ impl Network {
     #[must_use]
     pub fn example(&self) -> Option<usize> {
         let trials = self.trials.as_ref()?;
-        let whole = |condition: usize| {
-            let own = self.conditions.get(condition).and_then(Option::as_ref);
-            own.is_none_or(|own| own.n_areas() == self.n_areas())
-        };
+        let whole = |condition: usize| self.of_condition(condition).n_areas() == self.n_areas();
         Some(trials.example(whole))
     }
 

@@ -407,7 +407,7 @@ impl Plan {
         }
         for (run, of_run) in by_run.into_iter().enumerate() {
             let run = run as u32;
-            let stimuli: Vec<Stimulus> = network.shown_in(run);
+            let stimuli: Vec<Stimulus> = network.shown(&of_run);
             let shown = (stimuli.iter())
                 .map(|s| {
                     let (on, off) = s.steps(self.dt_ms);
@@ -417,7 +417,7 @@ impl Plan {
             let first = of_run.first();
             let model = first.map_or(Model::Shared(None), |t| models[t.condition]);
             let condition = *known.entry((model, shown)).or_insert_with(|| {
-                let own = network.of_run(run);
+                let own = first.map_or(network, |t| network.of_condition(t.condition));
                 let position = match model {
                     Model::Part(k) => &self.parts[k].plan.position,
                     Model::Shared(_) => &self.position,
@@ -658,6 +658,11 @@ impl Plan {
         let own = plans
             .map(|plan| row(plan) * plan.variants.iter().map(|c| c.epochs.len()).sum::<usize>());
         let mut out = own.sum();
+        if self.members.is_empty() {
+            // All runs are alike: of very many there is no need to go through every block.
+            let epochs = self.epochs.len() * self.replicates as usize;
+            return out + row(self) * epochs * self.lanes.width;
+        }
         for (first, runs) in self.blocks() {
             let plan = self.of_run(first);
             let epochs = |m: &Member| match m.condition {

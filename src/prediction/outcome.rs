@@ -109,12 +109,13 @@ impl Outcome {
             let wanted = self.conditions.as_ref();
             wanted.is_none_or(|c| c.contains(&condition))
         };
-        let condition_of = |run: usize| {
-            let trials = network.trials.as_ref();
-            let first = trials.and_then(|t| t.of_run(run as u32).next());
-            first.map_or(0, |t| t.condition)
-        };
         if let What::Window { .. } = &self.what {
+            // Trials of one run share a network, and a condition where that counts.
+            let mut condition = vec![0; runs];
+            for trial in network.trials.iter().flat_map(|t| &t.trials) {
+                condition[trial.run as usize] = trial.condition;
+            }
+            let condition_of = |run: usize| condition[run];
             let of = |run: usize| Trial {
                 run,
                 signal: false,
