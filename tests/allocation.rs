@@ -76,6 +76,10 @@ fn a_step_allocates_nothing() {
             let (name, sd) = (input.name, quantity(1.0, input.unit));
             format!("noise.{kind}={{kind: {kind}, into: {name}, sd: {sd}, {time}: 3 ms}}")
         };
+        let text = format!("title: allocation\nfrom: {}\n", info.name);
+        let model = Experiment::new(&text, &[] as &[&str]);
+        // The state at rest knows nothing of steppers, delays and lanes, and takes longer than all steps.
+        let start = start_state(&model.plan()).unwrap();
         for (stepper, order) in [
             ("euler", "synchronous"),
             ("euler", "published"),
@@ -92,8 +96,6 @@ fn a_step_allocates_nothing() {
             ];
             sets.push(source("white", "bin"));
             sets.push(source("ornstein_uhlenbeck", "tau"));
-            let text = format!("title: allocation\nfrom: {}\n", info.name);
-            let model = Experiment::new(&text, &[] as &[&str]);
             // Delays that look ahead in blocks, and shorter ones that cannot.
             for (k, latency) in ["none", "0 ms", "2 ms"].into_iter().enumerate() {
                 let mut sets = sets.clone();
@@ -105,7 +107,6 @@ fn a_step_allocates_nothing() {
                 let experiment = Experiment::new(&text, &sets);
                 for (axis, width) in all_lanes() {
                     let plan = experiment.plan_with(axis, width);
-                    let start = start_state(&plan).unwrap();
                     let (first, replicates) = plan.blocks()[0];
                     let mut simulation = Simulation::new(&plan, first, replicates, &start);
                     let mut samples = Samples::new(&plan, replicates as usize, 3);

@@ -113,7 +113,7 @@ fn parameters_behind_targets_are_found_again() {
         "title: t\nexperiment: chaudhuri2015_v1_pulse\nset: [preset=printed]\nparameters:\n  \
          circuit.parameters.w_EE: {{lower: 20 pA/Hz, upper: 24.2 pA/Hz}}\n  \
          gradients.eta.strength: {{lower: 0.2, upper: 0.7}}\ntargets:\n{targets}seed: 1\n\
-         generations: 80\n"
+         generations: 150\n"
     );
     write(folder.path(), "f.yaml", &text);
     let found = json(folder.path(), &["f.yaml", "-o", "out"]);
@@ -338,11 +338,7 @@ fn what_is_wrong_is_said_before_anything_runs() {
             "nu_X",
         ),
         ("{peak: {area: V4}}", "timescale_min", "analysis.timescales"),
-        (
-            peak,
-            "{paper: chaudhuri2015, id: M1.55}",
-            "did you mean `M1.5`",
-        ),
+        (peak, "{paper: chaudhuri2015, id: M1.55}", "or `M1.5`?"),
         (
             peak,
             "{paper: chaudhuri2016, id: M1.5}",

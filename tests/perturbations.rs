@@ -536,7 +536,7 @@ fn faulty_changes_of_conditions_are_refused() {
             "not a key of the model",
         ),
         (
-            "task.conditions.plain.set=['connectome.add={pulvinar: {group: thalamus}}']",
+            "task.conditions.plain.set=['connectome.add={pulvinar: {group: thalamus, gradients: {hierarchy_norm: 0.5}}}']",
             "found area `pulvinar`, which the rest",
         ),
         (

@@ -215,9 +215,16 @@ fn peaks_of<'a>(prepared: &'a Prepared, outcome: &Outcome) -> Option<&'a str> {
 /// What the peaks of the table are.
 fn caption(prepared: &Prepared, outcome: &Outcome) -> String {
     let peaks = &outcome.measures.peaks;
-    let mut text = "peaks are departures from baseline".to_owned();
+    let what = match peaks.from_onset {
+        true => "what areas showed at the first stimulus",
+        false => "baseline",
+    };
+    let mut text = format!("peaks are departures from {what}");
     if let Some(ms) = peaks.from_ms.filter(|ms| *ms > 0.0) {
-        text += &format!(" from the first stimulus on, at {} ms", rounded(ms));
+        text += &match peaks.from_onset {
+            true => format!(", at {} ms", rounded(ms)),
+            false => format!(" from the first stimulus on, at {} ms", rounded(ms)),
+        };
     }
     let network = &prepared.network;
     text += &match (

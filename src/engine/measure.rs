@@ -1,7 +1,7 @@
 //! Measures computed inside a run: from the recorded activity, or exactly from the linearised
 //! network.
 
-use ndarray::{Array1, Array2, ArrayView3, s};
+use ndarray::{Array1, Array2, ArrayView3, Axis, s};
 use rayon::prelude::*;
 
 use super::trials::{self, TrialTable};
@@ -18,8 +18,8 @@ use crate::network::Network;
 use crate::noise::{Memory, Noise, Target};
 use crate::plan::Plan;
 use crate::spec::{
-    DelayActivitySpec, ExperimentSpec, FcSpec, LatenciesSpec, Method, SpecError, TimescalesSpec,
-    Window,
+    DelayActivitySpec, ExperimentSpec, FcSpec, LatenciesSpec, Method, Solve, SpecError,
+    TimescalesSpec, Window,
 };
 use crate::stepper::linear::linearise;
 use crate::stimulus::{Trial, nearest_step};
@@ -68,6 +68,9 @@ pub struct Peaks {
     /// When the first stimulus began, ms: the start of a run is left out, since it need not start at rest. None
     /// where nothing is shown, and the whole run counts. Where it differs, that of the first trial.
     pub from_ms: Option<f64>,
+    /// Whether they are departures from what the area showed then, and not from the baseline: where the baseline
+    /// is only where the run starts, not where it rests.
+    pub from_onset: bool,
     /// Trials over which they are taken, those of one condition; 0 without a task, or in a session.
     pub trials: usize,
 }
@@ -833,8 +836,7 @@ pub fn peaks(
 ) -> Vec<Peak> {
     let variables = plan.circuit.info().variables.len();
     let times = &recording.time_ms;
-    // Half a step early: times are products of steps.
-    let first = times.partition_point(|t| *t < from_ms - plan.dt_ms / 2.0);
+    let first = first_at(plan, recording, from_ms);
     let first = if first < times.len() { first } else { 0 };
     let values = recording.variables[0].slice(s![replicate, first.., ..]);
     let peak = |(k, area): (usize, &crate::ids::AreaId)| {
@@ -868,6 +870,24 @@ fn first_onset_ms(network: &Network, spec: &ExperimentSpec, trials: &[&Trial]) -
     all.map(|s| s.onset_ms).reduce(f64::min)
 }
 
+/// The baseline with what the first recorded variable was in one run when it was first sampled from a moment on.
+fn state_at(plan: &Plan, baseline: &[f64], recording: &Recording, run: usize, ms: f64) -> Vec<f64> {
+    let variables = plan.circuit.info().variables.len();
+    let mut out = baseline.to_vec();
+    let samples = recording.variables[0].index_axis(Axis(0), run);
+    let last = samples.nrows().saturating_sub(1);
+    let row = samples.row(first_at(plan, recording, ms).min(last));
+    for (area, x) in plan.record.areas.iter().zip(row) {
+        out[plan.position[area.index()] * variables + plan.record.variables[0]] = *x;
+    }
+    out
+}
+
+/// First sample from a moment on; half a step early, since times are products of steps.
+fn first_at(plan: &Plan, recording: &Recording, ms: f64) -> usize {
+    (recording.time_ms).partition_point(|t| *t < ms - plan.dt_ms / 2.0)
+}
+
 /// Peaks from the first stimulus on, of the first run, or means over the trials of the condition of
 /// [`example`].
 fn peaks_from_onset(
@@ -894,8 +914,18 @@ fn peaks_from_onset(
     let onsets: Vec<Option<f64>> = (runs.iter())
         .map(|(_, trials)| first_onset_ms(network, spec, trials))
         .collect();
+    let from_onset = spec.solve == Solve::Nothing && onsets.iter().all(Option::is_some);
     let of_run: Vec<Vec<Peak>> = (runs.iter().zip(&onsets))
-        .map(|((run, _), onset)| peaks(plan, baseline, recording, *run, onset.unwrap_or(0.0)))
+        .map(|((run, _), onset)| {
+            let onset = onset.unwrap_or(0.0);
+            match from_onset {
+                false => peaks(plan, baseline, recording, *run, onset),
+                true => {
+                    let at_onset = state_at(plan, baseline, recording, *run, onset);
+                    peaks(plan, &at_onset, recording, *run, onset)
+                }
+            }
+        })
         .collect();
     let of_area = |k: usize, of: fn(&Peak) -> f64| -> Vec<f64> {
         let all = of_run.iter().map(|rows| of(&rows[k]));
@@ -912,6 +942,7 @@ fn peaks_from_onset(
             .map(|k| stats::sd(&of_area(k, |p| p.value)).ok())
             .collect(),
         from_ms: onsets.first().copied().flatten(),
+        from_onset,
         trials: match trials {
             Some(trials) if !trials.sessions => runs.len(),
             _ => 0,
