@@ -116,8 +116,7 @@ fn local_numbers_of_both_presets_agree() {
 /// the calculation apart from this program.
 #[test]
 fn presets_end_where_their_file_says() {
-    let cue =
-        "stimuli.cue={into: I_A, areas: [VISp], amplitude: 500 pA, onset: 0.5 s, offset: 1 s}";
+    let cue = "stimuli.cue={into: I_A, areas: [VISp], amplitude: 500 pA, onset: 1 s, offset: 2 s}";
     let sets = [
         cue,
         "simulation.duration=3 s",

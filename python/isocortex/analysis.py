@@ -105,7 +105,8 @@ def connectivity_dynamics(series: ArrayLike, *, window: int, step: int) -> Float
 def power_spectrum(x: ArrayLike, dt_ms: float, *, segment: int) -> tuple[Floats, Floats]:
     """Frequencies in Hz and power spectral density of `x` in its unit squared per Hz: Welch's method with segments of
     `segment` samples that overlap by half, under a Hann window."""
-    return _core.power_spectrum(_array(x, 1), dt_ms, segment)
+    frequencies, density = _core.power_spectrum(_array(x, 1), dt_ms, segment)
+    return frequencies, density
 
 
 def ks_distance(x: ArrayLike, y: ArrayLike) -> float:

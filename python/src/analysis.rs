@@ -173,12 +173,9 @@ fn power_spectrum<'py>(
     x: Line<'py>,
     dt_ms: f64,
     segment: usize,
-) -> PyResult<(Bound<'py, PyArray1<f64>>, Bound<'py, PyArray1<f64>>)> {
+) -> PyResult<[Bound<'py, PyArray1<f64>>; 2]> {
     let found = spectrum::welch(&listed(&x), dt_ms, segment).map_err(|e| raised(&e))?;
-    Ok((
-        found.frequency_hz.to_pyarray(py),
-        found.density.to_pyarray(py),
-    ))
+    Ok([&found.frequency_hz, &found.density].map(|x| x.to_pyarray(py)))
 }
 
 #[pyfunction]

@@ -6,14 +6,14 @@ use super::{AnalysisError, check_finite};
 /// Power spectral density of a series, one-sided.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Spectrum {
-    /// Frequencies from 0 to half the sampling rate [Hz].
+    /// Frequencies from 0 to half the sampling rate, Hz.
     pub frequency_hz: Vec<f64>,
-    /// Density at each of them [unit of the series squared, per Hz].
+    /// Density at each of them, unit of the series squared per Hz.
     pub density: Vec<f64>,
 }
 
 impl Spectrum {
-    /// The frequency above 0 at which the density is largest [Hz]; none where it vanishes.
+    /// The frequency above 0 at which the density is largest, Hz; none where it vanishes.
     #[must_use]
     pub fn peak_hz(&self) -> Option<f64> {
         let above = self.frequency_hz.iter().zip(&self.density).skip(1);
