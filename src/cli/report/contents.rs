@@ -618,8 +618,8 @@ fn spectra(
             "segment_ms": segment as f64 * dt_ms,
             "of": match (read, replicates) {
                 (_, 1) => "half overlapping".to_owned(),
-                (a, b) if a == b => format!("half overlapping, of all {a}"),
-                (a, b) => format!("half overlapping, of the first {a} of {b}"),
+                (a, b) if a == b => format!("half overlapping, of all {a} runs"),
+                (a, b) => format!("half overlapping, of the first {a} of {b} runs"),
             },
             "frequency": mean(&found[0].frequency_hz),
             "density": found.iter().map(|s| mean(&s.density)).collect::<Vec<_>>(),
