@@ -61,7 +61,7 @@ pub fn welch(x: &[f64], dt_ms: f64, segment: usize) -> Result<Spectrum, Analysis
     let fft = Fft::new(size);
     let (mut re, mut im) = (vec![0.0; size], vec![0.0; size]);
     let mut power = vec![0.0; size / 2 + 1];
-    let step = (segment / 2).max(1);
+    let step = segment / 2;
     let count = (x.len() - segment) / step + 1;
     for start in (0..count).map(|k| k * step) {
         let own = &x[start..start + segment];

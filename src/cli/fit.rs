@@ -5,8 +5,10 @@ use std::process::ExitCode;
 
 use clap::Args;
 
-use super::show::{Answer, Bar, aligned, number, table};
-use super::{Failure, beside, cores, memory, own_or_bundled, parse_threads, replace, stop_flag};
+use super::show::{Answer, Bar, aligned, number, significant, table};
+use super::{
+    Failure, beside, cores, earlier, memory, own_or_bundled, parse_threads, replace, stop_flag,
+};
 use crate::engine::EngineError;
 use crate::fit::{self, Carry, Earlier, Ended, Evaluated, Fit, Summary, Texts};
 use crate::{spec, validation};
@@ -54,11 +56,7 @@ pub(super) fn fit(args: &FitArgs, answer: Answer) -> Result<ExitCode, Failure> {
         Some(folder) => folder.clone(),
         None => default_folder(&args.fit),
     };
-    let earlier = match (args.resume, args.restart) {
-        (true, _) => Earlier::Resume,
-        (_, true) => Earlier::Forget,
-        _ => Earlier::Refuse,
-    };
+    let earlier = earlier(args.resume, args.restart);
     let stop = stop_flag()?;
     if args.dry_run {
         let start = fit.evaluate_start(&stop).map_err(interrupted)?;
@@ -323,16 +321,6 @@ fn targets_table(fit: &Fit, best: &Evaluated, start: &Evaluated) -> String {
         out.add_row(cells.into_iter().zip(numeric).map(|(c, n)| aligned(c, n)));
     }
     out.to_string()
-}
-
-/// Five significant digits: enough to see by how much a number misses.
-fn significant(x: f64) -> String {
-    let size = x.abs();
-    if size == 0.0 || !(1e-4..1e6).contains(&size) {
-        return number(x);
-    }
-    let digits = (4 - size.log10().floor() as i32).clamp(0, 9) as usize;
-    format!("{x:.digits$}")
 }
 
 fn as_text(fit: &Fit, summary: &Summary, folder: &Path) -> String {

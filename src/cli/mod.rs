@@ -35,6 +35,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use self::show::Answer;
 use crate::engine::EngineError;
 use crate::plan::{Axis, Execution, WIDTHS};
+use crate::record::Earlier;
 use crate::spec::suggest::did_you_mean;
 use crate::sweep::Ranks;
 
@@ -169,6 +170,15 @@ pub fn parse_threads(text: &str) -> Result<usize, String> {
 fn parse_width(text: &str) -> Result<usize, String> {
     let width = text.parse().ok().filter(|w| WIDTHS.contains(w));
     width.ok_or_else(|| format!("found `{text}`, expected one of {WIDTHS:?}"))
+}
+
+/// What `--resume` and `--restart` ask for, of which there is one at most.
+fn earlier(resume: bool, restart: bool) -> Earlier {
+    match (resume, restart) {
+        (true, _) => Earlier::Resume,
+        (_, true) => Earlier::Forget,
+        _ => Earlier::Refuse,
+    }
 }
 
 /// Cores of this machine.

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 
-use super::show::{Answer, Bar, number};
+use super::show::{Answer, Bar, significant};
 use super::{Failure, cores, own_or_bundled, parse_threads, stop_flag};
 use crate::engine::{EngineError, Progress};
 use crate::validation::{self, Score, Value, Verdict};
@@ -122,14 +122,4 @@ fn scorecard(paper: &str, scores: &[Score]) -> String {
         count(Verdict::KnownGap)
     );
     text
-}
-
-/// Five significant digits: enough to see by how much a number misses.
-fn significant(x: f64) -> String {
-    let size = x.abs();
-    if size == 0.0 || !(1e-4..1e6).contains(&size) {
-        return number(x);
-    }
-    let digits = (4 - size.log10().floor() as i32).clamp(0, 9) as usize;
-    format!("{x:.digits$}")
 }

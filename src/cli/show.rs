@@ -34,6 +34,16 @@ pub(super) fn aligned(text: impl ToString, numeric: bool) -> Cell {
     Cell::new(text).set_alignment(side)
 }
 
+/// Five significant digits: enough to see by how much a number misses.
+pub(super) fn significant(x: f64) -> String {
+    let size = x.abs();
+    if size == 0.0 || !(1e-4..1e6).contains(&size) {
+        return number(x);
+    }
+    let digits = (4 - size.log10().floor() as i32).clamp(0, 9) as usize;
+    format!("{x:.digits$}")
+}
+
 /// Three significant digits, without exponent where people do not use one.
 pub(super) fn number(x: f64) -> String {
     let size = x.abs();

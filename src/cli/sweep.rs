@@ -10,10 +10,10 @@ use clap::Args;
 
 use super::show::{Answer, Bar, aligned, table};
 use super::{
-    ConfigArgs, Failure, cores, default_output, make_way, memory, parse_threads, stop_flag,
+    ConfigArgs, Failure, cores, default_output, earlier, make_way, memory, parse_threads, stop_flag,
 };
 use crate::spec::ConfigLayers;
-use crate::sweep::{Carry, Earlier, Ranks, Summary, Sweep};
+use crate::sweep::{Carry, Ranks, Summary, Sweep};
 
 #[derive(Debug, Args)]
 pub(super) struct SweepArgs {
@@ -86,11 +86,7 @@ pub(super) fn sweep(
         threads,
         stop: &stop,
         progress: &bar,
-        earlier: match (args.resume, args.restart) {
-            (true, _) => Earlier::Resume,
-            (_, true) => Earlier::Forget,
-            _ => Earlier::Refuse,
-        },
+        earlier: earlier(args.resume, args.restart),
     };
     if let Some(ranks) = ranks.filter(|_| !first) {
         sweep.serve(&carry, ranks)?;

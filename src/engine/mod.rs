@@ -609,6 +609,26 @@ pub fn starts(plan: &Plan, own: Vec<f64>) -> Result<Vec<Vec<f64>>, EngineError> 
         .collect())
 }
 
+/// Room for all samples of so many runs, `[run][sample][area]` of each recorded variable.
+pub fn room(plan: &Plan, runs: u32) -> Vec<Array3<f64>> {
+    let record = &plan.record;
+    let shape = (runs as usize, record.samples as usize, record.areas.len());
+    vec![Array3::zeros(shape); record.variables.len()]
+}
+
+/// Puts samples into their room.
+fn put(variables: &mut [Array3<f64>], piece: Piece<'_>) {
+    if let Piece::Values {
+        variable,
+        run,
+        first,
+        values,
+    } = piece
+    {
+        place(&mut variables[variable], run, first, values);
+    }
+}
+
 /// Runs an experiment in memory.
 ///
 /// # Errors
@@ -616,22 +636,9 @@ pub fn starts(plan: &Plan, own: Vec<f64>) -> Result<Vec<Vec<f64>>, EngineError> 
 pub fn simulate(plan: &Plan, conditions: &Conditions<'_>) -> Result<Recording, EngineError> {
     let starts = starts(plan, start_state(plan)?)?;
     let starts: Vec<&[f64]> = starts.iter().map(Vec::as_slice).collect();
-    let shape = (
-        plan.replicates as usize,
-        plan.record.samples as usize,
-        plan.record.areas.len(),
-    );
-    let mut variables = vec![Array3::zeros(shape); plan.record.variables.len()];
+    let mut variables = room(plan, plan.replicates);
     let (stops, done) = stream(plan, &starts, conditions, |piece| {
-        if let Piece::Values {
-            variable,
-            run,
-            first,
-            values,
-        } = piece
-        {
-            place(&mut variables[variable], run, first, values);
-        }
+        put(&mut variables, piece);
         Ok(())
     })?;
     if let Some(error) = all_diverged(plan, &stops) {
@@ -659,22 +666,9 @@ pub fn record_here(
     stop: &AtomicBool,
 ) -> Result<Recording, EngineError> {
     let record = &plan.record;
-    let shape = (
-        plan.replicates as usize,
-        record.samples as usize,
-        record.areas.len(),
-    );
-    let mut variables = vec![Array3::zeros(shape); record.variables.len()];
+    let mut variables = room(plan, plan.replicates);
     let (stops, done) = drive_here(plan, starts, stop, |piece| {
-        if let Piece::Values {
-            variable,
-            run,
-            first,
-            values,
-        } = piece
-        {
-            place(&mut variables[variable], run, first, values);
-        }
+        put(&mut variables, piece);
         Ok(())
     })?;
     if done < record.samples && stops.iter().any(Option::is_none) {

@@ -20,6 +20,7 @@ use rayon::prelude::*;
 
 use crate::engine::{self, EngineError};
 use crate::network::DataSets;
+pub use crate::record::Earlier;
 use crate::record::{self, Journal, RecordError};
 use crate::spec::{Config, ConfigLayers, ExperimentSpec, Override, SpecError, sha256_hex};
 use crate::validation::{Lab, LabError};
@@ -122,17 +123,6 @@ pub trait Progress: Sync {
     /// `done` of at most `total` evaluations are finished, `failed` of them without a loss; the least loss so
     /// far.
     fn evaluations(&self, done: u64, failed: u64, total: u64, best: f64);
-}
-
-/// What to do with what an earlier fit left behind.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Earlier {
-    /// Refuse to start.
-    Refuse,
-    /// Go on with it.
-    Resume,
-    /// Forget it.
-    Forget,
 }
 
 /// How a fit is carried out; nothing here changes a result.

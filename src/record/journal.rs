@@ -28,6 +28,17 @@ pub fn journal_path(path: &Path) -> PathBuf {
     with_suffix(path, ".journal")
 }
 
+/// What to do with a journal that earlier work left behind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Earlier {
+    /// Refuse to start.
+    Refuse,
+    /// Go on with it.
+    Resume,
+    /// Forget it.
+    Forget,
+}
+
 /// An open journal; nobody else can open it until it is dropped or the process ends.
 #[derive(Debug)]
 pub struct Journal {

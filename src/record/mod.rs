@@ -28,7 +28,7 @@ mod tests;
 pub use arrays::{ArrayError, read as read_array};
 pub use checkpoint::{Checkpoint, checkpoint_path};
 pub use error::RecordError;
-pub use journal::{Journal, journal_path};
+pub use journal::{Earlier, Journal, journal_path};
 pub use layout::{Attr, Aux, AuxValues, Compression, Coord, Dim, Dtype, Layout, Var};
 pub use reader::{AuxInfo, CoordValues, DimInfo, Results, VarInfo};
 pub use writer::{Writer, append_vars, partial_path};

@@ -110,14 +110,8 @@ fn together(
     stop: &AtomicBool,
     hand_on: &mut impl FnMut(Finished),
 ) -> Result<f64, SweepError> {
-    let record = &joined.record;
     let keep = schema.keeps_activity() || cases.iter().any(|c| needs_recording(&c.spec));
-    let shape = (
-        if keep { joined.replicates as usize } else { 0 },
-        record.samples as usize,
-        record.areas.len(),
-    );
-    let mut memory = vec![Array3::zeros(shape); record.variables.len()];
+    let mut memory = engine::room(joined, if keep { joined.replicates } else { 0 });
     let mut summaries = Summaries::new(joined);
     let starts: Vec<&[f64]> = cases
         .iter()
@@ -153,8 +147,8 @@ fn together(
             }
         }
     };
-    if done < record.samples && stops.iter().any(Option::is_none) {
-        return Ok(done as f64 / record.samples as f64);
+    if done < joined.record.samples && stops.iter().any(Option::is_none) {
+        return Ok(done as f64 / joined.record.samples as f64);
     }
     // Where all runs of a batch were stopped, the samples after that are nowhere.
     for variable in &mut memory {

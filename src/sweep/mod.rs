@@ -20,6 +20,7 @@ use std::time::Duration;
 use crate::engine::{self, EngineError, Measures, check_measures, measure_network};
 use crate::network::{DataSets, Network, NetworkError};
 use crate::plan::{Execution, Plan};
+pub use crate::record::Earlier;
 use crate::record::{self, Journal, RecordError, journal_path};
 use crate::spec::{ConfigLayers, ExperimentSpec, SpecError, SweepSpec, overrides, sha256_hex};
 use crate::stepper::linear::{baseline_state, start_from};
@@ -123,17 +124,6 @@ impl SweepError {
 pub trait Progress: Sync {
     /// `done` of `total` conditions are finished, `failed` of them without a result.
     fn conditions(&self, done: usize, failed: usize, total: usize);
-}
-
-/// What to do with what an earlier sweep left behind.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Earlier {
-    /// Refuse to start.
-    Refuse,
-    /// Go on with it.
-    Resume,
-    /// Forget it.
-    Forget,
 }
 
 /// How a sweep is carried out; nothing here changes a result.

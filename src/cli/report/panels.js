@@ -538,7 +538,7 @@ function spectraPanel() {
   const legend = h("div", { class: "legend" });
   node.insertBefore(legend, node.querySelector("details"));
   function draw(width) {
-    const areas = state.picked.length ? state.picked : [];
+    const areas = state.picked;
     heading.textContent = `Power spectrum of ${shown.name}`;
     sub.textContent = `Segments of ${milliseconds(shown.segment_ms)}, ${shown.of}.${areas.length ? "" : " Pick areas to compare them."}`;
     const ink = { colour: "var(--ink)", dash: DASHES[0] };
