@@ -33,6 +33,7 @@
 #![warn(missing_docs)]
 
 pub mod analysis;
+pub mod arrays;
 pub mod artificial;
 pub mod circuit;
 pub mod cli;

@@ -263,7 +263,11 @@ fn a_finished_fit_can_be_prolonged_and_nothing_else_changed() {
         ("seed: 3", "seed: 4", "seed"),
         ("expected: 100", "expected: 101", "targets"),
         ("upper: 1,", "upper: 2,", "parameters"),
-        ("duration=400", "duration=401", "experiments"),
+        (
+            "duration=400",
+            "duration=401",
+            "experiments (first: now `simulation.duration: 401 ms`, before `simulation.duration: 400 ms`)",
+        ),
         ("seed: 3", "seed: 3\npopulation: 9", "population"),
         ("seed: 3", "seed: 3\nsigma: 0.2", "sigma"),
     ] {

@@ -16,12 +16,12 @@ use std::time::{Duration, Instant};
 
 use isocortex::connectome::import::{Merge, read_counts, read_matrix, read_tvb};
 use isocortex::connectome::{self, Source};
-use isocortex::record::{Checkpoint, Journal, read_array};
+use isocortex::record::{Checkpoint, Journal};
 use isocortex::spec::bundled::CONFIGS;
 use isocortex::spec::{self, ConfigLayers};
 use isocortex::sweep::Finished;
 use isocortex::units::Quantity;
-use isocortex::{fit, network::Network, prediction, validation};
+use isocortex::{arrays, fit, network::Network, prediction, validation};
 
 /// Counts the memory that is held, and the most there was.
 struct Counting;
@@ -280,19 +280,64 @@ fn data(folder: &Path, input: &[u8]) {
 
 fn matrix(folder: &Path, input: &[u8]) {
     let _ = read_matrix(&in_file(folder, "m.csv", input));
-    let _ = read_array(&in_file(folder, "a.csv", input), None);
+    let _ = arrays::read(&in_file(folder, "a.csv", input), None);
     let _ = read_counts(&in_file(folder, "c.csv", input), Merge::MeanFln);
 }
 
 fn npy(folder: &Path, input: &[u8]) {
     let path = in_file(folder, "m.npy", input);
     let _ = read_matrix(&path);
-    let _ = read_array(&path, None);
+    let _ = arrays::read(&path, None);
+}
+
+fn mat(folder: &Path, input: &[u8]) {
+    let path = in_file(folder, "m.mat", input);
+    let _ = arrays::read(&path, None);
+    let _ = arrays::read(&path, Some("W"));
+}
+
+/// MATLAB's form of a full and of a sparse matrix, not compressed.
+fn mats() -> Seeds {
+    let words = |of: &[u32]| -> Vec<u8> { of.iter().flat_map(|w| w.to_le_bytes()).collect() };
+    let element = |kind: u32, data: &[u8]| {
+        let mut out = words(&[kind, data.len() as u32]);
+        out.extend(data);
+        out.resize(out.len().next_multiple_of(8), 0);
+        out
+    };
+    let file = |class: u32, parts: &[Vec<u8>]| {
+        let mut data = element(6, &words(&[class, 0]));
+        data.extend(element(5, &words(&[2, 2])));
+        data.extend(element(1, b"W"));
+        data.extend(parts.concat());
+        let mut out = b"MATLAB 5.0 MAT-file".to_vec();
+        out.resize(124, b' ');
+        out.extend([0, 1, b'I', b'M']);
+        out.extend(element(14, &data));
+        out
+    };
+    let doubles = |of: &[f64]| -> Vec<u8> { of.iter().flat_map(|x| x.to_le_bytes()).collect() };
+    let sparse = [
+        element(5, &words(&[1, 0])),
+        element(5, &words(&[0, 1, 2])),
+        element(9, &doubles(&[0.5, 0.25])),
+    ];
+    let seeds = vec![
+        file(6, &[element(9, &doubles(&[0.0, 0.5, 0.25, 0.0]))]),
+        file(5, &sparse),
+    ];
+    let folder = tempfile::tempdir().unwrap();
+    for seed in &seeds {
+        let path = in_file(folder.path(), "m.mat", seed);
+        let found = arrays::read(&path, Some("W")).unwrap();
+        assert_eq!(found, ndarray::array![[0.0, 0.25], [0.5, 0.0]]);
+    }
+    seeds
 }
 
 fn archive(folder: &Path, input: &[u8]) {
     let _ = read_tvb(&in_file(folder, "t.zip", input));
-    let _ = read_array(&in_file(folder, "a.npz", input), Some("fln"));
+    let _ = arrays::read(&in_file(folder, "a.npz", input), Some("fln"));
 }
 
 fn journal(folder: &Path, input: &[u8]) {
@@ -601,6 +646,7 @@ fn all_targets(folder: &Path) -> Vec<Target> {
             1,
             npy,
         ),
+        target("mat", mats(), &["W", "MATLAB 7.3", "IM"], 2, mat),
         target(
             "archives",
             archives,

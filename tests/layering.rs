@@ -8,7 +8,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Rooms that may read or write files: the loaders, the results, the command line, the configs.
-const FILE_ROOMS: [&str; 4] = ["connectome", "record", "cli", "spec"];
+const FILE_ROOMS: [&str; 5] = ["arrays", "connectome", "record", "cli", "spec"];
+
+/// Rooms that may call the HDF5 library: results, and the files of others.
+const HDF5_ROOMS: [&str; 2] = ["arrays", "record"];
 
 /// What the crate's own roots and the command line may do and the core may not: ask the clock or
 /// the environment, or keep things in an order that changes from run to run.
@@ -359,7 +362,9 @@ fn outside_breach(room: &str, path: &Written) -> Option<String> {
     let segments: Vec<&str> = path.segments.iter().map(String::as_str).collect();
     let what = match segments.as_slice() {
         ["std", "fs", ..] | ["std"] | ["std", "*"] if !may_use_files(room) => "files",
-        ["hdf5" | "hdf5_sys", ..] if room != "record" && !NOT_CORE.contains(&room) => "HDF5",
+        ["hdf5" | "hdf5_sys", ..] if !HDF5_ROOMS.contains(&room) && !NOT_CORE.contains(&room) => {
+            "HDF5"
+        }
         _ if NOT_CORE.contains(&room) => return None,
         // A length of time is a number; only the clock is outside.
         ["std", "time", "Duration", ..] => return None,

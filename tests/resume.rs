@@ -212,7 +212,10 @@ fn what_does_not_fit_is_refused_and_stays() {
         said
     };
     let said = refused(&["--set", "simulation.seed=99"]);
-    assert!(said.contains("its configs differ"), "{said}");
+    assert!(
+        said.contains("its configs (first: now `simulation.seed: 99`"),
+        "{said}"
+    );
     let said = refused(&["--lanes", "1"]);
     assert!(said.contains("its lanes differ"), "{said}");
     for cut in [3, 40, kept.len() / 2, kept.len() - 1] {

@@ -354,7 +354,10 @@ fn an_unfinished_sweep_is_neither_overwritten_nor_mistaken() {
         "{said}"
     );
     let said = refusal(&["--resume", "--set", "simulation.seed=5"]);
-    assert!(said.contains("configs differ"), "{said}");
+    assert!(
+        said.contains("configs (first: now `simulation.seed: 5`"),
+        "{said}"
+    );
     let collected = folder.path().join("c.h5");
     assert!(
         killed(folder.path(), &["--collect", "c.h5"])

@@ -9,7 +9,19 @@ from ._core import COMMIT, IsocortexError
 from ._core import VERSION as __version__
 from .configs import Config, Sets, check, config, config_text, names, parameters, plan, stimuli
 from .connectome import Connectome, Gradient
-from .experiments import IsocortexWarning, linearise, predict, reproduce, run, sweep, validate
+from .experiments import (
+    IsocortexWarning,
+    collect,
+    fit,
+    linearise,
+    predict,
+    report,
+    reproduce,
+    rerun,
+    run,
+    sweep,
+    validate,
+)
 from .results import load
 
 __all__ = [
@@ -23,15 +35,19 @@ __all__ = [
     "__version__",
     "analysis",
     "check",
+    "collect",
     "config",
     "config_text",
+    "fit",
     "linearise",
     "load",
     "names",
     "parameters",
     "plan",
     "predict",
+    "report",
     "reproduce",
+    "rerun",
     "run",
     "stimuli",
     "sweep",

@@ -19,11 +19,14 @@ __all__ = [
     "autocorrelation",
     "bold",
     "check",
+    "collect",
     "config",
     "connectivity_dynamics",
     "correlation_of",
     "covariance",
     "eigenmodes",
+    "export",
+    "fit",
     "fit_decay",
     "frequency",
     "functional_connectivity",
@@ -39,6 +42,7 @@ __all__ = [
     "pearson",
     "power_spectrum",
     "predict",
+    "report",
     "reproduce",
     "run",
     "settle",
@@ -72,6 +76,16 @@ def sweep(
     threads: int | None,
     progress: _Progress,
 ) -> tuple[int, list[tuple[int, str]]]: ...
+def collect(source: Source, output: _Path, to: _Path) -> int: ...
+def fit(
+    name: str,
+    sets: list[str],
+    folder: _Path,
+    resume: bool,
+    restart: bool,
+    threads: int | None,
+    progress: _Progress,
+) -> str: ...
 def reproduce(paper: str, threads: int | None, progress: _Progress) -> str: ...
 def validate(
     recordings: str, experiment: str | None, sets: list[str], threads: int | None
@@ -82,8 +96,10 @@ def config(source: Source) -> tuple[str, str]: ...
 def linearised(source: Source) -> dict[str, Any]: ...
 def names(kind: str) -> list[str]: ...
 def load(path: _Path) -> dict[str, Any]: ...
+def report(results: _Path, output: _Path, replicates: list[int] | None) -> list[str]: ...
 def import_tables(path: _Path, of: str) -> dict[str, Any]: ...
 def load_connectome(source: str) -> dict[str, Any]: ...
+def export(source: str, form: str, output: _Path) -> list[str]: ...
 def autocorrelation(x: _Floats, max_lag: int) -> _Floats: ...
 def fit_decay(
     lags_ms: _Floats,

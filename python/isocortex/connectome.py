@@ -258,6 +258,15 @@ class Connectome:
             title=f"Imported from {Path(path).name}",
         )
 
+    def export(self, path: str | os.PathLike[str], form: Literal["csv", "npz", "tvb"]) -> Path:
+        """Writes the connectome for other programs, rows being targets: a new folder of matrices (`csv`), numpy's
+        archive (`npz`), or a connectivity of The Virtual Brain (`tvb`, a zip file). Warns of what a form wants and
+        the connectome lacks."""
+        with tempfile.TemporaryDirectory(prefix="isocortex-") as folder:
+            for message in _core.export(str(self.save(Path(folder) / "set")), form, path):
+                warnings.warn(message, IsocortexWarning, stacklevel=2)
+        return Path(path)
+
     def save(self, folder: str | os.PathLike[str]) -> Path:
         """Writes a data folder, which is made if it is not there, and checks it. Returns its full path, to be used
         as `set={"connectome.data": path}`."""

@@ -6,7 +6,7 @@ import json
 import os
 import tempfile
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeAlias
@@ -16,7 +16,7 @@ import pandas as pd
 import xarray as xr
 
 from . import _core
-from .configs import Config, Sets, source
+from .configs import Config, Sets, Source, source
 from .results import load
 
 Progress: TypeAlias = "bool | Callable[[int, int], object] | None"
@@ -114,6 +114,103 @@ def sweep(
         _, failed = _core.sweep(wanted, path, resume, restart, activity, threads, show)
         _warn([f"condition {condition} failed: {why}" for condition, why in failed])
         return load(path)
+
+
+def collect(
+    config: Config,
+    output: str | os.PathLike[str],
+    to: str | os.PathLike[str],
+    *,
+    set: Sets = None,
+) -> xr.Dataset:
+    """What the unfinished sweep of `output` has finished, with NaN for the rest: `isocortex sweep --collect`.
+
+    It is written to the file `to`; the sweep itself can go on afterwards. Config and `set` are those of the sweep.
+    """
+    _core.collect(source(config, set, sweep=True), os.fspath(output), os.fspath(to))
+    return load(to)
+
+
+def rerun(
+    results: str | os.PathLike[str],
+    *,
+    output: str | os.PathLike[str] | None = None,
+    threads: int | None = None,
+    progress: Progress = None,
+) -> xr.Dataset:
+    """Runs the config inside a result file again and compares bit for bit: `isocortex rerun`.
+
+    Raises IsocortexError where a variable differs, or the data set that the file was made with.
+    """
+    old = load(results)
+    wanted = Source(str(old.attrs["config"]), True, [])
+    with _file(output) as path, _shown(progress, "samples") as show:
+        _warn(_core.run(wanted, path, output is not None, False, threads, show))
+        new = load(path)
+    digest = "connectome_sha256"
+    if old.attrs[digest] != new.attrs[digest]:
+        expected = f"expected {old.attrs[digest]} as in {os.fspath(results)}"
+        raise _core.IsocortexError(f"the data set changed: found sha256 {new.attrs[digest]}, {expected}")
+    differing = [str(name) for name in old.data_vars if _bits(old[name]) != _bits(new.get(name))]
+    if differing:
+        versions = [f"{of.attrs['isocortex_version']} ({of.attrs['isocortex_commit']})" for of in (old, new)]
+        raise _core.IsocortexError(
+            f"not identical: found differences in {', '.join(differing)}, expected none; the file was written by "
+            f"isocortex {versions[0]}, this is {versions[1]}"
+        )
+    return new
+
+
+def _bits(variable: xr.DataArray | None) -> bytes | None:
+    """The numbers of a variable as they lie in memory, with one NaN for all."""
+    if variable is None:
+        return None
+    values = variable.values
+    return np.where(np.isnan(values), np.nan, values).tobytes()
+
+
+def report(
+    results: str | os.PathLike[str],
+    output: str | os.PathLike[str] | None = None,
+    *,
+    replicates: Sequence[int] | None = None,
+) -> Path:
+    """Writes a result file, of a run or a sweep, as one HTML page: `isocortex report`. Gives the path of the page,
+    `NAME.html` beside the result file if `output` is not given. `replicates` are those whose traces are shown one by
+    one."""
+    page = Path(results).with_suffix(".html") if output is None else Path(output)
+    shown = None if replicates is None else [int(r) for r in replicates]
+    _warn(_core.report(os.fspath(results), page, shown))
+    return page
+
+
+def fit(
+    name: str | os.PathLike[str],
+    *,
+    set: Sets = None,
+    output: str | os.PathLike[str] | None = None,
+    resume: bool = False,
+    restart: bool = False,
+    threads: int | None = None,
+    progress: Progress = None,
+) -> pd.DataFrame:
+    """Fits parameters to targets: `isocortex fit`. A row a parameter: `value`, `unit`, `start`, `lower`, `upper`.
+
+    `name` is a bundled fit (`iso.names("fits")`) or a file. `output` is a folder that keeps the tables, `best.yaml` and
+    the journal, with which a fit that was stopped goes on (`resume=True`). `attrs` of the table hold `loss`, `loss_at_start`,
+    `targets`, `trajectory`, and the overrides of the best candidate as `set`, to be handed to `run`.
+    """
+    with tempfile.TemporaryDirectory(prefix="isocortex-") as temporary, _shown(progress, "evaluations") as show:
+        folder = Path(temporary) / "fit" if output is None else Path(output)
+        sets = source("", set).sets
+        found = json.loads(_core.fit(os.fspath(name), sets, folder, resume, restart, threads, show))
+    table = pd.DataFrame(found.pop("parameters")).set_index("parameter")
+    if output is None:
+        del found["results"]
+    found["targets"] = pd.DataFrame(found["targets"])
+    found["trajectory"] = pd.DataFrame(found["trajectory"])
+    table.attrs.update(found)
+    return table
 
 
 def reproduce(paper: str, *, threads: int | None = None, progress: Progress = None) -> pd.DataFrame:

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use isocortex::cli::{Format, export_as};
 use isocortex::connectome::import::{Merge, read_counts, read_tvb};
 use isocortex::connectome::{self, Connectome, Source, WeightKind};
 use ndarray::Array2;
@@ -13,7 +14,8 @@ use crate::watch::{raised, watched};
 
 pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(load_connectome, module)?)?;
-    module.add_function(wrap_pyfunction!(import_tables, module)?)
+    module.add_function(wrap_pyfunction!(import_tables, module)?)?;
+    module.add_function(wrap_pyfunction!(export, module)?)
 }
 
 /// A sparse matrix with `absent` where it has no entry.
@@ -111,4 +113,20 @@ fn load_connectome(py: Python<'_>, source: String) -> PyResult<Bound<'_, PyDict>
         found.sln_hierarchy_correlation(),
     )?;
     Ok(out)
+}
+
+/// Writes a data set for other programs: `csv`, `npz` or `tvb`. Gives what the form wants and the set lacks.
+#[pyfunction]
+fn export(py: Python<'_>, source: String, form: String, output: PathBuf) -> PyResult<Vec<String>> {
+    watched(py, None, |_| {
+        let form = match form.as_str() {
+            "csv" => Format::Csv,
+            "npz" => Format::Npz,
+            "tvb" => Format::Tvb,
+            other => {
+                return Err(format!("form: found `{other}`, expected csv, npz or tvb").into());
+            }
+        };
+        export_as(&connectome::load(&Source::parse(&source)?)?, form, &output)
+    })
 }

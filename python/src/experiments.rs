@@ -12,7 +12,7 @@ use isocortex::plan::{Execution, Plan};
 use isocortex::spec::{self, ConfigLayers, ExperimentSpec, bundled};
 use isocortex::stepper::linear::{baseline_state, linearise};
 use isocortex::sweep::{Carry, Earlier, Sweep};
-use isocortex::{connectome, engine, prediction, validation};
+use isocortex::{connectome, engine, fit as fits, prediction, validation};
 use numpy::{PyArray2, ToPyArray};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
@@ -22,6 +22,8 @@ use crate::watch::{raised, watched};
 pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(run, module)?)?;
     module.add_function(wrap_pyfunction!(sweep, module)?)?;
+    module.add_function(wrap_pyfunction!(collect, module)?)?;
+    module.add_function(wrap_pyfunction!(fit, module)?)?;
     module.add_function(wrap_pyfunction!(reproduce, module)?)?;
     module.add_function(wrap_pyfunction!(validate, module)?)?;
     module.add_function(wrap_pyfunction!(predict, module)?)?;
@@ -125,14 +127,7 @@ fn sweep(
 ) -> PyResult<(usize, Vec<(usize, String)>)> {
     watched(py, progress, |watch| {
         let threads = self::threads(threads)?;
-        let earlier = match (resume, restart) {
-            (true, true) => {
-                return Err("resume and restart: found both, expected one of them".into());
-            }
-            (true, false) => Earlier::Resume,
-            (false, true) => Earlier::Forget,
-            (false, false) => Earlier::Refuse,
-        };
+        let earlier = earlier(resume, restart)?;
         let mut layers = source.layers()?;
         let mut spec = layers.take_sweep(&source.sets)?;
         spec.keep_activity |= activity;
@@ -147,6 +142,57 @@ fn sweep(
         };
         let summary = sweep.run(&output, &carry)?;
         Ok((summary.run, summary.failed.into_iter().collect()))
+    })
+}
+
+/// What to do with earlier work of the same name.
+fn earlier(resume: bool, restart: bool) -> Result<Earlier, Failure> {
+    Ok(match (resume, restart) {
+        (true, true) => {
+            return Err("resume and restart: found both, expected one of them".into());
+        }
+        (true, false) => Earlier::Resume,
+        (false, true) => Earlier::Forget,
+        (false, false) => Earlier::Refuse,
+    })
+}
+
+/// Writes what an unfinished sweep has finished into a file of its own. Gives the number of conditions.
+#[pyfunction]
+fn collect(py: Python<'_>, source: Source, output: PathBuf, to: PathBuf) -> PyResult<usize> {
+    watched(py, None, |_| {
+        let mut layers = source.layers()?;
+        let spec = layers.take_sweep(&source.sets)?;
+        cli::make_way(&to)?;
+        Ok(Sweep::new(layers, &spec)?.collect(&output, &to)?)
+    })
+}
+
+/// Fits parameters to targets, with tables and journal in a folder. Gives what was found, as JSON.
+#[pyfunction]
+#[allow(clippy::too_many_arguments)]
+fn fit(
+    py: Python<'_>,
+    name: String,
+    sets: Vec<String>,
+    folder: PathBuf,
+    resume: bool,
+    restart: bool,
+    threads: Option<usize>,
+    progress: Option<Py<PyAny>>,
+) -> PyResult<String> {
+    watched(py, progress, |watch| {
+        let threads = self::threads(threads)?;
+        let fit = cli::prepare_fit(&name, &sets)?;
+        memory::check_bytes("fit", fit.memory_bytes(threads))?;
+        let carry = fits::Carry {
+            threads,
+            stop: &watch.stop,
+            progress: watch,
+            earlier: earlier(resume, restart)?,
+        };
+        let summary = cli::carry_out_fit(&fit, &folder, &carry)?;
+        Ok(cli::fit_as_json(&fit, &summary, &folder).to_string())
     })
 }
 
@@ -263,7 +309,7 @@ fn linearised(py: Python<'_>, source: Source) -> PyResult<Bound<'_, PyDict>> {
 }
 
 /// Names of what travels inside the package: `configs`, `circuits`, `data`, `papers`,
-/// `recordings`, `designs`.
+/// `recordings`, `designs`, `fits`.
 #[pyfunction]
 fn names(kind: &str) -> PyResult<Vec<&'static str>> {
     Ok(match kind {
@@ -282,10 +328,11 @@ fn names(kind: &str) -> PyResult<Vec<&'static str>> {
             .iter()
             .map(|(name, _)| *name)
             .collect(),
+        "fits" => fits::bundled().iter().map(|(name, _)| *name).collect(),
         other => {
             let message = format!(
-                "unknown kind: found `{other}`, expected configs, circuits, data, papers, recordings or \
-                 designs"
+                "unknown kind: found `{other}`, expected configs, circuits, data, papers, recordings, \
+                 designs or fits"
             );
             return Err(raised(&message));
         }

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use isocortex::cli;
 use isocortex::record::{Attr, CoordValues, Dtype, RecordError, Results};
 use ndarray::ArrayD;
 use numpy::ToPyArray;
@@ -12,7 +13,8 @@ use pyo3::types::{PyDict, PyList};
 use crate::watch::watched;
 
 pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
-    module.add_function(wrap_pyfunction!(load, module)?)
+    module.add_function(wrap_pyfunction!(load, module)?)?;
+    module.add_function(wrap_pyfunction!(report, module)?)
 }
 
 /// What stands in a file under one name.
@@ -109,4 +111,18 @@ fn load(py: Python<'_>, path: PathBuf) -> PyResult<Bound<'_, PyDict>> {
     out.set_item("vars", vars)?;
     out.set_item("attrs", attrs(py, content.attrs)?)?;
     Ok(out)
+}
+
+/// Writes a result file as one HTML page. Gives what was left out of it.
+#[pyfunction]
+fn report(
+    py: Python<'_>,
+    results: PathBuf,
+    output: PathBuf,
+    replicates: Option<Vec<usize>>,
+) -> PyResult<Vec<String>> {
+    let written = watched(py, None, |_| {
+        cli::write_report(&results, &output, replicates.as_deref())
+    })?;
+    Ok(written.notes)
 }

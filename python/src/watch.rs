@@ -7,7 +7,7 @@ use std::thread;
 use std::time::Duration;
 
 use isocortex::cli::Failure;
-use isocortex::{engine, sweep};
+use isocortex::{engine, fit, sweep};
 use pyo3::prelude::*;
 
 use crate::IsocortexError;
@@ -34,6 +34,12 @@ impl Watch {
 
 impl engine::Progress for Watch {
     fn samples(&self, done: u64, total: u64) {
+        self.tell(done, total);
+    }
+}
+
+impl fit::Progress for Watch {
+    fn evaluations(&self, done: u64, _failed: u64, total: u64, _best: f64) {
         self.tell(done, total);
     }
 }

@@ -16,6 +16,7 @@ def program():
     def call(*args):
         return subprocess.run([PROGRAM, *map(str, args)], capture_output=True, text=True, timeout=300)
 
+    call.path = [str(PROGRAM)]
     return call
 
 

@@ -154,3 +154,81 @@ def test_counts_of_neurons_become_fln(tmp_path):
     assert found.weights[v1, v2] == pytest.approx(0.8) and found.sln[v1, v2] == pytest.approx(0.75)
     with pytest.raises(iso.IsocortexError, match="expected mean or sum"):
         iso.Connectome.from_counts(path, merge="median")
+
+
+def test_connectomes_go_out_to_other_programs(tmp_path):
+    mine = iso.Connectome.from_arrays(W, AREAS, distance_mm=W * 10, gradients={"height": [0.0, 0.5, 1.0]})
+    with pytest.warns(iso.IsocortexWarning, match="no positions"):
+        mine.export(tmp_path / "c.zip", "tvb")
+    back = iso.Connectome.from_tvb(tmp_path / "c.zip")
+    assert np.array_equal(back.weights, W) and back.areas == AREAS
+    archive = np.load(mine.export(tmp_path / "c.npz", "npz"))
+    assert np.array_equal(archive["fln"], W) and list(archive["areas"]) == AREAS
+    table = pd.read_csv(mine.export(tmp_path / "c", "csv") / "fln.csv", index_col=0, dtype={0: str})
+    assert np.array_equal(table.to_numpy(), W)
+    with pytest.raises(iso.IsocortexError, match="expected csv, npz or tvb"):
+        mine.export(tmp_path / "c.xyz", "xyz")
+
+
+@pytest.mark.parametrize("form", ["5", "5 compressed", "7.3"])
+def test_matlab_files_are_imported(form, program, tmp_path):
+    """Files of another program's writer, read by the program: full, sparse and small whole numbers."""
+    path = tmp_path / "c.mat"
+    counts = np.array([[0, 3, 200], [70000, 0, 1], [0, 2, 0]])
+    if form == "7.3":
+        import h5py
+
+        # As MATLAB does: a block of its own, then HDF5 with the dimensions turned around.
+        with h5py.File(path, "w", userblock_size=512) as file:
+            file["W"], file["C"] = W.T, counts.T.astype(float)
+        with open(path, "r+b") as file:
+            file.write(b"MATLAB 7.3 MAT-file, written by a test".ljust(124) + b"\0\2IM")
+    else:
+        from scipy.io import savemat
+        from scipy.sparse import csc_matrix
+
+        arrays = {"W": W, "C": csc_matrix(counts), "text": "no matrix", "I": counts.astype(np.int32)}
+        savemat(path, arrays, do_compression=form.endswith("compressed"))
+    names = tmp_path / "areas.txt"
+    names.write_text("\n".join(AREAS))
+    for array, kind, expected in [("W", "fln", W), ("C", "strength", counts)]:
+        done = program("data", "import", "matrices", f"{path}:{array}", "--kind", kind, "--areas", names,
+                       "-o", tmp_path / array)
+        assert done.returncode == 0, done.stderr
+        assert np.array_equal(iso.Connectome(tmp_path / array).weights, expected)
+    done = program("data", "import", "matrices", path, "--kind", "fln", "--areas", names, "-o", tmp_path / "x")
+    assert done.returncode == 1 and "FILE:NAME" in done.stderr and "W" in done.stderr
+
+
+def test_an_import_asks_on_a_terminal(program, tmp_path):
+    """The questions as a person sees them, on a terminal of its own."""
+    import os
+    import pty
+    import subprocess
+
+    (tmp_path / "w.csv").write_text(",V1,V2\nV1,0,0.2\nV2,0.7,0\n")
+    answers = ["w.csv", "", "", "", "", "", "Two areas", "", "", "", "two"]
+    parent, child = pty.openpty()
+    process = subprocess.Popen([*program.path, "data", "import"], cwd=tmp_path, stdin=child, stdout=child, stderr=child)
+    os.close(child)
+    said = b""
+    for answer in answers:
+        # A question ends with the sign after which one types.
+        while not said.endswith(b"> "):
+            said += os.read(parent, 4096)
+        os.write(parent, answer.encode() + b"\n")
+        said += b"\n"
+    while True:
+        try:
+            more = os.read(parent, 4096)
+        except OSError:
+            break
+        if not more:
+            break
+        said += more
+    assert process.wait(timeout=30) == 0, said.decode()
+    os.close(parent)
+    text = said.decode()
+    assert "row of V2 and the column of V1" in text
+    assert "isocortex data import matrices w.csv --kind fln --title 'Two areas' --output two" in text
+    assert iso.Connectome(tmp_path / "two").weights[1, 0] == 0.7

@@ -164,3 +164,69 @@ def test_the_package_works_where_no_checkout_is(tmp_path):
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_a_stopped_sweep_has_finished_is_collected(tmp_path):
+    path = tmp_path / "s.h5"
+    sets = {**SHORT, "stimuli.pulse.amplitude": "1..100 Hz:400"}
+
+    def stop(done, total):
+        if done:
+            raise RuntimeError("enough")
+
+    with pytest.raises(RuntimeError):
+        iso.sweep(PULSE, set=sets, output=path, threads=1, progress=stop)
+    part = iso.collect(PULSE, path, tmp_path / "part.h5", set=sets)
+    whole = iso.sweep(PULSE, set=sets)
+    assert set(part.data_vars) == set(whole.data_vars)
+    finished = 0
+    for name in whole.data_vars:
+        if not np.issubdtype(whole[name].dtype, np.floating):
+            continue
+        there = part[name].notnull()
+        finished += int(there.sum())
+        np.testing.assert_array_equal(part[name].values[there], whole[name].values[there])
+    assert 0 < finished < sum(whole[name].size for name in whole.data_vars)
+
+
+def test_a_file_is_run_again_from_the_config_inside_it(tmp_path):
+    path = tmp_path / "one.h5"
+    first = iso.run("chaudhuri2015_rest_noise", set=SHORT, replicates=2, output=path)
+    again = iso.rerun(path, output=tmp_path / "two.h5", threads=1)
+    xr.testing.assert_identical(first.drop_attrs(), again.drop_attrs())
+    other = tmp_path / "other.h5"
+    iso.run("chaudhuri2015_rest_noise", set={**SHORT, "simulation.seed": 9}, replicates=2, output=other)
+    # A file whose numbers are not those of its config.
+    import h5py
+
+    with h5py.File(path) as config, h5py.File(other, "r+") as mixed:
+        mixed.attrs["config"] = config.attrs["config"]
+    with pytest.raises(iso.IsocortexError, match="not identical: found differences in nu"):
+        iso.rerun(other)
+
+
+def test_results_become_pages(tmp_path):
+    path = tmp_path / "pulse.h5"
+    iso.run(PULSE, set=SHORT, output=path)
+    page = iso.report(path)
+    assert page == tmp_path / "pulse.html" and "<title>" in page.read_text(encoding="utf-8")
+    assert iso.report(path, tmp_path / "own.html", replicates=[0]).is_file()
+    with pytest.raises(iso.IsocortexError, match="result file itself"):
+        iso.report(path, path)
+
+
+def test_a_fit_equals_that_of_the_program(program, tmp_path):
+    few = "chaudhuri2015_pulse"
+    assert few in iso.names("fits")
+    folder = tmp_path / "fit"
+    done = program("fit", few, "--json", "--output", tmp_path / "theirs")
+    assert done.returncode == 0, done.stderr
+    theirs = json.loads(done.stdout)
+    seen = []
+    ours = iso.fit(few, output=folder, progress=lambda done, total: seen.append(done))
+    assert ours.attrs["loss"] == theirs["loss"] < theirs["loss_at_start"]
+    assert list(ours["value"]) == [p["value"] for p in theirs["parameters"]]
+    assert len(ours.attrs["trajectory"]) == len(theirs["trajectory"]) and seen[-1] > 0
+    assert (folder / "best.yaml").is_file() and iso.config(folder / "best.yaml")
+    with pytest.raises(iso.IsocortexError, match="earlier fit|journal"):
+        iso.fit(few, output=folder)

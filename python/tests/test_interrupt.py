@@ -43,15 +43,29 @@ def test_ctrl_c_stops_a_run_and_keeps_what_was_finished(tmp_path):
 
 def test_a_run_goes_on_from_where_the_program_was_stopped(begin, tmp_path):
     path = tmp_path / "long.h5"
-    sets = {"simulation.duration": "200 s", "record.every": "20 ms", "analysis": None}
-    args = [f"--set={key}={'null' if value is None else value}" for key, value in sets.items()]
-    process = begin("run", "chaudhuri2015_v1_pulse", *args, "--quiet", "--no-figure", "--checkpoint=0.05", "-o", path)
-    patience = time.monotonic() + 30
-    while not list(tmp_path.glob("long.h5*checkpoint*")):
-        assert process.poll() is None and time.monotonic() < patience
-        time.sleep(0.005)
-    process.send_signal(signal.SIGINT)
-    assert process.wait(timeout=30) == 130
+
+    def stopped_in_the_middle(sets):
+        """Whether the program, begun on a run, could be stopped after a checkpoint and before the end."""
+        path.unlink(missing_ok=True)
+        args = [f"--set={key}={'null' if value is None else value}" for key, value in sets.items()]
+        options = ["--quiet", "--no-figure", "--threads=1", "--checkpoint=0.05", "-o", path]
+        process = begin("run", "chaudhuri2015_v1_pulse", *args, *options)
+        patience = time.monotonic() + 60
+        while process.poll() is None and not list(tmp_path.glob("long.h5*checkpoint*")):
+            assert time.monotonic() < patience
+            time.sleep(0.005)
+        process.send_signal(signal.SIGINT)
+        code = process.wait(timeout=60)
+        assert code in (0, 130)
+        return code == 130
+
+    # On a machine that is busy with other things a short run is over before this process looks again.
+    for seconds in (200, 800, 3200):
+        sets = {"simulation.duration": f"{seconds} s", "record.every": f"{seconds / 10:g} ms", "analysis": None}
+        if stopped_in_the_middle(sets):
+            break
+    else:
+        raise AssertionError("no run could be stopped before its end")
     gone_on = iso.run("chaudhuri2015_v1_pulse", set=sets, output=path, resume=True)
     whole = iso.run("chaudhuri2015_v1_pulse", set=sets)
     assert gone_on["nu"].values.tobytes() == whole["nu"].values.tobytes()

@@ -25,9 +25,12 @@ pub(super) enum DataCommand {
         /// Bundled name or folder
         path: String,
     },
-    /// Turn matrices, a connectivity of The Virtual Brain or counts of neurons into a data set
-    #[command(subcommand)]
-    Import(Box<ImportCommand>),
+    /// Turn matrices, a connectivity of The Virtual Brain or counts of neurons into a data set; asks for what
+    /// it needs where nothing more is typed
+    Import {
+        #[command(subcommand)]
+        from: Option<Box<ImportCommand>>,
+    },
     /// Write a data set for other programs
     Export(ExportArgs),
 }
@@ -37,7 +40,7 @@ pub(super) fn data(command: &DataCommand, answer: Answer) -> Result<ExitCode, Fa
         DataCommand::List => list(answer),
         DataCommand::Show { name } => show(name, answer),
         DataCommand::Check { path } => check(path, answer),
-        DataCommand::Import(command) => exchange::import(command, answer),
+        DataCommand::Import { from } => exchange::import(from.as_deref(), answer),
         DataCommand::Export(args) => exchange::export_to(args, answer),
     }
 }

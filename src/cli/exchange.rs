@@ -1,5 +1,8 @@
 //! `data import`, `data export`: from and to the files of others.
 
+mod ask;
+
+use std::io;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -11,7 +14,7 @@ use crate::connectome::import::{
     self, About, ImportError, MatrixFiles, Merge, Rows, Tables, read_counts, read_matrices,
     read_tvb,
 };
-use crate::connectome::{self, Source, WeightKind, export};
+use crate::connectome::{self, Connectome, Source, WeightKind, export};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum ImportCommand {
@@ -25,7 +28,7 @@ pub(super) enum ImportCommand {
 
 #[derive(Debug, Args)]
 pub(super) struct MatrixArgs {
-    /// Weights: rows are targets, unless `--rows sources`
+    /// Weights (csv, text, npy, npz, mat, h5; FILE:NAME of several): rows are targets, unless `--rows sources`
     weights: PathBuf,
     /// What the weights are
     #[arg(long, value_enum)]
@@ -98,6 +101,8 @@ enum Kind {
     Fln,
     /// Strengths on a scale of their own, 0 or more
     Strength,
+    /// Weights of either sign, of areas onto themselves, too
+    Signed,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -128,8 +133,9 @@ pub(super) struct ExportArgs {
     output: PathBuf,
 }
 
-#[derive(Debug, Clone, Copy, ValueEnum)]
-enum Format {
+/// The form of a data set for other programs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Format {
     /// A folder of matrices with names
     Csv,
     /// A numpy archive
@@ -138,7 +144,20 @@ enum Format {
     Tvb,
 }
 
-pub(super) fn import(command: &ImportCommand, answer: Answer) -> Result<ExitCode, Failure> {
+/// Imports what was asked for; without a command, asks what that is.
+pub(super) fn import(command: Option<&ImportCommand>, answer: Answer) -> Result<ExitCode, Failure> {
+    let asked;
+    let command = match command {
+        Some(command) => command,
+        None => {
+            let (mut answers, mut questions) = (io::stdin().lock(), io::stderr());
+            asked = ask::ask(&mut ask::Dialogue {
+                answers: &mut answers,
+                questions: &mut questions,
+            })?;
+            &asked
+        }
+    };
     let (tables, into) = match command {
         ImportCommand::Matrices(args) => (matrices(args)?, &args.into),
         ImportCommand::Tvb(args) => (read_tvb(&args.path)?, &args.into),
@@ -156,6 +175,7 @@ pub(super) fn import(command: &ImportCommand, answer: Answer) -> Result<ExitCode
         citation: into.citation.clone(),
         doi: into.doi.clone(),
         licence: into.licence.clone(),
+        editable: false,
     };
     write_checked(&tables, &into.output, &about)?;
     let areas = tables.areas.len();
@@ -189,6 +209,7 @@ fn matrices(args: &MatrixArgs) -> Result<Tables, ImportError> {
         kind: match args.kind {
             Kind::Fln => WeightKind::Fln,
             Kind::Strength => WeightKind::Strength,
+            Kind::Signed => WeightKind::Signed,
         },
         areas: args.areas.clone(),
         sln: args.sln.clone(),
@@ -227,19 +248,38 @@ pub(super) fn write_checked(tables: &Tables, folder: &Path, about: &About) -> Re
 pub(super) fn export_to(args: &ExportArgs, answer: Answer) -> Result<ExitCode, Failure> {
     let connectome = connectome::load(&Source::parse(&args.name)?)?;
     let output = &args.output;
-    match args.format {
+    for warning in export_as(&connectome, args.format, output)? {
+        tracing::warn!("{warning}");
+    }
+    let json = || serde_json::json!({"name": connectome.name, "output": output, "rows": "targets"});
+    answer.print(|| format!("{}: rows are targets", output.display()), json)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Writes a data set for other programs: a new folder, or a file, whose predecessor is replaced. Gives what the
+/// form wants and the data set lacks.
+///
+/// # Errors
+/// Something is there already; a label that the form cannot hold; a full disk.
+pub fn export_as(
+    connectome: &Connectome,
+    format: Format,
+    output: &Path,
+) -> Result<Vec<String>, Failure> {
+    let mut warnings = Vec::new();
+    match format {
         Format::Csv => {
             if output.exists() {
-                return Err(ImportError::Exists(output.clone()).into());
+                return Err(ImportError::Exists(output.to_owned()).into());
             }
             std::fs::create_dir(output)
                 .map_err(|e| format!("cannot make the folder {}: {e}", output.display()))?;
-            for table in export::csv_tables(&connectome) {
+            for table in export::csv_tables(connectome) {
                 let path = output.join(table.name);
                 write(&path, &table.bytes)?;
             }
         }
-        Format::Npz => write(output, &export::npz(&connectome))?,
+        Format::Npz => write(output, &export::npz(connectome))?,
         Format::Tvb => {
             for (what, missing) in [
                 (
@@ -252,15 +292,13 @@ pub(super) fn export_to(args: &ExportArgs, answer: Answer) -> Result<ExitCode, F
                 ),
             ] {
                 if missing {
-                    tracing::warn!("{} has no {what}", connectome.name);
+                    warnings.push(format!("{} has no {what}", connectome.name));
                 }
             }
-            write(output, &export::tvb_zip(&connectome)?)?;
+            write(output, &export::tvb_zip(connectome)?)?;
         }
     }
-    let json = || serde_json::json!({"name": connectome.name, "output": output, "rows": "targets"});
-    answer.print(|| format!("{}: rows are targets", output.display()), json)?;
-    Ok(ExitCode::SUCCESS)
+    Ok(warnings)
 }
 
 fn write(path: &Path, bytes: &[u8]) -> Result<(), Failure> {

@@ -5,12 +5,12 @@ use std::process::ExitCode;
 
 use clap::Args;
 
-use super::show::{Answer, Bar, aligned, number, significant, table};
+use super::show::{Answer, Bar, aligned, number, quoted, significant, table};
 use super::{
     Failure, beside, cores, earlier, memory, own_or_bundled, parse_threads, replace, stop_flag,
 };
 use crate::engine::EngineError;
-use crate::fit::{self, Carry, Earlier, Ended, Evaluated, Fit, Summary, Texts};
+use crate::fit::{self, Carry, Earlier, Ended, Evaluated, Fit, FitError, Summary, Texts};
 use crate::{spec, validation};
 
 #[derive(Debug, Args)]
@@ -49,14 +49,13 @@ const FILES: [&str; 4] = [
 ];
 
 pub(super) fn fit(args: &FitArgs, answer: Answer) -> Result<ExitCode, Failure> {
-    let fit = prepare(args)?;
+    let fit = prepare(&args.fit, &args.sets)?;
     let threads = args.threads.unwrap_or_else(cores);
     memory::check_bytes("fit", fit.memory_bytes(threads))?;
     let folder = match &args.output {
         Some(folder) => folder.clone(),
         None => default_folder(&args.fit),
     };
-    let earlier = earlier(args.resume, args.restart);
     let stop = stop_flag()?;
     if args.dry_run {
         let start = fit.evaluate_start(&stop).map_err(interrupted)?;
@@ -64,32 +63,22 @@ pub(super) fn fit(args: &FitArgs, answer: Answer) -> Result<ExitCode, Failure> {
         answer.print(text, || start_json(&fit, &start))?;
         return Ok(ExitCode::SUCCESS);
     }
-    check_folder(&fit, &folder, earlier)?;
-    // What does not fit the experiment is said before anything is written.
-    let known = earlier == Earlier::Resume && fit::journal_in(&folder).is_file();
-    let start = match known {
-        true => None,
-        false => Some(fit.evaluate_start(&stop).map_err(interrupted)?),
-    };
-    std::fs::create_dir_all(&folder)
-        .map_err(|e| format!("cannot make the folder {}: {e}", folder.display()))?;
     let bar = Bar::of_evaluations(args.quiet || answer.is_json());
     let carry = Carry {
         threads,
         stop: &stop,
         progress: &bar,
-        earlier,
+        earlier: earlier(args.resume, args.restart),
     };
-    let ended = fit.run(&folder, start, &carry);
+    let ended = carry_out(&fit, &folder, &carry);
     bar.finish();
     let summary = match ended {
-        Err(e) if e.is_interrupted() => {
-            eprintln!("{e}");
+        Err(e) if (e.downcast_ref::<FitError>()).is_some_and(FitError::is_interrupted) => {
+            answer.complain(&e.to_string());
             return Ok(ExitCode::from(130));
         }
         ended => ended?,
     };
-    write(&fit, &summary, &folder)?;
     if answer.is_json() || !args.quiet {
         let text = || as_text(&fit, &summary, &folder);
         answer.print(text, || as_json(&fit, &summary, &folder))?;
@@ -97,11 +86,34 @@ pub(super) fn fit(args: &FitArgs, answer: Answer) -> Result<ExitCode, Failure> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Reads a fit and everything that it names.
-fn prepare(args: &FitArgs) -> Result<Fit, Failure> {
-    let text = own_or_bundled(&args.fit, fit::bundled(), "fit", "fit")?;
-    let (config, mut file) = fit::load(&args.fit, &text)?;
-    let near = |name: &str| beside(&args.fit, name);
+/// Carries a fit out, and leaves its tables and the best config in the folder.
+///
+/// # Errors
+/// A folder with an earlier fit where `carry` does not allow for it; a start that cannot be run; a signal, with
+/// what was finished kept; a full disk.
+pub fn carry_out(fit: &Fit, folder: &Path, carry: &Carry<'_>) -> Result<Summary, Failure> {
+    check_folder(fit, folder, carry.earlier)?;
+    // What does not fit the experiment is said before anything is written.
+    let known = carry.earlier == Earlier::Resume && fit::journal_in(folder).is_file();
+    let start = match known {
+        true => None,
+        false => Some(fit.evaluate_start(carry.stop).map_err(interrupted)?),
+    };
+    std::fs::create_dir_all(folder)
+        .map_err(|e| format!("cannot make the folder {}: {e}", folder.display()))?;
+    let summary = fit.run(folder, start, carry)?;
+    write(fit, &summary, folder)?;
+    Ok(summary)
+}
+
+/// Reads a fit, bundled or of one's own, and everything that it names; `sets` override keys of its experiments.
+///
+/// # Errors
+/// No such fit; what is wrong in it or in what it names, and where.
+pub fn prepare(name: &str, sets: &[String]) -> Result<Fit, Failure> {
+    let text = own_or_bundled(name, fit::bundled(), "fit", "fit")?;
+    let (config, mut file) = fit::load(name, &text)?;
+    let near = |own: &str| beside(name, own);
     file.experiment = near(&file.experiment);
     let mut texts = Texts::default();
     for target in &mut file.targets {
@@ -120,10 +132,10 @@ fn prepare(args: &FitArgs) -> Result<Fit, Failure> {
             texts.papers.insert(name.clone(), text);
         }
     }
-    Ok(Fit::new(&config, &file, &args.sets, &texts)?)
+    Ok(Fit::new(&config, &file, sets, &texts)?)
 }
 
-fn interrupted(e: fit::FitError) -> Failure {
+fn interrupted(e: FitError) -> Failure {
     match e.is_interrupted() {
         true => EngineError::Interrupted.into(),
         false => e.into(),
@@ -363,15 +375,6 @@ fn as_text(fit: &Fit, summary: &Summary, folder: &Path) -> String {
     )
 }
 
-/// A word for a shell, in quotes where it needs them.
-fn quoted(text: &str) -> String {
-    let plain = |c: char| c.is_alphanumeric() || "._-/=:+,@%".contains(c);
-    match text.chars().all(plain) {
-        true => text.to_owned(),
-        false => format!("'{}'", text.replace('\'', "'\\''")),
-    }
-}
-
 fn targets_json(fit: &Fit, one: &Evaluated) -> Vec<serde_json::Value> {
     let of = fit.targets().iter().zip(&one.targets);
     of.map(|(target, found)| {
@@ -402,7 +405,9 @@ fn parameters_json(fit: &Fit, places: &[f64]) -> Vec<serde_json::Value> {
     .collect()
 }
 
-fn as_json(fit: &Fit, summary: &Summary, folder: &Path) -> serde_json::Value {
+/// What a fit found, as `--json` prints it.
+#[must_use]
+pub fn as_json(fit: &Fit, summary: &Summary, folder: &Path) -> serde_json::Value {
     let evaluations = summary.trajectory.last().map_or(1, |g| g.evaluations);
     serde_json::json!({
         "title": fit.title(),
@@ -458,16 +463,4 @@ fn start_json(fit: &Fit, start: &Evaluated) -> serde_json::Value {
         "population": fit.population(),
         "runs_per_candidate": fit.runs(),
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::quoted;
-
-    #[test]
-    fn words_survive_a_shell() {
-        assert_eq!(quoted("circuit.tau_E=20"), "circuit.tau_E=20");
-        assert_eq!(quoted("a.tau_E=20 ms"), "'a.tau_E=20 ms'");
-        assert_eq!(quoted("title=it's"), "'title=it'\\''s'");
-    }
 }

@@ -59,6 +59,7 @@ pub(super) fn init(args: &InitArgs, answer: Answer) -> Result<ExitCode, Failure>
             Some(usage) => format!("{} {usage}", t.licence),
             None => t.licence.clone(),
         }),
+        editable: true,
     };
     std::fs::create_dir(folder)
         .map_err(|e| format!("cannot make the folder {}: {e}", folder.display()))?;

@@ -217,7 +217,10 @@ pub(super) fn configs(name: Option<&str>, answer: Answer) -> Result<ExitCode, Fa
     if let Some(name) = name {
         let Some(config) = bundled::find(name) else {
             let hint = did_you_mean(name, bundled::names());
-            return Err(format!("no bundled config: found `{name}`{hint}").into());
+            return Err(format!(
+                "no bundled config: found `{name}`{hint}; `isocortex configs` lists them"
+            )
+            .into());
         };
         let json = || json!({"name": config.name(), "path": config.path, "text": config.text});
         answer.print(|| config.text.to_owned(), json)?;

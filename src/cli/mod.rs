@@ -39,6 +39,10 @@ use crate::record::Earlier;
 use crate::spec::suggest::did_you_mean;
 use crate::sweep::Ranks;
 
+pub use self::exchange::{Format, export_as};
+pub use self::fit::{as_json as fit_as_json, carry_out as carry_out_fit, prepare as prepare_fit};
+pub use self::report::{Written, write as write_report};
+
 /// The version with the commit, since programs and documents of one version may differ.
 const VERSION: &str = concat!(
     env!("CARGO_PKG_VERSION"),
@@ -269,14 +273,10 @@ pub fn main_on(ranks: Option<&dyn Ranks>) -> ExitCode {
         Ok(code) => code,
         Err(failure) if is_broken_pipe(&*failure) => ExitCode::SUCCESS,
         Err(failure) => {
-            let said = match answer {
+            answer.complain(&match answer {
                 Answer::Text => format!("error: {failure}"),
-                Answer::Json => {
-                    format!("{:#}", serde_json::json!({ "error": failure.to_string() }))
-                }
-            };
-            // Whoever closed standard error does not want to hear of it.
-            let _ = writeln!(std::io::stderr(), "{said}");
+                Answer::Json => failure.to_string(),
+            });
             let stopped = failure.downcast_ref::<EngineError>();
             match stopped {
                 Some(EngineError::Stopped { because: None, .. } | EngineError::Interrupted) => {

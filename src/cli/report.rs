@@ -61,44 +61,15 @@ const RUN: &str = include_str!("report/page.js");
 const SWEEP: &str = include_str!("report/sweep.js");
 
 pub(super) fn report(args: &ReportArgs, answer: Answer) -> Result<ExitCode, Failure> {
-    let file = Results::open(&args.results)?;
     let output = (args.output.clone()).unwrap_or_else(|| args.results.with_extension("html"));
-    check_ordinary(&output)?;
-    if same_file(&args.results, &output) {
-        return Err(format!(
-            "{}: found the result file itself as --output, expected the path of a page",
-            output.display()
-        )
-        .into());
-    }
-    let (contents, script) = if sweep::is_sweep(&file) {
-        if args.replicates.is_some() {
-            return Err(format!(
-                "{}: found --replicates with the result of a sweep, expected none: its page shows means over \
-                 replicates",
-                args.results.display()
-            )
-            .into());
-        }
-        (sweep::contents(&file)?, SWEEP)
-    } else {
-        let wanted = args.replicates.as_deref();
-        (contents::contents(&file, wanted)?, RUN)
-    };
-    for note in &contents.notes {
+    let written = write(&args.results, &output, args.replicates.as_deref())?;
+    for note in &written.notes {
         tracing::warn!("{note}");
     }
-    let page = page(
-        &contents.title,
-        &serde_json::to_string(&contents.json)?,
-        script,
-    );
-    replace(&output, page.as_bytes())
-        .map_err(|e| format!("cannot write {}: {e}", output.display()))?;
     if answer.is_json() || !args.quiet {
         let text = || {
-            let megabytes = page.len() as f64 / 1e6;
-            let summary = &contents.summary;
+            let megabytes = written.bytes as f64 / 1e6;
+            let summary = &written.summary;
             format!(
                 "report   {} ({megabytes:.1} MB; {summary})",
                 output.display()
@@ -107,14 +78,71 @@ pub(super) fn report(args: &ReportArgs, answer: Answer) -> Result<ExitCode, Fail
         let json = || {
             serde_json::json!({
                 "report": output,
-                "bytes": page.len(),
-                "contents": contents.summary,
-                "notes": contents.notes,
+                "bytes": written.bytes,
+                "contents": written.summary,
+                "notes": written.notes,
             })
         };
         answer.print(text, json)?;
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// What became of a report.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Written {
+    /// Size of the page.
+    pub bytes: usize,
+    /// What is in it, in words.
+    pub summary: String,
+    /// What was left out of it, and why.
+    pub notes: Vec<String>,
+}
+
+/// Writes a result file as one HTML page; an older page is replaced. `replicates` are those whose traces are shown
+/// one by one, the first that fit if absent.
+///
+/// # Errors
+/// No result file; replicates that it does not have; the result file as `output`; a full disk.
+pub fn write(
+    results: &Path,
+    output: &Path,
+    replicates: Option<&[usize]>,
+) -> Result<Written, Failure> {
+    let file = Results::open(results)?;
+    check_ordinary(output)?;
+    if same_file(results, output) {
+        return Err(format!(
+            "{}: found the result file itself as --output, expected the path of a page",
+            output.display()
+        )
+        .into());
+    }
+    let (contents, script) = if sweep::is_sweep(&file) {
+        if replicates.is_some() {
+            return Err(format!(
+                "{}: found --replicates with the result of a sweep, expected none: its page shows means over \
+                 replicates",
+                results.display()
+            )
+            .into());
+        }
+        (sweep::contents(&file)?, SWEEP)
+    } else {
+        (contents::contents(&file, replicates)?, RUN)
+    };
+    let page = page(
+        &contents.title,
+        &serde_json::to_string(&contents.json)?,
+        script,
+    );
+    replace(output, page.as_bytes())
+        .map_err(|e| format!("cannot write {}: {e}", output.display()))?;
+    Ok(Written {
+        bytes: page.len(),
+        summary: contents.summary,
+        notes: contents.notes,
+    })
 }
 
 fn same_file(a: &Path, b: &Path) -> bool {

@@ -11,11 +11,11 @@ use serde_json::json;
 
 use super::show::{Answer, number};
 use super::{ConfigArgs, Failure, cores, parse_threads, replace, stop_flag};
+use crate::arrays::{self, ArrayError};
 use crate::artificial::hopfield::{self, Divisor, Hopfield, Update};
 use crate::artificial::n_back::{self, NBack, Score};
 use crate::artificial::rnn::{Leak, Nonlinearity, dale};
 use crate::artificial::unroll::{Form, Unrolled};
-use crate::record::{ArrayError, read_array};
 use crate::spec::{Config, sha256_hex};
 use crate::units::{Dimension, Quantity};
 use crate::validation::Lab;
@@ -214,8 +214,8 @@ fn import(path: &Path, output: &Path, threads: usize, answer: Answer) -> Result<
     let folder = path.parent().unwrap_or(Path::new(""));
     let array = |name: &str| -> Result<Array2<f64>, ArrayError> {
         match &it.arrays {
-            Some(file) => read_array(&folder.join(file), Some(name)),
-            None => read_array(&folder.join(name), None),
+            Some(file) => arrays::read(&folder.join(file), Some(name)),
+            None => arrays::read(&folder.join(name), None),
         }
     };
     let at = |key: &str, message: String| Failure::from(config.error(key, message));

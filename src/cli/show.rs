@@ -69,6 +69,15 @@ pub(super) fn print(text: &str) -> io::Result<()> {
     out.flush()
 }
 
+/// A word for a shell, in quotes where it needs them.
+pub(super) fn quoted(word: &str) -> String {
+    let plain = |c: char| c.is_alphanumeric() || "._-/=:+,@%".contains(c);
+    match !word.is_empty() && word.chars().all(plain) {
+        true => word.to_owned(),
+        false => format!("'{}'", word.replace('\'', r"'\''")),
+    }
+}
+
 /// How a command answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Answer {
@@ -81,6 +90,16 @@ pub(super) enum Answer {
 impl Answer {
     pub(super) fn is_json(self) -> bool {
         self == Answer::Json
+    }
+
+    /// Says on standard error why a command ended early.
+    pub(super) fn complain(self, why: &str) {
+        let said = match self {
+            Answer::Text => why.to_owned(),
+            Answer::Json => format!("{:#}", serde_json::json!({ "error": why })),
+        };
+        // Whoever closed standard error does not want to hear of it.
+        let _ = writeln!(io::stderr(), "{said}");
     }
 
     /// Prints the one or the other.
@@ -187,7 +206,15 @@ impl Progress for Bar {
 
 #[cfg(test)]
 mod tests {
-    use super::number;
+    use super::{number, quoted};
+
+    #[test]
+    fn words_survive_a_shell() {
+        assert_eq!(quoted("circuit.tau_E=20"), "circuit.tau_E=20");
+        assert_eq!(quoted("a.tau_E=20 ms"), "'a.tau_E=20 ms'");
+        assert_eq!(quoted("title=it's"), r"'title=it'\''s'");
+        assert_eq!(quoted(""), "''");
+    }
 
     #[test]
     fn numbers_have_three_digits() {

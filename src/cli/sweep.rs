@@ -96,7 +96,7 @@ pub(super) fn sweep(
     bar.finish();
     let summary = match ended {
         Err(e) if e.is_interrupted() => {
-            eprintln!("{e}");
+            answer.complain(&e.to_string());
             return Ok(ExitCode::from(130));
         }
         ended => ended?,

@@ -10,9 +10,10 @@ use std::io::{Cursor, Read};
 use std::path::{Path, PathBuf};
 
 use ndarray::Array2;
-use ndarray_npy::ReadNpyExt;
 
 use super::WeightKind;
+use crate::arrays::{self, ArrayError};
+use crate::spec::sha256_hex;
 
 /// Why tables could not be turned into a data folder.
 #[derive(Debug, thiserror::Error)]
@@ -35,6 +36,9 @@ pub enum ImportError {
         /// What was found and expected.
         problem: String,
     },
+    /// A matrix in a format of another program cannot be read.
+    #[error(transparent)]
+    Array(#[from] ArrayError),
     /// There is something at the place of the new folder.
     #[error("{}: found something there already, expected the path of a new folder", .0.display())]
     Exists(PathBuf),
@@ -93,6 +97,8 @@ pub struct About {
     pub doi: Option<String>,
     /// Under which terms they may be used.
     pub licence: Option<String>,
+    /// Whether tables may be edited afterwards: without check sums nothing is said of a change.
+    pub editable: bool,
 }
 
 /// Which end of a link the rows of a matrix stand for.
@@ -104,22 +110,18 @@ pub enum Rows {
     Sources,
 }
 
-/// A matrix in a file of its own: `.npy` (float64), or text with numbers apart by commas, semicolons, tabs or
-/// blanks. A first line and a first column of names are understood, and given back.
+/// A matrix of numbers: text with numbers apart by commas, semicolons, tabs or blanks, or `.npy`, `.npz`, `.mat`
+/// and HDF5, with the name after a colon where a file holds several arrays (`FILE:NAME`). A first line and a first
+/// column of names are understood in texts, and given back.
 ///
 /// # Errors
 /// No such file; not a matrix of numbers.
 pub fn read_matrix(path: &Path) -> Result<(Array2<f64>, Option<Names>), ImportError> {
-    let bytes = read(path)?;
-    match extension(path).as_str() {
-        "npy" => Ok((npy(path, &bytes)?, None)),
-        "mat" => Err(content(
-            path,
-            "found a MATLAB file, expected .csv, .txt or .npy; in MATLAB `writematrix(W, 'W.csv')` \
-             writes one",
-        )),
-        _ => text_matrix(path, &text(path, bytes)?),
+    let (file, name) = arrays::split_name(path);
+    if arrays::holds_several(&file) || extension(&file) == "npy" {
+        return Ok((arrays::read(&file, name.as_deref())?, None));
     }
+    text_matrix(path, &text(path, read(path)?)?)
 }
 
 /// Names beside a matrix.
@@ -148,15 +150,6 @@ fn text(path: &Path, bytes: Vec<u8>) -> Result<String, ImportError> {
     let text = String::from_utf8(bytes)
         .map_err(|e| content(path, format!("found bytes that are no UTF-8 text: {e}")))?;
     Ok(text.trim_start_matches('\u{feff}').to_owned())
-}
-
-fn npy(path: &Path, bytes: &[u8]) -> Result<Array2<f64>, ImportError> {
-    Array2::<f64>::read_npy(Cursor::new(bytes)).map_err(|e| {
-        content(
-            path,
-            format!("found no matrix of float64 numbers in numpy's format: {e}"),
-        )
-    })
 }
 
 /// The fields of a line: apart by commas, semicolons or tabs if it has any, else by blanks.
@@ -284,7 +277,7 @@ pub fn read_matrices(files: &MatrixFiles) -> Result<Tables, ImportError> {
     let listed = match &files.areas {
         None => None,
         Some(path) => {
-            let (areas, more) = area_table(path)?;
+            let (areas, more) = read_areas(path)?;
             columns = more;
             if areas.len() != n {
                 return Err(content(
@@ -299,7 +292,7 @@ pub fn read_matrices(files: &MatrixFiles) -> Result<Tables, ImportError> {
         }
     };
     for ((i, j), w) in weights.indexed_iter() {
-        if w.is_nan() && i != j {
+        if w.is_nan() && (i != j || files.kind == WeightKind::Signed) {
             return Err(content(
                 &files.weights,
                 format!(
@@ -370,13 +363,18 @@ pub fn read_matrices(files: &MatrixFiles) -> Result<Tables, ImportError> {
         made: made + ".",
         remarks: Vec::new(),
     };
-    tables.drop_self_links();
+    if files.kind != WeightKind::Signed {
+        tables.drop_self_links();
+    }
     tables.look_over();
     Ok(tables)
 }
 
-/// Areas of a list: a name a line, or csv with a header that has `area`.
-fn area_table(path: &Path) -> Result<(Vec<String>, Vec<Column>), ImportError> {
+/// Names of areas, and what else a table says of each: a name a line, or csv with a header that has `area`.
+///
+/// # Errors
+/// No such file; a faulty line.
+pub fn read_areas(path: &Path) -> Result<(Vec<String>, Vec<Column>), ImportError> {
     let text = text(path, read(path)?)?;
     let first = text.lines().next().unwrap_or_default();
     let header = fields(first);
@@ -792,11 +790,12 @@ impl Tables {
         }
         let file = |name: &str, text: String| {
             let path = folder.join(name);
-            fs::write(&path, text).map_err(|source| ImportError::File {
+            fs::write(&path, &text).map_err(|source| ImportError::File {
                 doing: "write",
                 path,
                 source,
-            })
+            })?;
+            Ok::<_, ImportError>(sha256_hex(text.as_bytes()))
         };
         let all = || -> Result<(), ImportError> {
             fs::create_dir(folder).map_err(|source| ImportError::File {
@@ -804,20 +803,30 @@ impl Tables {
                 path: folder.to_owned(),
                 source,
             })?;
-            file("areas.csv", self.areas_csv())?;
+            let mut roles = vec![Role {
+                name: "areas",
+                unit: None,
+                sha256: file("areas.csv", self.areas_csv())?,
+            }];
+            let mut pairs = |role: &'static str, unit, text| -> Result<(), ImportError> {
+                roles.push(Role {
+                    name: role,
+                    unit,
+                    sha256: file(&format!("{role}.csv"), text)?,
+                });
+                Ok(())
+            };
             let weights = match self.kind {
                 WeightKind::Fln => "fln",
                 WeightKind::Strength => "strength",
                 WeightKind::Signed => "weight",
             };
-            let mut roles = vec![(weights, None)];
             let linked = |at: (usize, usize), _: f64| self.weights[at] != 0.0;
             let text = self.pairs_csv(weights, &self.weights, |_, w| w != 0.0);
-            file(&format!("{weights}.csv"), text)?;
+            pairs(weights, None, text)?;
             if let Some(sln) = &self.sln {
                 let text = self.pairs_csv("sln", sln, |at, s| !s.is_nan() && linked(at, s));
-                file("sln.csv", text)?;
-                roles.push(("sln", None));
+                pairs("sln", None, text)?;
             }
             for (role, unit, table) in [
                 ("distance_mm", "mm", &self.distance_mm),
@@ -825,10 +834,10 @@ impl Tables {
             ] {
                 let Some(table) = table else { continue };
                 let text = self.pairs_csv(role, table, |(i, j), x| i != j && !x.is_nan());
-                file(&format!("{role}.csv"), text)?;
-                roles.push((role, Some(unit)));
+                pairs(role, Some(unit), text)?;
             }
-            file("manifest.yaml", self.manifest(folder, about, &roles))
+            file("manifest.yaml", self.manifest(folder, about, &roles))?;
+            Ok(())
         };
         let done = all();
         if matches!(&done, Err(ImportError::File { doing: "write", .. })) {
@@ -867,7 +876,7 @@ impl Tables {
         String::from_utf8(writer.into_inner().expect("memory takes it")).expect("it was text")
     }
 
-    fn manifest(&self, folder: &Path, about: &About, roles: &[(&str, Option<&str>)]) -> String {
+    fn manifest(&self, folder: &Path, about: &About, roles: &[Role]) -> String {
         // JSON's texts are YAML's.
         let quoted = |text: &str| serde_json::Value::from(text).to_string();
         let name = folder.file_name().unwrap_or_default().to_string_lossy();
@@ -896,14 +905,14 @@ impl Tables {
         }
         let licence = about.licence.as_deref();
         let licence = licence.unwrap_or("not stated on import; ask the source of the numbers");
-        let _ = writeln!(
-            out,
-            "terms:\n  licence: {}\nfiles:\n  areas: {{path: areas.csv}}",
-            quoted(licence)
-        );
-        for (role, unit) in roles {
+        let _ = writeln!(out, "terms:\n  licence: {}\nfiles:", quoted(licence));
+        for Role { name, unit, sha256 } in roles {
             let unit = unit.map_or(String::new(), |u| format!(", unit: {u}"));
-            let _ = writeln!(out, "  {role}: {{path: {role}.csv{unit}}}");
+            let sum = match about.editable {
+                true => String::new(),
+                false => format!(", sha256: {sha256}"),
+            };
+            let _ = writeln!(out, "  {name}: {{path: {name}.csv{unit}{sum}}}");
         }
         let gradients: Vec<&Column> = self.columns.iter().filter(|c| is_gradient(c)).collect();
         if !gradients.is_empty() {
@@ -920,6 +929,13 @@ impl Tables {
         let _ = writeln!(out, "made: {}", quoted(&self.made));
         out
     }
+}
+
+/// A table of a data folder that was written.
+struct Role {
+    name: &'static str,
+    unit: Option<&'static str>,
+    sha256: String,
 }
 
 fn is_gradient(column: &Column) -> bool {
@@ -1080,7 +1096,7 @@ mod tests {
             let _ = read_matrix(&path);
             let _ = read_counts(&path, Merge::MeanFln);
             let _ = read_tvb(&path);
-            let _ = area_table(&path);
+            let _ = read_areas(&path);
             let npy = folder.path().join("x.npy");
             fs::write(&npy, [&b"\x93NUMPY\x01\x00"[..], text.as_bytes()].concat()).unwrap();
             let _ = read_matrix(&npy);

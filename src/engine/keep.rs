@@ -1,14 +1,12 @@
 //! Checkpoints of a run, and going on from one.
 
-use std::collections::BTreeMap;
-
 use ndarray::{Array2, Array3, s};
 
 use super::layout::{Dataset, write};
 use super::{EngineError, place};
 use crate::network::Network;
 use crate::plan::{Axis, Execution, Plan};
-use crate::record::{self, Checkpoint, RecordError, Results, Writer};
+use crate::record::{self, About, Checkpoint, RecordError, Results, Writer, differing};
 use crate::spec::ExperimentSpec;
 
 /// Says when it is time for a checkpoint. The clock is the caller's: no result depends on it.
@@ -29,15 +27,11 @@ pub struct Keep<'a> {
 }
 
 /// What a checkpoint is of. A run may go on from it if it says the same of itself.
-pub(super) fn about(
-    network: &Network,
-    plan: &Plan,
-    spec: &ExperimentSpec,
-) -> BTreeMap<String, String> {
+pub(super) fn about(network: &Network, plan: &Plan, spec: &ExperimentSpec) -> About {
     let data = network.connectome.provenance.digest();
     let program = format!("{} {}", record::VERSION, record::COMMIT);
     let of = [
-        ("configs", spec.config.digest()),
+        ("configs", spec.config.canonical()),
         ("data sets", data),
         ("versions of the program", program),
         (LANES, lanes_text(plan)),
@@ -73,13 +67,12 @@ pub fn execution_of(checkpoint: &Checkpoint) -> Execution {
 /// Refuses the checkpoint of another run.
 pub(super) fn check(
     checkpoint: &Checkpoint,
-    about: &BTreeMap<String, String>,
+    about: &About,
     plan: &Plan,
 ) -> Result<(), EngineError> {
-    let differs = |(key, value): &(&String, &String)| checkpoint.about.get(*key) != Some(*value);
-    let mut what: Vec<&str> = about.iter().filter(differs).map(|(k, _)| &**k).collect();
+    let mut what = differing(&checkpoint.about, about);
     if what.is_empty() && checkpoint.blocks.len() != plan.blocks().len() {
-        what.push("numbers of blocks");
+        what.push("numbers of blocks".to_owned());
     }
     match what.is_empty() {
         true => Ok(()),

@@ -21,7 +21,7 @@ use rayon::prelude::*;
 use crate::engine::{self, EngineError};
 use crate::network::DataSets;
 pub use crate::record::Earlier;
-use crate::record::{self, Journal, RecordError};
+use crate::record::{self, About, Journal, RecordError, differing};
 use crate::spec::{Config, ConfigLayers, ExperimentSpec, Override, SpecError, sha256_hex};
 use crate::validation::{Lab, LabError};
 use cma::{Cma, mirrored};
@@ -295,7 +295,7 @@ pub struct Fit {
     /// Runs of a candidate, at most over the settings that need runs; none does if 0.
     runs: usize,
     memory: u64,
-    header: BTreeMap<&'static str, String>,
+    header: About,
 }
 
 /// Runs that a batch steps side by side, at most: the widest lanes.
@@ -386,7 +386,7 @@ impl Fit {
             stop: file.stop,
             runs: 0,
             memory: 0,
-            header: BTreeMap::new(),
+            header: About::new(),
         };
         fit.try_bounds(config)?;
         fit.describe(file, texts)?;
@@ -440,7 +440,7 @@ impl Fit {
                 memory = memory.max(lab.recording_bytes());
             }
             needs.push(needs_run);
-            configs += &setting.layers.with(&[])?.config.digest();
+            configs += &setting.layers.with(&[])?.config.canonical();
             data += &lab.data_digest();
         }
         for (setting, needs_run) in self.settings.iter_mut().zip(needs) {
@@ -449,8 +449,8 @@ impl Fit {
         (self.runs, self.memory) = (runs, memory);
         // The debug form of a number is its shortest text, which tells all numbers apart.
         let digest = |text: String| sha256_hex(text.as_bytes());
-        self.header = BTreeMap::from([
-            ("experiments", digest(configs)),
+        let header = [
+            ("experiments", configs),
             ("data sets", digest(data)),
             ("parameters", digest(format!("{:?}", self.parameters))),
             ("targets", digest(format!("{:?}", file.targets))),
@@ -465,7 +465,8 @@ impl Fit {
                 "versions of the program",
                 format!("{} {}", record::VERSION, record::COMMIT),
             ),
-        ]);
+        ];
+        self.header = header.map(|(name, text)| (name.to_owned(), text)).into();
         Ok(())
     }
 
@@ -720,12 +721,8 @@ impl Fit {
             Earlier::Resume => {}
         }
         let (journal, found) = Journal::open(&path)?;
-        let found: BTreeMap<String, String> = serde_json::from_slice(&found).unwrap_or_default();
-        let differs = |(key, value): &(&&'static str, &String)| found.get(**key) != Some(*value);
-        let other: Vec<&str> = (self.header.iter())
-            .filter(differs)
-            .map(|(key, _)| *key)
-            .collect();
+        let found: About = serde_json::from_slice(&found).unwrap_or_default();
+        let other = differing(&found, &self.header);
         match other.is_empty() {
             true => Ok(journal),
             false => Err(FitError::Other {

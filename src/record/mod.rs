@@ -11,7 +11,7 @@
 
 use std::path::{Path, PathBuf};
 
-mod arrays;
+mod about;
 mod checkpoint;
 mod error;
 mod h5;
@@ -25,7 +25,7 @@ mod writer;
 #[cfg(test)]
 mod tests;
 
-pub use arrays::{ArrayError, read as read_array};
+pub use about::{About, differing};
 pub use checkpoint::{Checkpoint, checkpoint_path};
 pub use error::RecordError;
 pub use journal::{Earlier, Journal, journal_path};

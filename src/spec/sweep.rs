@@ -10,8 +10,9 @@ use super::node::{Node, Value, split_path};
 use super::suggest::did_you_mean;
 use super::{Location, SpecError};
 
-/// More conditions than these are refused: a range typed wrongly should not fill a disk.
-pub const MOST_CONDITIONS: usize = 10_000_000;
+/// More conditions than these are refused: a range typed wrongly should fill neither disk nor memory, where each
+/// value takes some 60 bytes as it was typed.
+pub const MOST_CONDITIONS: usize = 1_000_000;
 
 /// What varies, axis by axis.
 #[derive(Debug, Clone, Default, PartialEq)]

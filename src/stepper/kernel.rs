@@ -155,10 +155,17 @@ impl Recorded {
     #[inline(always)]
     fn copy<L: Lanes>(&self, x: &[L], shift: usize, row: &mut [f64]) {
         let count = size_of_val(x) / size_of::<f64>();
-        assert!(self.last as usize + shift < count);
-        for (row, &at) in row.iter_mut().zip(&self.at) {
+        assert!(self.last as usize + shift < count && row.len() == self.areas);
+        let (lines, rest) = row.split_at_mut(self.lines.len() * NUMBERS_OF_A_LINE);
+        let (lines, _) = lines.as_chunks_mut::<NUMBERS_OF_A_LINE>();
+        let from = x.as_ptr().cast::<f64>();
+        for (line, &at) in lines.iter_mut().zip(&self.lines) {
             // SAFETY: within the lanes, which lie in memory as their numbers; no place is after `last`.
-            *row = unsafe { *x.as_ptr().cast::<f64>().add(at as usize + shift) };
+            *line = unsafe { *from.add(at as usize + shift).cast() };
+        }
+        for (row, &at) in rest.iter_mut().zip(&self.at) {
+            // SAFETY: as above.
+            *row = unsafe { *from.add(at as usize + shift) };
         }
     }
 }
@@ -184,10 +191,34 @@ struct Past {
 /// Recorded areas that follow each other and lie in the same part.
 struct Recorded {
     part: usize,
-    /// Where the first variable of each stands among the numbers of the part, in the first of its lanes.
+    /// How many.
+    areas: usize,
+    /// Where the first variable of an area stands among the numbers of the part, in the first of its lanes: of the
+    /// first of every [`NUMBERS_OF_A_LINE`] areas that lie side by side, as long as they do; then of each area.
+    lines: Vec<u32>,
     at: Vec<u32>,
     /// The largest of these places.
     last: u32,
+}
+
+impl Recorded {
+    /// Areas of a part at these places.
+    fn new(part: usize, places: &[u32]) -> Self {
+        let (whole, _) = places.as_chunks::<NUMBERS_OF_A_LINE>();
+        let side_by_side = |line: &&[u32; NUMBERS_OF_A_LINE]| {
+            (line[0]..).zip(*line).all(|(expected, &at)| at == expected)
+        };
+        let lines: Vec<u32> = (whole.iter().take_while(side_by_side))
+            .map(|line| line[0])
+            .collect();
+        Recorded {
+            part,
+            areas: places.len(),
+            at: places[lines.len() * NUMBERS_OF_A_LINE..].to_vec(),
+            lines,
+            last: places.iter().copied().max().unwrap_or(0),
+        }
+    }
 }
 
 /// A block of cells: all of a small network, some of a large one.
@@ -639,7 +670,7 @@ impl Recording<'_> {
     /// Samples states.
     #[inline(never)]
     fn sample<L: Lanes>(&mut self, x: &[L]) {
-        let areas = self.areas.at.len();
+        let areas = self.areas.areas;
         let rows = self.data.chunks_exact_mut(self.stride);
         let mut lanes = self.variables.iter().flat_map(|v| {
             let first = v * numbers_of::<L>();
@@ -1260,29 +1291,24 @@ impl<L: NoisyLanes> State<L> {
             }
         });
         let parts: Vec<Part<L>> = parts.collect();
-        let mut recorded: Vec<Recorded> = Vec::new();
+        let mut recorded: Vec<(usize, Vec<u32>)> = Vec::new();
         for area in &plan.record.areas {
             let (cell, lane) = c.place(plan.position[area.index()]);
             let part = parts.partition_point(|p| p.first <= cell) - 1;
             let at = ((cell - parts[part].first) * variables * numbers_of::<L>() + lane) as u32;
             match recorded.last_mut() {
-                Some(of) if of.part == part => {
-                    of.at.push(at);
-                    of.last = of.last.max(at);
-                }
-                _ => recorded.push(Recorded {
-                    part,
-                    at: vec![at],
-                    last: at,
-                }),
+                Some((same, places)) if *same == part => places.push(at),
+                _ => recorded.push((part, vec![at])),
             }
         }
+        let recorded = recorded.iter();
+        let recorded = recorded.map(|(part, places)| Recorded::new(*part, places));
         State {
             step: 0,
             next_sample: 0,
             epoch: 0,
             prepared: false,
-            recorded,
+            recorded: recorded.collect(),
             sent_before: sent.clone(),
             parts,
             members: members.to_vec(),
@@ -1824,7 +1850,7 @@ impl<L: NoisyLanes, const SHARED: bool> Run<'_, L, SHARED> {
                 // Lanes hold areas of one run, or one area of all runs.
                 let mut row = &mut rows[run * stride + written..][..areas];
                 for of in &state.recorded {
-                    let (now, later) = row.split_at_mut(of.at.len());
+                    let (now, later) = row.split_at_mut(of.areas);
                     of.copy(&state.parts[of.part].x, shift + run, now);
                     row = later;
                 }

@@ -417,6 +417,66 @@ mod tests {
         }
     }
 
+    /// A short run of all replicates, block by block; bits by run, sample and area.
+    fn bits(network: &Network, spec: &spec::ExperimentSpec, execution: Execution) -> Vec<u64> {
+        let plan = Plan::compile(network, spec, execution).unwrap();
+        let start = linear::start_state(&plan).unwrap();
+        let mut out = Vec::new();
+        for (first, runs) in plan.blocks() {
+            let count = plan.record.samples as usize;
+            let mut samples = Samples::new(&plan, runs as usize, count);
+            Simulation::new(&plan, first, runs, &start).advance(&mut samples);
+            assert_eq!(samples.written, count);
+            out.extend(samples.data.iter().map(|x| x.to_bits()));
+        }
+        out
+    }
+
+    /// Every loop that reads past the checks of the language, over all lanes: small enough for an interpreter that
+    /// watches each access to memory (`cargo xtask miri`).
+    #[test]
+    fn small_networks_give_the_same_bits_over_lanes() {
+        let areas: String = (0..10)
+            .map(|k| format!("a{k}: {{hierarchy_norm: 0.{k}}}, "))
+            .collect();
+        let text = format!(
+            "title: small\nfrom: chaudhuri2015\nconnectome: {{data: null, areas: {{{areas}}}, all_to_all: {{weight: \
+             0.02}}}}\nsimulation: {{duration: 4 ms, dt: 0.2 ms, replicates: 3}}\nrecord: {{variables: [nu_E], \
+             every: 0.4 ms}}\nanalysis: null\n"
+        );
+        let noise = "noise={a: {kind: white, into: I_E, sd: 0.5 pA, bin: 0.2 ms}, b: {kind: white, into: nu_I, sd: \
+                     0.1 Hz/ms, bin: 1 ms}}";
+        let coloured = "noise={b: {kind: ornstein_uhlenbeck, into: I_E, sd: 0.5 pA, tau: 5 ms}}";
+        let delay = "projections.long_range.delay={kind: constant, value: 1.1 ms}";
+        for sets in [
+            &[][..],
+            &[noise],
+            &[coloured],
+            &[noise, delay],
+            &[delay, "simulation.delays=interpolated"],
+            &[noise, "simulation.stepper=heun"],
+        ] {
+            let sets: Vec<String> = sets.iter().map(|s| (*s).to_owned()).collect();
+            let spec = spec::from_text("small", &text, &sets).unwrap();
+            let network = Network::build(&spec).unwrap();
+            let over = |axis, width| {
+                let execution = Execution {
+                    width: Some(width),
+                    axis: Some(axis),
+                };
+                bits(&network, &spec, execution)
+            };
+            let one = over(crate::plan::Axis::Areas, 1);
+            for width in crate::plan::WIDTHS {
+                assert!(over(crate::plan::Axis::Areas, width) == one, "{sets:?}");
+                assert!(
+                    over(crate::plan::Axis::Replicates, width) == one,
+                    "{sets:?}"
+                );
+            }
+        }
+    }
+
     #[test]
     fn every_instruction_set_of_this_machine_gives_the_same_bits() {
         let noise = "noise={a: {kind: white, into: I_E, sd: 0.5 pA, bin: 0.2 ms}, \

@@ -21,7 +21,7 @@ use crate::engine::{self, EngineError, Measures, check_measures, measure_network
 use crate::network::{DataSets, Network, NetworkError};
 use crate::plan::{Execution, Plan};
 pub use crate::record::Earlier;
-use crate::record::{self, Journal, RecordError, journal_path};
+use crate::record::{self, About, Journal, RecordError, differing, journal_path};
 use crate::spec::{ConfigLayers, ExperimentSpec, SpecError, SweepSpec, overrides, sha256_hex};
 use crate::stepper::linear::{baseline_state, start_from};
 
@@ -266,10 +266,10 @@ impl Sweep {
     }
 
     /// Says what the journal of this sweep is about: whoever resumes it must ask for the same.
-    fn header(&self) -> BTreeMap<&'static str, String> {
+    fn header(&self) -> About {
         let data = self.schema.text_attr("connectome_sha256").to_owned();
-        BTreeMap::from([
-            ("configs", self.first.config.digest()),
+        let of = [
+            ("configs", self.first.config.canonical()),
             ("axes", sha256_hex(self.design.canonical().as_bytes())),
             ("kept variables", self.schema.digest()),
             ("data sets", data),
@@ -277,7 +277,8 @@ impl Sweep {
                 "versions of the program",
                 format!("{} {}", record::VERSION, record::COMMIT),
             ),
-        ])
+        ];
+        of.map(|(name, text)| (name.to_owned(), text)).into()
     }
 
     fn header_bytes(&self) -> Vec<u8> {
@@ -408,12 +409,8 @@ impl Sweep {
 
     fn reopen(&self, path: &Path) -> Result<Journal, SweepError> {
         let (journal, found) = Journal::open(path)?;
-        let found: BTreeMap<String, String> = serde_json::from_slice(&found).unwrap_or_default();
-        let differs = |(key, value): &(&'static str, String)| found.get(*key) != Some(value);
-        let other: Vec<&str> = (self.header().into_iter())
-            .filter(differs)
-            .map(|(key, _)| key)
-            .collect();
+        let found: About = serde_json::from_slice(&found).unwrap_or_default();
+        let other = differing(&found, &self.header());
         match other.is_empty() {
             true => Ok(journal),
             false => Err(SweepError::Other {

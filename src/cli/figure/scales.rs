@@ -78,7 +78,8 @@ pub(super) fn log_ticks(lo: f64, hi: f64) -> Vec<(f64, String)> {
                     if plain {
                         format!("{v:.decimals$}")
                     } else {
-                        quantity(v)
+                        // As short as it can be: the name of the axis stands beside it.
+                        format!("{v:.1e}").replace(".0e", "e")
                     },
                 )
             })

@@ -15,8 +15,10 @@ use crate::record::{Attr, Results, VarInfo};
 use crate::spec;
 use crate::stimulus::Stimulus;
 
-/// Larger matrices would make most of the page and are too fine to read.
-const LARGEST_MATRIX: usize = 150;
+/// Bytes of all matrices together: more would make most of the page.
+const MATRIX_BYTES: usize = 2_500_000;
+/// Matrices of more areas are shown with three digits instead of four: a cell is a few pixels wide.
+const FINE_MATRIX: usize = 150;
 
 /// Gathered for a page.
 #[derive(Debug)]
@@ -693,16 +695,7 @@ fn matrices(
     notes: &mut Vec<String>,
 ) -> Result<Vec<Value>, Failure> {
     let n = areas.len();
-    if n > LARGEST_MATRIX {
-        notes.push(format!(
-            "Matrices are not shown: found {n} areas, expected at most {LARGEST_MATRIX}."
-        ));
-        return Ok(Vec::new());
-    }
-    let mut out = Vec::new();
-    if let Some(rebuilt) = network.filter(|r| r.same_data) {
-        out.extend(anatomy(rebuilt, areas, notes));
-    }
+    let mut all = Vec::new();
     for var in file.vars() {
         if var.dims != ["area", "area_source"] {
             continue;
@@ -711,14 +704,40 @@ fn matrices(
         if values.iter().all(|x| x.is_nan()) {
             continue;
         }
-        out.push(matrix(&var.name, &var.long_name, &var.units, n, |i, j| {
+        all.push(matrix(&var.name, &var.long_name, &var.units, n, |i, j| {
             values.get((i, j)).copied()
         }));
     }
-    Ok(out)
+    // What was computed goes before what can be looked up; anatomy stands first nevertheless.
+    let measured = all.len();
+    if let Some(rebuilt) = network.filter(|r| r.same_data) {
+        all.extend(anatomy(rebuilt, areas, notes));
+    }
+    let mut left = MATRIX_BYTES;
+    let mut dropped = Vec::new();
+    let mut fits = |matrix: &Matrix| {
+        let fits = matrix.cells.len() <= left;
+        match fits {
+            true => left -= matrix.cells.len(),
+            false => dropped.push(matrix.name.clone()),
+        }
+        fits
+    };
+    let kept: Vec<Option<Value>> = all
+        .into_iter()
+        .map(|matrix| fits(&matrix).then(|| matrix.json()))
+        .collect();
+    if !dropped.is_empty() {
+        notes.push(format!(
+            "Too large for a page of {n} areas, and left out: {}.",
+            dropped.join(", ")
+        ));
+    }
+    let (of_file, of_data) = kept.split_at(measured);
+    Ok(of_data.iter().chain(of_file).flatten().cloned().collect())
 }
 
-fn anatomy(rebuilt: &Rebuilt, areas: &[String], notes: &mut Vec<String>) -> Vec<Value> {
+fn anatomy(rebuilt: &Rebuilt, areas: &[String], notes: &mut Vec<String>) -> Vec<Matrix> {
     let connectome = &rebuilt.network.connectome;
     let at: Option<Vec<usize>> = areas
         .iter()
@@ -763,21 +782,39 @@ fn anatomy(rebuilt: &Rebuilt, areas: &[String], notes: &mut Vec<String>) -> Vec<
     out
 }
 
-/// Row by row; `null` where there is nothing.
+/// A matrix as the page holds it.
+struct Matrix {
+    name: String,
+    doc: String,
+    units: String,
+    /// Row by row, apart by commas; nothing where there is no value, as in most of a sparse matrix.
+    cells: String,
+}
+
+impl Matrix {
+    fn json(self) -> Value {
+        json!({"name": self.name, "doc": self.doc, "units": self.units, "values": self.cells})
+    }
+}
+
 fn matrix(
     name: &str,
     doc: &str,
     units: &str,
     n: usize,
     of: impl Fn(usize, usize) -> Option<f64>,
-) -> Value {
-    let cells = (0..n * n).map(|k| of(k / n, k % n).map_or(Value::Null, |x| significant(x, 4)));
-    json!({
-        "name": name,
-        "doc": doc,
-        "units": units,
-        "values": cells.collect::<Vec<_>>(),
-    })
+) -> Matrix {
+    let digits = if n > FINE_MATRIX { 3 } else { 4 };
+    let cells = (0..n * n).map(|k| match of(k / n, k % n).map(|x| significant(x, digits)) {
+        None | Some(Value::Null) => String::new(),
+        Some(number) => number.to_string(),
+    });
+    Matrix {
+        name: name.to_owned(),
+        doc: doc.to_owned(),
+        units: units.to_owned(),
+        cells: cells.collect::<Vec<_>>().join(","),
+    }
 }
 
 #[cfg(test)]

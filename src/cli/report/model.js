@@ -207,7 +207,9 @@ const hierarchyName = HIERARCHY
 /** Areas from low to high in the hierarchy, in the order of the file without one. */
 const ORDER = DATA.areas.map((_, a) => a);
 if (HIERARCHY) ORDER.sort((a, b) => (HIERARCHY.values[a] ?? Infinity) - (HIERARCHY.values[b] ?? Infinity));
-const MATRICES = DATA.matrices;
+/** Cells row by row; null where there is no value. */
+const cellsOf = (text) => text.split(",").map((cell) => (cell === "" ? null : Number(cell)));
+const MATRICES = DATA.matrices.map((m) => ({ ...m, values: cellsOf(m.values) }));
 const FLN = MATRICES.find((m) => m.name === "FLN") ?? null;
 /** Measures that say something about another one. */
 const isMark = (m) => /^timescale_(uncertain|exponentials)$/.test(m.name);

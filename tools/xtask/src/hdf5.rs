@@ -192,7 +192,18 @@ fn decide(found: &Found) -> Step {
 
 /// Goes through the steps until HDF5 can be linked, saying in one line each what is found or done.
 pub fn set_up(ws: &Workspace) -> Result<Setup, String> {
-    let wish = Wish::parse(&std::env::var("ISOCORTEX_HDF5").unwrap_or_default())?;
+    set_up_as(
+        ws,
+        Wish::parse(&std::env::var("ISOCORTEX_HDF5").unwrap_or_default())?,
+    )
+}
+
+/// The same for what has to carry the library inside.
+pub fn set_up_static(ws: &Workspace) -> Result<Setup, String> {
+    set_up_as(ws, Wish::Static)
+}
+
+fn set_up_as(ws: &Workspace, wish: Wish) -> Result<Setup, String> {
     let mut found = probe(ws, wish);
     // What was asked for by name is not quietly replaced.
     if let Some(root) = std::env::var_os("HDF5_DIR")

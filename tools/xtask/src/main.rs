@@ -32,6 +32,7 @@ cargo xtask instructions [--write]
                              benches/instructions.csv; --write renews that table
 cargo xtask python [ARGS…]   build the Python package, install it into an environment under target/,
                              check its types, pytest ARGS
+cargo xtask wheel [FOLDER]   build a Python wheel with HDF5 inside, into target/wheels or FOLDER
 cargo xtask mpi              build isocortex-mpi and test it on one, two and three ranks
 cargo xtask install [ARGS…]  set up HDF5, cargo install --path . --locked ARGS
 cargo xtask hdf5             set up HDF5 and say what was found
@@ -57,6 +58,7 @@ fn main() -> ExitCode {
         "bench" => bench::bench(&rest),
         "instructions" => instructions(&rest),
         "python" => python(&rest),
+        "wheel" => Workspace::find().and_then(|ws| python::wheel(&ws, &rest)),
         "mpi" => Workspace::find().and_then(|ws| {
             let setup = hdf5::set_up(&ws)?;
             shell::run(mpi(&ws, &setup))

@@ -58,6 +58,28 @@ fn install(ws: &Workspace, setup: &Setup, python: &Path) -> Command {
     command
 }
 
+/// A wheel that needs no HDF5 library where it is installed.
+pub fn wheel(ws: &Workspace, args: &[String]) -> Result<(), String> {
+    let folder = match args {
+        [] => ws.target.join("wheels"),
+        [folder] => PathBuf::from(folder),
+        _ => {
+            return Err(format!(
+                "wheel: found {args:?}, expected one folder at most"
+            ));
+        }
+    };
+    let setup = hdf5::set_up_static(ws)?;
+    let mut command = Command::new(environment(ws)?);
+    command.args(["-m", "maturin", "build", "--release", "--locked"]);
+    command.args(["--features", "static", "--manifest-path"]);
+    command.arg(ws.root.join("python/Cargo.toml"));
+    command.arg("--out").arg(folder);
+    command.env("CARGO_TARGET_DIR", &ws.target);
+    setup.set_env(&mut command);
+    shell::run(command)
+}
+
 fn pip(python: &Path) -> Command {
     let mut command = Command::new(python);
     command.args(["-m", "pip", "install", "--quiet"]);

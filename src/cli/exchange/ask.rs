@@ -1,0 +1,429 @@
+//! `data import` with nothing more: asks for what it needs, one question after the other.
+//!
+//! Questions go to standard error and answers come a line each, so that they can be typed by a person, read
+//! aloud by a screen reader, or come from a file.
+
+use std::fmt::Write as _;
+use std::io::{BufRead, Write};
+use std::path::{Path, PathBuf};
+
+use clap::ValueEnum;
+use ndarray::Array2;
+
+use super::super::show::quoted;
+use super::{
+    CountArgs, Failure, ImportCommand, Into, Kind, MatrixArgs, MergeArg, RowsArg, TvbArgs,
+};
+use crate::connectome::import::{Names, read_areas, read_matrix};
+
+/// Where questions go and answers come from.
+pub(super) struct Dialogue<'a> {
+    pub answers: &'a mut dyn BufRead,
+    pub questions: &'a mut dyn Write,
+}
+
+const BEGIN: &str = "\
+This makes a data set of your connections. Enter takes what stands in brackets; Ctrl-C ends it, and
+nothing is written.";
+
+impl Dialogue<'_> {
+    fn say(&mut self, text: &str) -> Result<(), Failure> {
+        Ok(writeln!(self.questions, "{text}")?)
+    }
+
+    /// Asks until the answer can be used; the default is used as if it had been typed.
+    fn ask<T>(
+        &mut self,
+        question: &str,
+        default: Option<&str>,
+        mut read: impl FnMut(&str) -> Result<T, String>,
+    ) -> Result<T, Failure> {
+        loop {
+            self.say(&format!("\n{question}"))?;
+            let shown = default.map_or(String::new(), |d| format!("[{d}] "));
+            write!(self.questions, "{shown}> ")?;
+            self.questions.flush()?;
+            let mut line = String::new();
+            if self.answers.read_line(&mut line)? == 0 {
+                return Err(
+                    "found the end of the answers, expected one more; `isocortex data import --help` shows how \
+                     the same is said with options"
+                        .into(),
+                );
+            }
+            let given = match (line.trim(), default) {
+                ("", Some(default)) => default,
+                ("", None) => {
+                    self.say("An answer is needed here.")?;
+                    continue;
+                }
+                (answer, _) => answer,
+            };
+            match read(given) {
+                Ok(it) => return Ok(it),
+                Err(problem) => self.say(&problem)?,
+            }
+        }
+    }
+
+    /// A word out of those of a kind of argument.
+    fn choose<T: ValueEnum>(&mut self, question: &str, default: &T) -> Result<T, Failure> {
+        let word = |of: &T| of.to_possible_value().map(|v| v.get_name().to_owned());
+        let words: Vec<String> = T::value_variants().iter().filter_map(word).collect();
+        self.ask(question, word(default).as_deref(), |answer| {
+            T::from_str(answer, true)
+                .map_err(|_| format!("found `{answer}`, expected one of {}", words.join(", ")))
+        })
+    }
+
+    /// Something that may be left out.
+    fn maybe<T>(
+        &mut self,
+        question: &str,
+        mut read: impl FnMut(&str) -> Result<T, String>,
+    ) -> Result<Option<T>, Failure> {
+        self.ask(question, Some("none"), |answer| match answer {
+            "none" => Ok(None),
+            answer => read(answer).map(Some),
+        })
+    }
+
+    fn words(&mut self, question: &str) -> Result<Option<String>, Failure> {
+        self.maybe(question, |answer| Ok(answer.to_owned()))
+    }
+}
+
+/// What the file of the connections is.
+enum Found {
+    Tvb,
+    Counts,
+    Matrix(Array2<f64>, Option<Names>),
+}
+
+fn recognise(path: &Path) -> Result<Found, String> {
+    if path.is_dir() || path.extension().is_some_and(|e| e == "zip") {
+        return Ok(Found::Tvb);
+    }
+    // A file that is no text has no such line.
+    let text = std::fs::read(path).unwrap_or_default();
+    let first = text.split(|b| *b == b'\n').next().unwrap_or_default();
+    let first = String::from_utf8_lossy(first).to_lowercase();
+    let has = |name: &str| first.split(',').any(|field| field.trim() == name);
+    if has("target") && has("source") {
+        return Ok(Found::Counts);
+    }
+    let (matrix, names) = read_matrix(path).map_err(|e| e.to_string())?;
+    match matrix.dim() {
+        (n, m) if n == m && n > 0 => Ok(Found::Matrix(matrix, names)),
+        (n, m) => Err(format!(
+            "{}: found {n} x {m} numbers, expected a square matrix",
+            path.display()
+        )),
+    }
+}
+
+/// Asks for everything that an import needs, and says how the same is typed.
+pub(super) fn ask(on: &mut Dialogue<'_>) -> Result<ImportCommand, Failure> {
+    on.say(BEGIN)?;
+    let question = "Which file holds the connections: a matrix (csv, text, npy, npz, mat, h5), a connectivity of \
+                    The Virtual\nBrain (zip or folder), or counts of labelled neurons (csv with target and source)?";
+    let (path, found) = on.ask(question, None, |answer| {
+        let path = PathBuf::from(answer);
+        recognise(&path).map(|found| (path, found))
+    })?;
+    let command = match found {
+        Found::Tvb => {
+            on.say("A connectivity of The Virtual Brain: rows of its weights.txt receive.")?;
+            let into = about(on, &path)?;
+            ImportCommand::Tvb(TvbArgs { path, into })
+        }
+        Found::Counts => {
+            on.say("A table with target and source: counts of labelled neurons.")?;
+            let question = "If an area was injected more than once: `mean` of the FLN of each injection, or `sum` \
+                            of neurons?";
+            let merge = on.choose(question, &MergeArg::Mean)?;
+            let into = about(on, &path)?;
+            ImportCommand::Counts(CountArgs { path, merge, into })
+        }
+        Found::Matrix(weights, names) => matrices(on, path, &weights, names)?,
+    };
+    on.say(&format!(
+        "\nThe same without questions:\n{}\n",
+        typed(&command)
+    ))?;
+    Ok(command)
+}
+
+fn matrices(
+    on: &mut Dialogue<'_>,
+    path: PathBuf,
+    weights: &Array2<f64>,
+    names: Option<Names>,
+) -> Result<ImportCommand, Failure> {
+    let n = weights.nrows();
+    let numbers = weights.iter().copied().filter(|w| !w.is_nan());
+    let (low, high) = numbers.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), w| {
+        (low.min(w), high.max(w))
+    });
+    on.say(&format!("{n} x {n} numbers from {low} to {high}."))?;
+    let beside = names.and_then(|names| names.rows.or(names.columns));
+    let (areas, names) = match beside {
+        Some(names) => {
+            on.say(&format!("Names beside them: {}.", few(&names)))?;
+            let question = "Is there a table with more about each area (csv with a column `area`; its columns of \
+                            numbers become gradients)?";
+            (on.maybe(question, |answer| areas_of(answer, n))?, names)
+        }
+        None => {
+            let question = "Which file names the areas: a name a line, or a csv with a column `area`, whose columns \
+                            of numbers become\ngradients?";
+            let path = on.ask(question, None, |answer| areas_of(answer, n))?;
+            let (names, _) = read_areas(&path)?;
+            (Some(path), names)
+        }
+    };
+    let at_most_one = |sums: ndarray::Array1<f64>| sums.iter().all(|s| *s <= 1.0 + 1e-9);
+    let guess = match (low < 0.0, high <= 1.0) {
+        (true, _) => Kind::Signed,
+        (_, true) if at_most_one(weights.sum_axis(ndarray::Axis(1))) => Kind::Fln,
+        (_, true) if at_most_one(weights.sum_axis(ndarray::Axis(0))) => Kind::Fln,
+        _ => Kind::Strength,
+    };
+    let question = "What are the numbers: `fln`, fractions of labelled neurons; `strength`, 0 or more on a scale of \
+                    their own; or\n`signed`, weights of either sign?";
+    let kind = on.choose(question, &guess)?;
+    let strongest = (weights.indexed_iter())
+        .filter(|((i, j), w)| i != j && !w.is_nan())
+        .max_by(|a, b| a.1.total_cmp(b.1));
+    let rows = match strongest {
+        Some(((i, j), w)) if *weights != weights.t() => {
+            let (row, column) = (&names[i], &names[j]);
+            let question = format!(
+                "The largest number, {w}, stands in the row of {row} and the column of {column}. Does {column} send \
+                 to {row} (rows are\n`targets`), or {row} to {column} (rows are `sources`)?"
+            );
+            on.choose(&question, &RowsArg::Targets)?
+        }
+        _ => {
+            on.say("\nThe matrix is its own mirror image: links have no direction in it.")?;
+            RowsArg::Targets
+        }
+    };
+    let mut table = |what: &str| {
+        on.maybe(&format!("Is there a matrix of {what}?"), |answer| {
+            let path = PathBuf::from(answer);
+            let (matrix, _) = read_matrix(&path).map_err(|e| e.to_string())?;
+            match matrix.dim() {
+                dim if dim == (n, n) => Ok(path),
+                (a, b) => Err(format!("found {a} x {b} numbers, expected {n} x {n}")),
+            }
+        })
+    };
+    let sln = match kind {
+        Kind::Fln => table("SLN, the fraction of a link's neurons above layer 4")?,
+        Kind::Strength | Kind::Signed => None,
+    };
+    let distances = table("distances in mm")?;
+    let delays = table("delays in ms")?;
+    Ok(ImportCommand::Matrices(MatrixArgs {
+        into: about(on, &path)?,
+        weights: path,
+        kind,
+        areas,
+        sln,
+        distances,
+        delays,
+        rows,
+    }))
+}
+
+/// A table of as many areas as the matrix has.
+fn areas_of(answer: &str, n: usize) -> Result<PathBuf, String> {
+    let path = PathBuf::from(answer);
+    let (names, _) = read_areas(&path).map_err(|e| e.to_string())?;
+    match names.len() {
+        found if found == n => Ok(path),
+        found => Err(format!("found {found} areas, expected {n}")),
+    }
+}
+
+fn few(names: &[String]) -> String {
+    match names {
+        [a, b, c, .., z] if names.len() > 5 => format!("{a}, {b}, {c}, … {z}"),
+        all => all.join(", "),
+    }
+}
+
+/// What only a person knows, and where it goes.
+fn about(on: &mut Dialogue<'_>, path: &Path) -> Result<Into, Failure> {
+    let title = on.words("A title, in one line?")?;
+    let species = on.words("Which species?")?;
+    let citation = on.words("Where do the numbers come from (a citation)?")?;
+    let doi = match citation {
+        Some(_) => on.words("Its digital object identifier (doi)?")?,
+        None => None,
+    };
+    let licence = on.words("Under which terms may the numbers be used?")?;
+    let stem = path.file_stem().unwrap_or_default().to_string_lossy();
+    let stem = format!("{stem}-set");
+    let question = "Name of the new folder, which is that of the data set?";
+    let output = on.ask(question, Some(&stem), |answer| {
+        let path = PathBuf::from(answer);
+        match path.exists() {
+            true => Err(format!("{answer}: found something there already")),
+            false => Ok(path),
+        }
+    })?;
+    Ok(Into {
+        output,
+        title,
+        species,
+        citation,
+        doi,
+        licence,
+    })
+}
+
+/// The command that does what was answered.
+fn typed(command: &ImportCommand) -> String {
+    let mut out = "isocortex data import".to_owned();
+    let mut words = |words: &[&str]| {
+        for word in words {
+            let _ = write!(out, " {}", quoted(word));
+        }
+    };
+    let path = |path: &Path| path.display().to_string();
+    let name = |value: Option<clap::builder::PossibleValue>| {
+        value.map_or(String::new(), |v| v.get_name().to_owned())
+    };
+    let into = match command {
+        ImportCommand::Matrices(args) => {
+            let kind = name(args.kind.to_possible_value());
+            words(&["matrices", &path(&args.weights), "--kind", &kind]);
+            let files = [
+                ("--areas", &args.areas),
+                ("--sln", &args.sln),
+                ("--distances", &args.distances),
+                ("--delays", &args.delays),
+            ];
+            for (option, file) in files {
+                if let Some(file) = file {
+                    words(&[option, &path(file)]);
+                }
+            }
+            if matches!(args.rows, RowsArg::Sources) {
+                words(&["--rows", "sources"]);
+            }
+            &args.into
+        }
+        ImportCommand::Tvb(args) => {
+            words(&["tvb", &path(&args.path)]);
+            &args.into
+        }
+        ImportCommand::Counts(args) => {
+            let merge = name(args.merge.to_possible_value());
+            words(&["counts", &path(&args.path), "--merge", &merge]);
+            &args.into
+        }
+    };
+    let texts = [
+        ("--title", &into.title),
+        ("--species", &into.species),
+        ("--citation", &into.citation),
+        ("--doi", &into.doi),
+        ("--licence", &into.licence),
+    ];
+    for (option, text) in texts {
+        if let Some(text) = text {
+            words(&[option, text]);
+        }
+    }
+    words(&["--output", &path(&into.output)]);
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    /// The command line around what is asked for.
+    #[derive(Parser)]
+    struct Line {
+        #[command(subcommand)]
+        import: ImportCommand,
+    }
+
+    fn answered(folder: &Path, answers: &str) -> (Result<ImportCommand, Failure>, String) {
+        let answers = answers.replace("@", &folder.display().to_string());
+        let mut questions = Vec::new();
+        let command = ask(&mut Dialogue {
+            answers: &mut answers.as_bytes(),
+            questions: &mut questions,
+        });
+        (command, String::from_utf8(questions).unwrap())
+    }
+
+    #[test]
+    fn what_is_answered_is_what_would_be_typed() {
+        let folder = tempfile::tempdir().unwrap();
+        let write =
+            |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
+        write("w.csv", "0,3\n0.5,0\n");
+        write("areas.txt", "V1\nV2\n");
+        write("mm.csv", "0,9\n9,0\n");
+        // A file that is not there and one of another size are asked for again.
+        let answers = "@/x.csv\n@/w.csv\n@/mm.csv\n@/areas.txt\n\nsources\n@/areas.txt\n@/mm.csv\n\nMine\n\
+                       a mouse's\nSomebody 2020\n10.1/x\n\n@\n@/out\n";
+        let (command, questions) = answered(folder.path(), answers);
+        let command = command.unwrap();
+        for said in [
+            "x.csv",
+            "expected 2",
+            "[strength]",
+            "row of V1 and the column of V2",
+            "expected 2 x 2",
+            "found something there already",
+        ] {
+            assert!(questions.contains(said), "{said}: {questions}");
+        }
+        let line = questions
+            .lines()
+            .find(|l| l.starts_with("isocortex data import "));
+        let line = line.unwrap().replace('\'', "\"");
+        assert!(line.contains(r#"--species "a mouse"\""s""#), "{line}");
+        let ImportCommand::Matrices(args) = &command else {
+            panic!("{command:?}");
+        };
+        assert!(matches!(args.kind, Kind::Strength) && matches!(args.rows, RowsArg::Sources));
+        assert_eq!(args.into.species.as_deref(), Some("a mouse's"));
+        assert_eq!(args.into.licence, None);
+        // Typed, it is the same command.
+        let words = typed(&command).replace(r"'a mouse'\''s'", "a_mouse's");
+        let words = words.replace("'Somebody 2020'", "Somebody_2020");
+        let again = Line::try_parse_from(words.split(' ').skip(2)).unwrap();
+        let plain = |c: &ImportCommand| format!("{c:?}").replace('_', " ");
+        assert_eq!(plain(&again.import), plain(&command));
+    }
+
+    #[test]
+    fn other_files_are_recognised_and_an_end_is_said() {
+        let folder = tempfile::tempdir().unwrap();
+        let counts = folder.path().join("n.csv");
+        std::fs::write(&counts, "Target,source,neurons\na,b,3\n").unwrap();
+        let (command, _) = answered(folder.path(), "@/n.csv\nsum\n\n\n\n\n@/out\n");
+        let command = command.unwrap();
+        let ImportCommand::Counts(args) = &command else {
+            panic!("{command:?}");
+        };
+        assert!(matches!(args.merge, MergeArg::Sum));
+        let (command, questions) = answered(folder.path(), "@\n");
+        assert!(questions.contains("The Virtual Brain: rows"), "{questions}");
+        let refusal = command.unwrap_err().to_string();
+        assert!(
+            refusal.contains("found the end of the answers"),
+            "{refusal}"
+        );
+    }
+}
