@@ -441,7 +441,8 @@ mod tests {
             .collect();
         let text = format!(
             "title: small\nfrom: chaudhuri2015\nconnectome: {{data: null, areas: {{{areas}}}, all_to_all: {{weight: \
-             0.02}}}}\nsimulation: {{duration: 4 ms, dt: 0.2 ms, replicates: 3}}\nrecord: {{variables: [nu_E], \
+             0.02}}}}\nsimulation: {{duration: 4 ms, dt: 0.2 ms, replicates: 3, order: \
+             synchronous}}\nrecord: {{variables: [nu_E], \
              every: 0.4 ms}}\nanalysis: null\n"
         );
         let noise = "noise={a: {kind: white, into: I_E, sd: 0.5 pA, bin: 0.2 ms}, b: {kind: white, into: nu_I, sd: \
@@ -455,6 +456,7 @@ mod tests {
             &[noise, delay],
             &[delay, "simulation.delays=interpolated"],
             &[noise, "simulation.stepper=heun"],
+            &["simulation.order=published"],
         ] {
             let sets: Vec<String> = sets.iter().map(|s| (*s).to_owned()).collect();
             let spec = spec::from_text("small", &text, &sets).unwrap();

@@ -372,9 +372,11 @@ mod tests {
             |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
         write("w.csv", "0,3\n0.5,0\n");
         write("areas.txt", "V1\nV2\n");
+        write("three.txt", "V1\nV2\nMT\n");
+        write("three.csv", "0,1,2\n1,0,3\n2,3,0\n");
         write("mm.csv", "0,9\n9,0\n");
         // A file that is not there and one of another size are asked for again.
-        let answers = "@/x.csv\n@/w.csv\n@/mm.csv\n@/areas.txt\n\nsources\n@/areas.txt\n@/mm.csv\n\nMine\n\
+        let answers = "@/x.csv\n@/w.csv\n@/three.txt\n@/areas.txt\n\nsources\n@/three.csv\n@/mm.csv\n\nMine\n\
                        a mouse's\nSomebody 2020\n10.1/x\n\n@\n@/out\n";
         let (command, questions) = answered(folder.path(), answers);
         let command = command.unwrap();
