@@ -136,7 +136,8 @@ pub enum AnalysisError {
     },
     /// The Jacobian has a mode that does not decay, so there is no stationary state.
     #[error(
-        "system is unstable: found eigenvalue {re} + {im}i per ms, expected a negative real part"
+        "system is unstable: found eigenvalue {re} + {im}i per ms, expected a negative real part: its baseline cannot last. Weaker projections (`projections.NAME.to`) may be what it \
+         needs; to run it as it is, leave out this analysis"
     )]
     Unstable {
         /// Real part of the worst eigenvalue [1/ms].

@@ -18,7 +18,7 @@ use crate::connectome::{self, Connectome, Source, WeightKind, export};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum ImportCommand {
-    /// Matrices in csv, text or npy files of their own
+    /// Matrices in csv, text, npy, npz, mat or h5 files
     Matrices(MatrixArgs),
     /// A connectivity of The Virtual Brain: zip file or folder
     Tvb(TvbArgs),

@@ -292,13 +292,14 @@ fn words(ended: Ended) -> &'static str {
     }
 }
 
-fn parameters_table(fit: &Fit, best: &[f64]) -> String {
+/// Parameters at the `places` of a candidate, which is called `what`.
+fn parameters_table(fit: &Fit, what: &str, places: &[f64]) -> String {
     let numeric = [false, true, false, true, true, true];
     let mut out = table(
-        &["parameter", "best", "unit", "start", "lower", "upper"],
+        &["parameter", what, "unit", "start", "lower", "upper"],
         &numeric,
     );
-    for (p, &place) in fit.parameters().iter().zip(best) {
+    for (p, &place) in fit.parameters().iter().zip(places) {
         let cells = [
             p.path.clone(),
             significant(p.at(place).value),
@@ -343,7 +344,7 @@ fn as_text(fit: &Fit, summary: &Summary, folder: &Path) -> String {
         "{}\n\n{}\n\n{}\n\nloss {} at candidate {} of {evaluations}, {} at the start; {generations} generations of \
          {}: {}\n",
         fit.title(),
-        parameters_table(fit, &best.places),
+        parameters_table(fit, "best", &best.places),
         targets_table(fit, best, &summary.start),
         significant(best.loss),
         summary.best_at,
@@ -444,7 +445,7 @@ fn start_text(fit: &Fit, start: &Evaluated) -> String {
     format!(
         "{}\n\n{}\n\n{}\n\nloss {} at the start\n{failure}{} generations of {} candidates, {runs}\n",
         fit.title(),
-        parameters_table(fit, &start.places),
+        parameters_table(fit, "now", &start.places),
         targets_table(fit, start, start),
         significant(start.loss),
         fit.generations(),

@@ -405,10 +405,11 @@ fn replace(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     done
 }
 
-/// `results/NAME.h5` for a config path or bundled name.
-fn default_output(config: &str) -> PathBuf {
-    let stem = std::path::Path::new(config).file_stem().unwrap_or_default();
+/// `results/NAME.h5` for a config path or bundled name, with something `more` after the name.
+fn default_output(config: &str, more: &str) -> PathBuf {
+    let stem = Path::new(config).file_stem().unwrap_or_default();
     let mut name = stem.to_os_string();
+    name.push(more);
     name.push(".h5");
-    std::path::Path::new("results").join(name)
+    Path::new("results").join(name)
 }

@@ -17,6 +17,8 @@ mod contents;
 mod sweep;
 mod traces;
 
+pub(super) use sweep::is_sweep;
+
 #[derive(Debug, Args)]
 pub(super) struct ReportArgs {
     /// Result file
@@ -118,7 +120,7 @@ pub fn write(
         )
         .into());
     }
-    let (contents, script) = if sweep::is_sweep(&file) {
+    let (contents, script) = if is_sweep(&file) {
         if replicates.is_some() {
             return Err(format!(
                 "{}: found --replicates with the result of a sweep, expected none: its page shows means over \

@@ -99,7 +99,7 @@ pub(super) fn run(args: &RunArgs, answer: Answer) -> Result<ExitCode, Failure> {
     let output = args
         .output
         .clone()
-        .unwrap_or_else(|| default_output(&args.config.config));
+        .unwrap_or_else(|| default_output(&args.config.config, ""));
     let checkpoint = prepare::begun(&output, args.resume)?;
     let execution = match &checkpoint {
         // The state lies in the lanes of the machine that began.
@@ -405,21 +405,19 @@ fn figure(prepared: &Prepared, outcome: &Outcome) -> Result<Vec<PathBuf>, Failur
         outcome.baseline[position * info.variables.len() + plan.record.variables[0]]
     };
     let (measure, measure_unit, measure_note, values) = measured(prepared, outcome);
-    let traces = order
-        .iter()
-        .map(|&k| Trace {
+    let trace = |&k: &usize| {
+        let values_of_area = activity.slice(ndarray::s![0, .., k]);
+        let base = base(k);
+        Trace {
             area: plan.areas[plan.record.areas[k].index()].clone(),
             hierarchy: hierarchy.as_ref().map_or(k as f64, |h| h[k]),
-            values: activity
-                .slice(ndarray::s![0, .., k])
-                .iter()
-                .map(|x| x - base(k))
-                .collect(),
+            values: values_of_area.iter().map(|x| x - base).collect(),
             position_mm: (network.connectome.areas[plan.record.areas[k].index()].position_mm)
                 .map(|[_, front, up]| (front, up)),
             measured: values[k],
-        })
-        .collect();
+        }
+    };
+    let traces = order.iter().map(trace).collect();
     let label = spec
         .analysis
         .hierarchy
@@ -485,6 +483,13 @@ fn figure(prepared: &Prepared, outcome: &Outcome) -> Result<Vec<PathBuf>, Failur
 
 pub(super) fn rerun(args: &RerunArgs, answer: Answer) -> Result<ExitCode, Failure> {
     let old = Results::open(&args.results)?;
+    if super::report::is_sweep(&old) {
+        return Err(format!(
+            "{}: found the result of a sweep, expected that of a run; `isocortex sweep` runs it again",
+            args.results.display()
+        )
+        .into());
+    }
     let name = format!("config in {}", args.results.display());
     let spec = spec::from_text(&name, &old.attr_text("config")?, &[])?;
     let prepared = prepare(spec, args.execution.execution())?;

@@ -19,7 +19,7 @@ use crate::sweep::{Carry, Ranks, Summary, Sweep};
 pub(super) struct SweepArgs {
     #[command(flatten)]
     config: ConfigArgs,
-    /// Result file; results/NAME.h5 if absent. Replaced only when the sweep is complete
+    /// Result file; results/NAME-sweep.h5 if absent. Replaced only when the sweep is complete
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
     /// Worker threads; all cores if absent
@@ -57,7 +57,8 @@ pub(super) fn sweep(
     // One rank a core is what launchers start.
     let threads = (args.threads).unwrap_or_else(|| ranks.map_or_else(cores, |_| 1));
     memory::check_bytes("sweep", sweep.memory_bytes() as u128 * threads as u128)?;
-    let output = (args.output.clone()).unwrap_or_else(|| default_output(&args.config.config));
+    let output =
+        (args.output.clone()).unwrap_or_else(|| default_output(&args.config.config, "-sweep"));
     let first = ranks.is_none_or(|ranks| ranks.rank() == 0);
     if !first && (args.dry_run || args.collect.is_some()) {
         return Ok(ExitCode::SUCCESS);

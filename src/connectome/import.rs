@@ -152,12 +152,18 @@ fn text(path: &Path, bytes: Vec<u8>) -> Result<String, ImportError> {
     Ok(text.trim_start_matches('\u{feff}').to_owned())
 }
 
-/// The fields of a line: apart by commas, semicolons or tabs if it has any, else by blanks.
+/// The fields of a line: apart by semicolons, tabs or commas if it has any, else by blanks. Where semicolons or tabs
+/// stand between numbers, a comma in one is that of a decimal.
 fn fields(line: &str) -> Vec<&str> {
-    match [',', ';', '\t'].into_iter().find(|c| line.contains(*c)) {
+    match [';', '\t', ','].into_iter().find(|c| line.contains(*c)) {
         Some(c) => line.split(c).map(|f| f.trim().trim_matches('"')).collect(),
         None => line.split_whitespace().collect(),
     }
+}
+
+/// A number, with a point or a comma before its decimals.
+fn parsed(field: &str) -> Option<f64> {
+    field.replacen(',', ".", 1).parse().ok()
 }
 
 fn text_matrix(path: &Path, text: &str) -> Result<(Array2<f64>, Option<Names>), ImportError> {
@@ -167,7 +173,7 @@ fn text_matrix(path: &Path, text: &str) -> Result<(Array2<f64>, Option<Names>), 
         .map(|(n, line)| (n + 1, fields(line)))
         .collect();
     // A blank is a number that is not given.
-    let is_number = |field: &&str| field.is_empty() || field.parse::<f64>().is_ok();
+    let is_number = |field: &&str| field.is_empty() || parsed(field).is_some();
     let Some((_, first)) = lines.first() else {
         return Err(content(path, "found no line, expected a matrix"));
     };
@@ -223,7 +229,7 @@ fn text_matrix(path: &Path, text: &str) -> Result<(Array2<f64>, Option<Names>), 
         for field in fields {
             let value = match *field {
                 "" => f64::NAN,
-                other => other.parse().map_err(|_| {
+                other => parsed(other).ok_or_else(|| {
                     content(
                         path,
                         format!("line {line}: found `{other}`, expected a number"),
@@ -304,12 +310,30 @@ pub fn read_matrices(files: &MatrixFiles) -> Result<Tables, ImportError> {
         }
     }
     let of = names.map(|n| (n.rows, n.columns)).unwrap_or_default();
+    let sorted = |of: &[String]| {
+        let mut all = of.to_vec();
+        all.sort();
+        all
+    };
     let mut areas = listed;
     for (what, found) in [("rows", of.0), ("columns", of.1)] {
         let Some(found) = found else { continue };
         match &areas {
             None => areas = Some(found),
             Some(known) if *known == found => {}
+            Some(known) if sorted(known) == sorted(&found) => {
+                let at = known.iter().zip(&found).position(|(a, b)| a != b);
+                return Err(content(
+                    &files.weights,
+                    format!(
+                        "names of {what} are those of the areas in another order: found `{}` as number {}, expected \
+                         `{}`; bring one into the order of the other",
+                        at.map_or("", |k| &found[k]),
+                        at.map_or(0, |k| k + 1),
+                        at.map_or("", |k| &known[k])
+                    ),
+                ));
+            }
             Some(known) => {
                 let at = known.iter().zip(&found).position(|(a, b)| a != b);
                 let name = |of: &[String]| at.map_or(String::new(), |k| of[k].clone());
@@ -973,6 +997,7 @@ mod tests {
             ("0,0.5\n0.25,0\n", None),
             ("0 0.5\n\n0.25 0", None),
             ("# a comment\n0;0.5\n0.25;0\n", None),
+            ("0;0,5\n0,25;0\n", None),
             (",2,10\n2,0,0.5\n10,0.25,0\n", both.clone()),
             ("2,10\n2,0,0.5\n10,0.25,0\n", both.clone()),
             ("to\\from,2,10\n2,0,0.5\n10,0.25,0\n", both),

@@ -14,6 +14,7 @@ use super::super::show::quoted;
 use super::{
     CountArgs, Failure, ImportCommand, Into, Kind, MatrixArgs, MergeArg, RowsArg, TvbArgs,
 };
+use crate::arrays;
 use crate::connectome::import::{Names, read_areas, read_matrix};
 
 /// Where questions go and answers come from.
@@ -101,6 +102,12 @@ enum Found {
 }
 
 fn recognise(path: &Path) -> Result<Found, String> {
+    if path.is_dir() && !path.join("weights.txt").exists() {
+        return Err(format!(
+            "{}: found a folder without weights.txt, expected a file or what The Virtual Brain writes",
+            path.display()
+        ));
+    }
     if path.is_dir() || path.extension().is_some_and(|e| e == "zip") {
         return Ok(Found::Tvb);
     }
@@ -127,9 +134,20 @@ pub(super) fn ask(on: &mut Dialogue<'_>) -> Result<ImportCommand, Failure> {
     on.say(BEGIN)?;
     let question = "Which file holds the connections: a matrix (csv, text, npy, npz, mat, h5), a connectivity of \
                     The Virtual\nBrain (zip or folder), or counts of labelled neurons (csv with target and source)?";
+    // After a file that holds several arrays the name of one is enough.
+    let mut several: Option<String> = None;
     let (path, found) = on.ask(question, None, |answer| {
-        let path = PathBuf::from(answer);
-        recognise(&path).map(|found| (path, found))
+        let path = match &several {
+            Some(file) if !Path::new(answer).exists() && !answer.contains(':') => {
+                PathBuf::from(format!("{file}:{answer}"))
+            }
+            _ => PathBuf::from(answer),
+        };
+        let found = recognise(&path);
+        if found.is_err() && arrays::holds_several(&path) {
+            several = Some(answer.to_owned());
+        }
+        Ok((path, found?))
     })?;
     let command = match found {
         Found::Tvb => {
@@ -170,8 +188,8 @@ fn matrices(
     let (areas, names) = match beside {
         Some(names) => {
             on.say(&format!("Names beside them: {}.", few(&names)))?;
-            let question = "Is there a table with more about each area (csv with a column `area`; its columns of \
-                            numbers become gradients)?";
+            let question = "Which file says more about each area (csv with a column `area`; its columns of numbers \
+                            become gradients)?";
             (on.maybe(question, |answer| areas_of(answer, n))?, names)
         }
         None => {
@@ -195,6 +213,11 @@ fn matrices(
     let strongest = (weights.indexed_iter())
         .filter(|((i, j), w)| i != j && !w.is_nan())
         .max_by(|a, b| a.1.total_cmp(b.1));
+    // Fractions sum to at most 1 over the sources of a target.
+    let likely = match kind {
+        Kind::Fln if !at_most_one(weights.sum_axis(ndarray::Axis(1))) => RowsArg::Sources,
+        _ => RowsArg::Targets,
+    };
     let rows = match strongest {
         Some(((i, j), w)) if *weights != weights.t() => {
             let (row, column) = (&names[i], &names[j]);
@@ -202,7 +225,7 @@ fn matrices(
                 "The largest number, {w}, stands in the row of {row} and the column of {column}. Does {column} send \
                  to {row} (rows are\n`targets`), or {row} to {column} (rows are `sources`)?"
             );
-            on.choose(&question, &RowsArg::Targets)?
+            on.choose(&question, &likely)?
         }
         _ => {
             on.say("\nThe matrix is its own mirror image: links have no direction in it.")?;
@@ -210,7 +233,7 @@ fn matrices(
         }
     };
     let mut table = |what: &str| {
-        on.maybe(&format!("Is there a matrix of {what}?"), |answer| {
+        on.maybe(&format!("Which file has a matrix of {what}?"), |answer| {
             let path = PathBuf::from(answer);
             let (matrix, _) = read_matrix(&path).map_err(|e| e.to_string())?;
             match matrix.dim() {

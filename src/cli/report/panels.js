@@ -210,6 +210,7 @@ function matrixPanel(id, matrices) {
     legend.replaceChildren(
       ...(scale ? [ramp(scale, matrix.units)] : []),
       h("span", {}, symmetric() ? "The diagonal is left out." : "Empty: no link, or no value."),
+      ...(labels ? [] : [h("span", {}, "Point at a cell for its areas.")]),
     );
     canvas.addEventListener("pointermove", (e) => {
       const { i, j } = cellAt(e);

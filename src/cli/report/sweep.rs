@@ -16,7 +16,7 @@ const NUMBERS: usize = 700_000;
 const MOST_FAILURES: usize = 1000;
 
 /// Whether a file has several conditions.
-pub(super) fn is_sweep(file: &Results) -> bool {
+pub(in super::super) fn is_sweep(file: &Results) -> bool {
     file.dims().iter().any(|d| d.name == "condition")
 }
 
