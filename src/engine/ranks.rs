@@ -126,9 +126,10 @@ pub(super) fn check(plan: &Plan, ranks: usize) -> Result<(), EngineError> {
     }
     let areas = plan.n_areas();
     refuse(match plan.lanes.axis {
-        Axis::Replicates => format!(
-            "one where replicates lie side by side in the lanes; `--lane-axis areas` lets a large network be split"
-        ),
+        Axis::Replicates => {
+            let why = "one where lanes hold replicates; with `--lane-axis areas` a large network can be split";
+            why.to_owned()
+        }
         Axis::Areas if most == 1 => {
             format!("one for a network of {areas} areas, which is too small")
         }
