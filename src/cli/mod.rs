@@ -222,18 +222,18 @@ pub fn main() -> ExitCode {
     main_on(None)
 }
 
-/// The same as one of several processes: sweeps are shared out among them, nothing else is.
+/// The same as one of several processes: sweeps and single runs are shared out among them, nothing else is.
 #[must_use]
 pub fn main_on(ranks: Option<&dyn Ranks>) -> ExitCode {
     let cli = Cli::parse();
     let several = ranks.filter(|ranks| ranks.size() > 1);
     if let Some(ranks) = several
-        && !matches!(cli.command, Command::Sweep(_))
+        && !matches!(cli.command, Command::Sweep(_) | Command::Run(_))
     {
         if ranks.rank() == 0 {
             let _ = writeln!(
                 std::io::stderr(),
-                "error: found {} ranks, expected one: only `sweep` is shared out",
+                "error: found {} ranks, expected one: only `sweep` and `run` are shared out",
                 ranks.size()
             );
         }
@@ -245,7 +245,7 @@ pub fn main_on(ranks: Option<&dyn Ranks>) -> ExitCode {
         false => Answer::Text,
     };
     let outcome = match cli.command {
-        Command::Run(args) => run::run(&args, answer),
+        Command::Run(args) => run::run(&args, several, answer),
         Command::Reproduce(args) => reproduce::reproduce(&args, answer),
         Command::Validate(args) => validate::validate(&args, answer),
         Command::Predict(args) => predict::predict(&args, answer),

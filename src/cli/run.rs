@@ -9,12 +9,16 @@ use serde_json::{Value, json};
 
 use super::prepare::{self, Clock, Prepared};
 use super::show::{Answer, Bar, aligned, number, rounded, table};
-use super::{ConfigArgs, ExecutionArgs, Failure, default_output, make_way, stop_flag, trials};
+use super::{
+    ConfigArgs, ExecutionArgs, Failure, cores, default_output, make_way, stop_flag, trials,
+};
 use crate::engine::{self, Conditions, DelayActivity, Keep, Outcome, TimescaleRow};
 use crate::ids::AreaId;
-use crate::plan::Execution;
+use crate::plan::{Axis, Execution};
 use crate::record::Results;
 use crate::spec::{self, ExperimentSpec};
+use crate::stepper::Exchange;
+use crate::sweep::Ranks;
 
 #[derive(Debug, Args)]
 pub(super) struct RunArgs {
@@ -71,15 +75,16 @@ fn prepare(spec: ExperimentSpec, execution: Execution) -> Result<Prepared, Failu
 fn simulate(
     prepared: &Prepared,
     output: &Path,
-    execution: &ExecutionArgs,
+    threads: usize,
     keep: Keep<'_>,
     quiet: bool,
+    ranks: Option<&dyn Exchange>,
 ) -> Result<Outcome, Failure> {
     make_way(output)?;
     let stop = stop_flag()?;
     let bar = Bar::new(quiet, &prepared.spec.title);
     let conditions = Conditions {
-        threads: execution.threads(),
+        threads,
         stop: &stop,
         progress: &bar,
     };
@@ -89,23 +94,62 @@ fn simulate(
         plan,
         ..
     } = prepared;
-    let outcome = engine::run(network, plan, spec, output, &conditions, keep);
+    let outcome = engine::run_on(network, plan, spec, output, &conditions, keep, ranks);
     bar.finish();
     Ok(outcome?)
 }
 
-pub(super) fn run(args: &RunArgs, answer: Answer) -> Result<ExitCode, Failure> {
+/// The lanes that rank 0 has chosen, in which a checkpoint may lie that it alone can read.
+fn agreed(execution: Execution, exchange: &dyn Exchange) -> Execution {
+    let axis = execution.axis.map_or(0, |axis| match axis {
+        Axis::Replicates => 1,
+        Axis::Areas => 2,
+    });
+    let mut words = vec![execution.width.unwrap_or(0) as u64, axis];
+    exchange.tell(&mut words);
+    Execution {
+        width: words.first().map(|w| *w as usize).filter(|w| *w > 0),
+        axis: match words.get(1) {
+            Some(1) => Some(Axis::Replicates),
+            Some(2) => Some(Axis::Areas),
+            _ => None,
+        },
+    }
+}
+
+pub(super) fn run(
+    args: &RunArgs,
+    ranks: Option<&dyn Ranks>,
+    answer: Answer,
+) -> Result<ExitCode, Failure> {
+    let exchange = ranks.map(|ranks| -> &dyn Exchange { ranks });
+    let first = exchange.is_none_or(|exchange| exchange.rank() == 0);
+    // One rank a core is what launchers start.
+    let threads = (args.execution.threads).unwrap_or_else(|| exchange.map_or_else(cores, |_| 1));
     let spec = spec::load(&args.config.config, &args.config.sets)?;
     let output = args
         .output
         .clone()
         .unwrap_or_else(|| default_output(&args.config.config, ""));
-    let checkpoint = prepare::begun(&output, args.resume)?;
+    let checkpoint = prepare::begun(&output, args.resume && first)?;
     let execution = match &checkpoint {
         // The state lies in the lanes of the machine that began.
         Some(begun) if args.execution.is_default() => engine::execution_of(begun),
         _ => args.execution.execution(),
     };
+    let execution = exchange.map_or(execution, |exchange| agreed(execution, exchange));
+    if let Some(exchange) = exchange.filter(|_| !first) {
+        let prepared = prepare::prepare(spec, execution)?;
+        let Prepared {
+            spec,
+            network,
+            plan,
+            ..
+        } = prepared;
+        let stop = stop_flag()?;
+        engine::follow(network, plan, &spec, (threads, &stop), exchange)?;
+        return Ok(ExitCode::SUCCESS);
+    }
     let prepared = prepare(spec, execution)?;
     let clock = Clock::new(args.checkpoint);
     let keep = Keep {
@@ -113,7 +157,7 @@ pub(super) fn run(args: &RunArgs, answer: Answer) -> Result<ExitCode, Failure> {
         from: checkpoint.as_ref(),
     };
     let quiet = args.quiet || answer.is_json();
-    let outcome = simulate(&prepared, &output, &args.execution, keep, quiet)?;
+    let outcome = simulate(&prepared, &output, threads, keep, quiet, exchange)?;
     for warning in prepared.divergence(&outcome) {
         tracing::warn!("{warning}");
     }
@@ -510,7 +554,8 @@ pub(super) fn rerun(args: &RerunArgs, answer: Answer) -> Result<ExitCode, Failur
         .clone()
         .unwrap_or_else(|| args.results.with_extension("rerun.h5"));
     let quiet = answer.is_json();
-    let outcome = simulate(&prepared, &output, &args.execution, Keep::default(), quiet)?;
+    let (threads, keep) = (args.execution.threads(), Keep::default());
+    let outcome = simulate(&prepared, &output, threads, keep, quiet, None)?;
     let new = Results::open(&outcome.path)?;
     let mut differing = Vec::new();
     for var in old.vars() {

@@ -39,6 +39,12 @@ pub(super) fn about(network: &Network, plan: &Plan, spec: &ExperimentSpec) -> Ab
     of.map(|(key, value)| (key.to_owned(), value)).into()
 }
 
+/// The same in one text, to be compared.
+pub(super) fn text(about: &About) -> String {
+    let lines = about.iter().map(|(key, value)| format!("{key}: {value}\n"));
+    lines.collect()
+}
+
 const LANES: &str = "lanes";
 
 fn lanes_text(plan: &Plan) -> String {

@@ -2,7 +2,7 @@
 
 use super::Samples;
 use crate::plan::{LearningPlan, Plan};
-use crate::stepper::{Simulation, Stop};
+use crate::stepper::{Among, Exchange, Share, Simulation, Stop};
 
 /// A simulation, and what its runs have shown of the present trial.
 pub(super) struct Block<'a> {
@@ -24,9 +24,9 @@ struct Learner<'a> {
 }
 
 impl<'a> Block<'a> {
-    /// As [`Simulation::of_conditions`], with the plan that steps these runs. Starts of the parts of a plan come
+    /// As [`Simulation::of_share`], with the plan that steps these runs. Starts of the parts of a plan come
     /// after those of its conditions.
-    pub fn new(plan: &'a Plan, first: u32, runs: u32, starts: &[&'a [f64]]) -> Self {
+    pub fn new(plan: &'a Plan, first: u32, runs: u32, starts: &[&'a [f64]], share: Share) -> Self {
         let part = plan.stepped_by.get(first as usize).copied().flatten();
         let (plan, starts) = match part {
             None => (plan, starts),
@@ -46,7 +46,7 @@ impl<'a> Block<'a> {
             series: vec![vec![Vec::new(); of.read.len()]; runs as usize],
         });
         Block {
-            simulation: Simulation::of_conditions(plan, first, runs, starts),
+            simulation: Simulation::of_share(plan, first, runs, starts, share),
             learner,
         }
     }
@@ -80,6 +80,22 @@ impl<'a> Block<'a> {
             learner.take(samples);
             learner.learn(&mut self.simulation);
         }
+    }
+
+    /// See [`Simulation::advance_among`]; of blocks that learn nothing.
+    pub fn advance_among(&mut self, samples: &mut Samples, until: u64, among: Among<'_>) {
+        samples.clear();
+        self.simulation.advance_among(samples, until, among);
+    }
+
+    /// See [`Simulation::save_among`]; of blocks that learn nothing.
+    pub fn save_among(&mut self, exchange: &dyn Exchange) -> Vec<u64> {
+        self.simulation.save_among(exchange)
+    }
+
+    /// See [`Simulation::restore_among`]; of blocks that learn nothing.
+    pub fn restore_among(&mut self, words: &[u64], exchange: &dyn Exchange) -> bool {
+        self.simulation.restore_among(words, exchange)
     }
 
     /// See [`Simulation::save`].

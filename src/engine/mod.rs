@@ -9,6 +9,7 @@ mod keep;
 mod layout;
 mod learning;
 mod measure;
+mod ranks;
 mod summary;
 mod trials;
 
@@ -26,9 +27,10 @@ use crate::plan::{Condition, Part, Plan};
 use crate::record::{Checkpoint, RecordError, Writer, checkpoint_path, partial_path};
 use crate::spec::{ExperimentSpec, Precision, SpecError};
 use crate::stepper::linear::{NoFixedPoint, baseline_state, start_from, start_state};
-use crate::stepper::{Samples, Stop, bounds};
+use crate::stepper::{Among, Exchange, Samples, Share, Stop, bounds};
 use crate::units::rounded;
 use learning::Block;
+use ranks::Leader;
 
 pub use keep::{Keep, Pace, execution_of};
 pub use layout::{
@@ -42,6 +44,7 @@ pub use measure::{
     measure_recording, mode_table, modes, needs_recording, peaks, simulated_connectivity,
     simulated_timescales, spectra, timescales_of,
 };
+pub use ranks::follow;
 pub use summary::{SUMMARIES, Summaries};
 pub use trials::{
     Choice, ReadoutColumn, ReadoutValues, TrialTable, check as check_readouts, trial_table,
@@ -130,6 +133,22 @@ pub enum EngineError {
         path: PathBuf,
         /// What happened.
         source: Box<EngineError>,
+    },
+    /// The network cannot be split over so many ranks.
+    #[error("one network over several ranks: found {ranks} ranks, expected {expected}")]
+    NotSplit {
+        /// How many there are.
+        ranks: usize,
+        /// What can be done.
+        expected: String,
+    },
+    /// Another rank is about another run.
+    #[error("rank {rank}: {why}")]
+    Rank {
+        /// Which one.
+        rank: usize,
+        /// What is wrong with it.
+        why: String,
     },
     /// Threads could not be started.
     #[error("cannot start {threads} threads: {reason}")]
@@ -347,7 +366,7 @@ pub fn drive(
     conditions: &Conditions<'_>,
     sink: impl FnMut(Piece<'_>) -> Result<(), EngineError> + Send,
 ) -> Result<(Vec<Option<Stop>>, u64), EngineError> {
-    let ended = go_on(plan, starts, pool, conditions, Keep::default(), sink)?;
+    let ended = go_on(plan, starts, pool, conditions, Keep::default(), None, sink)?;
     Ok((ended.stops, ended.samples))
 }
 
@@ -406,7 +425,7 @@ pub fn drive_here(
     mut sink: impl FnMut(Piece<'_>) -> Result<(), EngineError>,
 ) -> Result<(Vec<Option<Stop>>, u64), EngineError> {
     let blocks = plan.blocks();
-    let of = |&(first, runs): &(u32, u32)| Block::new(plan, first, runs, starts);
+    let of = |&(first, runs): &(u32, u32)| Block::new(plan, first, runs, starts, Share::WHOLE);
     let mut simulations: Vec<Block<'_>> = blocks.iter().map(of).collect();
     let budget = steps_at_once(plan);
     let mut chunk = Chunk {
@@ -434,30 +453,42 @@ pub fn drive_here(
     Ok((stops(&simulations), chunk.first))
 }
 
-fn saved(simulations: &mut [Block<'_>]) -> Sent {
-    Sent::State(simulations.iter_mut().map(Block::save).collect())
+fn saved(simulations: &mut [Block<'_>], leader: Option<&Leader<'_>>) -> Sent {
+    Sent::State(match leader {
+        None => simulations.iter_mut().map(Block::save).collect(),
+        Some(leader) => leader.save(simulations),
+    })
 }
 
-/// As [`drive`], from a checkpoint if there is one, handing on the state whenever it is time.
+/// As [`drive`], from a checkpoint if there is one, handing on the state whenever it is time; on several ranks if
+/// there is one that leads them.
 fn go_on(
     plan: &Plan,
     starts: &[&[f64]],
     pool: &rayon::ThreadPool,
     conditions: &Conditions<'_>,
     keep: Keep<'_>,
+    leader: Option<&Leader<'_>>,
     mut sink: impl FnMut(Piece<'_>) -> Result<(), EngineError> + Send,
 ) -> Result<Ended, EngineError> {
+    let share = leader.map_or(Share::WHOLE, Leader::share);
     let blocks = plan.blocks();
     let mut simulations: Vec<Block<'_>> = pool.install(|| {
         blocks
             .par_iter()
-            .map(|&(first, runs)| Block::new(plan, first, runs, starts))
+            .map(|&(first, runs)| Block::new(plan, first, runs, starts, share))
             .collect()
     });
     let (mut sampled, mut reached) = (0_u64, 0_u64);
     if let Some(checkpoint) = keep.from {
-        let mut both = simulations.iter_mut().zip(&checkpoint.blocks);
-        if !both.all(|(simulation, words)| simulation.restore(words)) {
+        let fits = match leader {
+            None => {
+                let mut both = simulations.iter_mut().zip(&checkpoint.blocks);
+                both.all(|(simulation, words)| simulation.restore(words))
+            }
+            Some(leader) => leader.restore(&mut simulations, &checkpoint.blocks),
+        };
+        if !fits {
             let what = "sizes of the state".to_owned();
             return Err(EngineError::OtherRun { what });
         }
@@ -490,8 +521,10 @@ fn go_on(
         });
         let mut rooms = 0;
         let mut chunk_room: Option<Vec<(u32, usize, Samples)>> = None;
-        let stopped = || conditions.stop.load(Ordering::Relaxed);
-        while sampled < plan.record.samples && !stopped() {
+        // On another rank.
+        let mut asked = false;
+        let stopped = |asked: bool| asked || conditions.stop.load(Ordering::Relaxed);
+        while sampled < plan.record.samples && !stopped(asked) {
             let mut chunk = match chunk_room.take() {
                 Some(room) => room,
                 None if rooms < CHUNKS => {
@@ -505,12 +538,13 @@ fn go_on(
                 },
             };
             let until = next_stop(plan, &simulations, reached, budget);
-            match (&mut simulations[..], &mut chunk[..]) {
+            match (leader, &mut simulations[..], &mut chunk[..]) {
+                (Some(leader), all, chunk) => asked = leader.advance(all, chunk, until),
                 // Nothing to share out, so no other thread has to be woken up.
-                ([one], [(_, _, samples)]) if !one.is_parallel() => {
+                (None, [one], [(_, _, samples)]) if !one.is_parallel() => {
                     one.advance(samples, until);
                 }
-                (all, chunk) => pool.install(|| {
+                (None, all, chunk) => pool.install(|| {
                     let both = all.par_iter_mut().zip(chunk);
                     both.for_each(|(one, (_, _, samples))| one.advance(samples, until));
                 }),
@@ -535,13 +569,18 @@ fn go_on(
                     break;
                 }
             }
-            if keep.pace.is_some_and(Pace::due) && to_sink.send(saved(&mut simulations)).is_err() {
+            if keep.pace.is_some_and(Pace::due)
+                && to_sink.send(saved(&mut simulations, leader)).is_err()
+            {
                 break;
             }
         }
-        if keep.pace.is_some() && stopped() && sampled < plan.record.samples {
+        if keep.pace.is_some() && stopped(asked) && sampled < plan.record.samples {
             // If nobody takes it, an error of the sink is on its way.
-            let _ = to_sink.send(saved(&mut simulations));
+            let _ = to_sink.send(saved(&mut simulations, leader));
+        }
+        if let Some(leader) = leader {
+            leader.end();
         }
         drop(to_sink);
         handing_on
@@ -702,6 +741,25 @@ pub fn run(
     conditions: &Conditions<'_>,
     keep: Keep<'_>,
 ) -> Result<Outcome, EngineError> {
+    run_on(network, plan, spec, output, conditions, keep, None)
+}
+
+/// The same as rank 0 of several, if there are several: the others [`follow`].
+///
+/// # Errors
+/// As [`run`]; a network that cannot be split over so many ranks, one that is about another run.
+pub fn run_on(
+    network: &Network,
+    plan: &Plan,
+    spec: &ExperimentSpec,
+    output: &Path,
+    conditions: &Conditions<'_>,
+    keep: Keep<'_>,
+    ranks: Option<&dyn Exchange>,
+) -> Result<Outcome, EngineError> {
+    if let Some(ranks) = ranks {
+        ranks::check(plan, ranks.size())?;
+    }
     check_measures(network, spec)?;
     let about = keep::about(network, plan, spec);
     if let Some(checkpoint) = keep.from {
@@ -711,6 +769,12 @@ pub fn run(
     let starts = starts(plan, start_from(plan, &baseline))?;
     let starts: Vec<&[f64]> = starts.iter().map(Vec::as_slice).collect();
     let pool = pool(conditions.threads)?;
+    let among = ranks.map(|exchange| Among {
+        exchange,
+        pool: &pool,
+    });
+    let leader = among.map(|among| Leader::new(among, plan, &keep::text(&about), &starts));
+    let leader = leader.transpose()?;
     let mut measures = pool.install(|| measure_network(network, plan, spec, &baseline))?;
     let datasets = datasets(plan);
     let chunk = chunk_samples(plan);
@@ -741,41 +805,50 @@ pub fn run(
     let outcome = {
         let (writer, memory, datasets) = (&mut writer, &mut memory, &datasets);
         let (checkpointed, flushed, about) = (&mut checkpointed, &mut flushed, &about);
-        go_on(plan, &starts, &pool, conditions, keep, move |piece| {
-            match piece {
-                Piece::Values {
-                    variable,
-                    run,
-                    first,
-                    values,
-                } => {
-                    if (run as usize) < kept {
-                        let memory = &mut memory[variable];
-                        place(memory, run, first, values);
-                        if rounded {
-                            keep::as_stored(memory, run, first, values.nrows());
+        let leader = leader.as_ref();
+        go_on(
+            plan,
+            &starts,
+            &pool,
+            conditions,
+            keep,
+            leader,
+            move |piece| {
+                match piece {
+                    Piece::Values {
+                        variable,
+                        run,
+                        first,
+                        values,
+                    } => {
+                        if (run as usize) < kept {
+                            let memory = &mut memory[variable];
+                            place(memory, run, first, values);
+                            if rounded {
+                                keep::as_stored(memory, run, first, values.nrows());
+                            }
                         }
+                        layout::write(writer, datasets, variable, run, first, values)?;
                     }
-                    layout::write(writer, datasets, variable, run, first, values)?;
+                    Piece::Finished(samples) => {
+                        writer.flush()?;
+                        *flushed = samples;
+                    }
+                    Piece::State(blocks) => {
+                        writer.sync()?;
+                        let checkpoint = Checkpoint {
+                            about: about.clone(),
+                            samples: *flushed,
+                            blocks: blocks.to_vec(),
+                        };
+                        checkpoint.write(&checkpoint_path(writer.path()))?;
+                        *checkpointed = true;
+                        keep.pace.inspect(|pace| pace.written());
+                    }
                 }
-                Piece::Finished(samples) => {
-                    writer.flush()?;
-                    *flushed = samples;
-                }
-                Piece::State(blocks) => {
-                    writer.sync()?;
-                    let checkpoint = Checkpoint {
-                        about: about.clone(),
-                        samples: *flushed,
-                        blocks: blocks.to_vec(),
-                    };
-                    checkpoint.write(&checkpoint_path(writer.path()))?;
-                    *checkpointed = true;
-                    keep.pace.inspect(|pace| pace.written());
-                }
-            }
-            Ok(())
-        })
+                Ok(())
+            },
+        )
     };
     let stopped = |time_ms: f64, because: Option<EngineError>| EngineError::Stopped {
         time_ms,

@@ -7,9 +7,11 @@
 //!
 //! Time is counted in *entries*: one at the end of every step, and for Runge–Kutta one in its middle.
 
+use std::ops::Range;
+
 use sprs::CsMat;
 
-use super::matrix::{Ordered, fill_rows};
+use super::matrix::{Ordered, bounds_within, fill_rows};
 use crate::coupling::Delay;
 use crate::ids::AreaId;
 
@@ -82,6 +84,22 @@ pub struct Delayed {
 }
 
 impl Delayed {
+    /// The links onto some positions, grouped by target.
+    pub(super) fn keep_rows(&self, rows: &Range<usize>) -> Delayed {
+        let links = self.bounds[2 * rows.start]..self.bounds[2 * rows.end];
+        Delayed {
+            bounds: bounds_within(&self.bounds, &links),
+            targets: Vec::new(),
+            places: self.places[links.clone()].to_vec(),
+            weights: self.weights[links.clone()].to_vec(),
+            fractions: match self.fractions.is_empty() {
+                true => Vec::new(),
+                false => self.fractions[links].to_vec(),
+            },
+            ..*self
+        }
+    }
+
     /// Bytes of the arrays with one value a link.
     pub(super) fn bytes(&self) -> usize {
         12 * self.weights.len()

@@ -87,6 +87,12 @@ fn layout<const P: usize>(parts: [Range<usize>; P]) -> (usize, usize, [Range<usi
     (abreast, first, rest)
 }
 
+/// Bounds of groups once only the links of a span are left.
+pub(super) fn bounds_within(bounds: &[usize], links: &Range<usize>) -> Vec<usize> {
+    let within = |at: &usize| (*at).clamp(links.start, links.end) - links.start;
+    bounds.iter().map(within).collect()
+}
+
 /// Up to here a dense product is faster than a sparse one even for few links, and small enough to
 /// stay in the second-level cache: 256² × 8 bytes = 512 KiB.
 const DENSE_AREAS: usize = 256;
@@ -238,6 +244,23 @@ impl Matrix {
             sources,
             weights,
         }))
+    }
+
+    /// Lets go of all links but those onto some positions, which begin and end with a group of rows or the last
+    /// row. Sums onto others are then of nothing. Dense weights, and links by source, stay: they are few.
+    pub(super) fn keep_rows(&mut self, rows: &Range<usize>) {
+        match self {
+            Matrix::Sparse(s) => {
+                let links = s.parts[2 * rows.start]..s.parts[2 * rows.end];
+                *s = Arc::new(Sparse {
+                    parts: bounds_within(&s.parts, &links),
+                    sources: s.sources[links.clone()].to_vec(),
+                    weights: s.weights[links].to_vec(),
+                });
+            }
+            Matrix::Delayed(d) if !d.by_source => *d = Arc::new(d.keep_rows(rows)),
+            _ => {}
+        }
     }
 
     /// Number of links.

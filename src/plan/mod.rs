@@ -13,6 +13,7 @@ mod matrix;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::ops::Range;
 use std::sync::Arc;
 
 use crate::circuit::CircuitKind;
@@ -497,6 +498,16 @@ impl Plan {
             recorded,
             areas,
         })
+    }
+
+    /// Lets go of all links but those onto the areas at some positions, for a process that steps no others; see
+    /// [`crate::stepper::positions`].
+    #[must_use]
+    pub fn keep_rows(mut self, positions: Range<usize>) -> Plan {
+        for projection in &mut self.projections {
+            projection.matrix.keep_rows(&positions);
+        }
+        self
     }
 
     /// Plan that steps a run: that of its part, or this one.

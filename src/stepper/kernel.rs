@@ -25,6 +25,7 @@ use crate::spec::{Order, Stepper};
 
 use super::constants::{Constants, Group, NoiseRow, Numbers, Weights, over_lanes};
 use super::isa::{for_isa, one_turn_at_a_time, prefetch_to_write};
+use super::ranks::{Among, Exchange, Share, Split};
 use super::snapshot::{self, Carry};
 use super::sums::{MOST_ABREAST, Partial, sum_delayed, sum_groups, sum_now};
 use super::{NoisyLanes, Samples, Stop};
@@ -59,7 +60,10 @@ pub(crate) struct State<L: NoisyLanes> {
     sent_before: Vec<L>,
     /// In the order of [`Plan::histories`].
     pasts: Vec<Past>,
+    /// Those that this process steps.
     parts: Vec<Part<L>>,
+    /// Who steps which cells; none where this process steps all.
+    split: Option<Split>,
     /// Recorded areas in their order.
     recorded: Vec<Recorded>,
     /// Where each run left its bounds.
@@ -69,6 +73,13 @@ pub(crate) struct State<L: NoisyLanes> {
 impl<L: NoisyLanes> State<L> {
     /// Shows everything that later steps depend on. What is not shown is set by the plan, or scratch.
     pub fn carry(&mut self, by: &mut dyn Carry) {
+        self.carry_common(by);
+        self.carry_parts(by);
+        self.carry_stops(by);
+    }
+
+    /// What is the same in all processes that step a network, once they have [`complete`](Self::complete)d it.
+    pub fn carry_common(&mut self, by: &mut dyn Carry) {
         by.word(&mut self.step);
         by.word(&mut self.next_sample);
         snapshot::count(by, &mut self.epoch);
@@ -81,6 +92,10 @@ impl<L: NoisyLanes> State<L> {
             snapshot::count(by, &mut past.cursor);
             snapshot::count(by, &mut past.passed);
         }
+    }
+
+    /// What belongs to the parts that this process steps.
+    pub fn carry_parts(&mut self, by: &mut dyn Carry) {
         for part in &mut self.parts {
             snapshot::lanes(by, &mut part.x);
             let noise = &mut part.noise;
@@ -101,6 +116,10 @@ impl<L: NoisyLanes> State<L> {
                 snapshot::lanes(by, &mut delayed.sums);
             }
         }
+    }
+
+    /// Where runs left their bounds, which all processes know.
+    pub fn carry_stops(&mut self, by: &mut dyn Carry) {
         for stop in &mut self.stops {
             snapshot::option(by, stop, |by, stop| {
                 by.word(&mut stop.step);
@@ -109,6 +128,24 @@ impl<L: NoisyLanes> State<L> {
                 by.float(&mut stop.value);
             });
         }
+    }
+
+    /// Gives every process what the others have sent since they told each other last.
+    pub fn complete(&mut self, plan: &Plan, exchange: &dyn Exchange) {
+        let Some(split) = &mut self.split else {
+            return;
+        };
+        split.share_sent(exchange, &mut self.sent);
+        for (past, history) in self.pasts.iter_mut().zip(&plan.histories) {
+            if past.block > 0 {
+                past.share(history, split, exchange, 0, past.passed);
+            }
+        }
+    }
+
+    /// Who steps which cells; none where this process steps all.
+    pub fn split(&mut self) -> Option<&mut Split> {
+        self.split.as_mut()
     }
 }
 
@@ -190,6 +227,7 @@ struct Past {
 
 /// Recorded areas that follow each other and lie in the same part.
 struct Recorded {
+    /// One that is not there where another process steps them.
     part: usize,
     /// How many.
     areas: usize,
@@ -1160,6 +1198,21 @@ impl Past {
         self.cursor = 0;
     }
 
+    /// Gives other processes the last `entries` of its areas up to the one `ahead` of the present.
+    fn share(
+        &mut self,
+        history: &History,
+        split: &mut Split,
+        exchange: &dyn Exchange,
+        ahead: usize,
+        entries: usize,
+    ) {
+        // One number an entry: only lanes over areas are split.
+        let first = self.cursor + ahead + 1 - entries;
+        let place = |area: usize| (history.start[area] + history.depth[area]) as usize + first;
+        split.share_rows(exchange, entries, &mut self.data, place);
+    }
+
     /// Writes what the cells from `first` on send as the entry `ahead` of the present one.
     fn write<L: Lanes>(
         &mut self,
@@ -1233,9 +1286,15 @@ impl<L: Lanes> DelayedSums<L> {
 }
 
 impl<L: NoisyLanes> State<L> {
-    /// A block of `members` that start from `starts`, one for all conditions or one for each,
-    /// `[position][variable]`.
-    pub fn new(plan: &Plan, c: &Constants<L>, members: &[Member], starts: &[&[f64]]) -> Self {
+    /// The share of a process in a block of `members` that start from `starts`, one for all conditions or
+    /// one for each, `[position][variable]`.
+    pub fn new(
+        plan: &Plan,
+        c: &Constants<L>,
+        members: &[Member],
+        starts: &[&[f64]],
+        share: Share,
+    ) -> Self {
         let info = plan.circuit.info();
         let (variables, zero) = (info.variables.len(), L::splat(0.0));
         let lane_member = |lane: usize| members[lane.min(members.len() - 1)];
@@ -1265,25 +1324,23 @@ impl<L: NoisyLanes> State<L> {
             Stepper::Heun => 2,
             Stepper::Rk4 => 4,
         };
-        let parts = cells_of_parts(c).into_iter().map(|cells| {
+        let all_parts = cells_of_parts(c.areas, L::WIDTH, c.over_areas);
+        let width = if c.over_areas { L::WIDTH } else { 1 };
+        let split = Split::new(&all_parts, (width, c.areas), share);
+        let own = share.parts(all_parts.len());
+        let parts = all_parts[own].iter().map(|cells| {
             let delayed = c.projections.iter().enumerate();
             Part {
                 first: cells.start,
                 x: x[cells.start * variables..cells.end * variables].to_vec(),
-                noise: NoiseState::new(c, plan, &cells, &replicates),
+                noise: NoiseState::new(c, plan, cells, &replicates),
                 work: Work::new(c, plan, cells.len(), slopes),
                 next: vec![zero; c.sent.len() * cells.len()],
                 delayed: delayed
                     .filter_map(|(projection, p)| match &p.weights {
                         Weights::Delayed(links) => {
                             let block = pasts[links.history].block;
-                            Some(DelayedSums::new(
-                                c,
-                                projection,
-                                links.history,
-                                block,
-                                &cells,
-                            ))
+                            Some(DelayedSums::new(c, projection, links.history, block, cells))
                         }
                         _ => None,
                     })
@@ -1294,8 +1351,14 @@ impl<L: NoisyLanes> State<L> {
         let mut recorded: Vec<(usize, Vec<u32>)> = Vec::new();
         for area in &plan.record.areas {
             let (cell, lane) = c.place(plan.position[area.index()]);
-            let part = parts.partition_point(|p| p.first <= cell) - 1;
-            let at = ((cell - parts[part].first) * variables * numbers_of::<L>() + lane) as u32;
+            let is_own = (split.as_ref()).is_none_or(|split| split.own_cells().contains(&cell));
+            let (part, at) = if is_own {
+                let part = parts.partition_point(|p| p.first <= cell) - 1;
+                let local = cell - parts[part].first;
+                (part, (local * variables * numbers_of::<L>() + lane) as u32)
+            } else {
+                (parts.len(), 0)
+            };
             match recorded.last_mut() {
                 Some((same, places)) if *same == part => places.push(at),
                 _ => recorded.push((part, vec![at])),
@@ -1311,6 +1374,7 @@ impl<L: NoisyLanes> State<L> {
             recorded: recorded.collect(),
             sent_before: sent.clone(),
             parts,
+            split,
             members: members.to_vec(),
             replicate_of_lane: L::words(|lane| u64::from(replicates[lane].0)),
             keys: Keys::new(plan.seed),
@@ -1328,17 +1392,27 @@ impl<L: NoisyLanes> State<L> {
     }
 }
 
-/// Cells of each part: one for a small network, more for a large one whose lanes hold areas.
-fn cells_of_parts<L: Lanes>(c: &Constants<L>) -> Vec<std::ops::Range<usize>> {
-    let parts = match c.areas / AREAS_PER_PART {
-        many if c.over_areas && many > 1 => many.next_power_of_two().min(MOST_PARTS),
+/// Cells of each part: one for a small network, more for a large one whose lanes hold areas. `width` is that of
+/// the lanes.
+pub(super) fn cells_of_parts(
+    areas: usize,
+    width: usize,
+    over_areas: bool,
+) -> Vec<std::ops::Range<usize>> {
+    let cells = if over_areas {
+        areas.div_ceil(width)
+    } else {
+        areas
+    };
+    let parts = match areas / AREAS_PER_PART {
+        many if over_areas && many > 1 => many.next_power_of_two().min(MOST_PARTS),
         _ => 1,
     };
     // Whole groups of sparse rows, however many areas a cell has.
-    let size = c.cells.div_ceil(parts).next_multiple_of(Sparse::ROWS);
-    (0..c.cells)
+    let size = cells.div_ceil(parts).next_multiple_of(Sparse::ROWS);
+    (0..cells)
         .step_by(size)
-        .map(|first| first..(first + size).min(c.cells))
+        .map(|first| first..(first + size).min(cells))
         .collect()
 }
 
@@ -1418,18 +1492,21 @@ impl<L: Lanes> DelayedSums<L> {
     }
 }
 
-/// Runs until the samples are full, the step `until` is reached, or the last step is done.
+/// Runs until the samples are full, the step `until` is reached, or the last step is done; together with other
+/// processes where the state is a share.
 pub(super) fn advance<C: LocalCircuit, L: NoisyLanes, const SHARED: bool>(
     plan: &Plan,
     c: &Constants<L>,
     state: &mut State<L>,
     samples: &mut Samples,
     until: u64,
+    among: Option<Among<'_>>,
 ) {
     let mut run = Run::<L, SHARED> {
         plan,
         c,
         state,
+        among,
         info: &C::INFO,
         hot: Hot::of::<C, SHARED>(),
     };
@@ -1555,6 +1632,8 @@ struct Run<'a, L: NoisyLanes, const SHARED: bool> {
     plan: &'a Plan,
     c: &'a Constants<L>,
     state: &'a mut State<L>,
+    /// The processes that step the network, where there are several.
+    among: Option<Among<'a>>,
     info: &'static CircuitInfo,
     hot: Hot<L>,
 }
@@ -1627,7 +1706,7 @@ impl<L: NoisyLanes, const SHARED: bool> Run<'_, L, SHARED> {
                 part.noise.go_to(step);
             }
         } else if !c.noise.is_empty() {
-            in_parts(&mut state.parts, &|part| {
+            in_parts(self.among, &mut state.parts, &|part| {
                 part.noise.prepare(c, keys, step, per_step, replicates);
             });
         }
@@ -1649,6 +1728,7 @@ impl<L: NoisyLanes, const SHARED: bool> Run<'_, L, SHARED> {
             && !self.in_published_order()
             && self.state.recorded.len() == 1
             && !self.state.is_parallel()
+            && self.state.split.is_none()
             && (c.noise.is_empty() || (c.noise_is_plain && self.plan.noise_per_step == 1))
     }
 
@@ -1739,9 +1819,16 @@ impl<L: NoisyLanes, const SHARED: bool> Run<'_, L, SHARED> {
                     self.stage(Stage::Published(n), 0);
                 }
                 let State {
-                    sent_before, pasts, ..
+                    sent_before,
+                    pasts,
+                    split,
+                    ..
                 } = &mut *self.state;
                 for (past, history) in pasts.iter_mut().zip(&self.plan.histories) {
+                    // No stage has overwritten it, and what others sent is known in their past alone.
+                    if split.is_some() && past.block > 0 {
+                        continue;
+                    }
                     let cells = self.c.cells;
                     let before = &sent_before[past.sent * cells..][..cells];
                     past.write(self.c, history, 0, 0, before);
@@ -1769,7 +1856,20 @@ impl<L: NoisyLanes, const SHARED: bool> Run<'_, L, SHARED> {
     /// What is negligible becomes zero.
     fn flush(&mut self) {
         let variables = self.info.variables.len();
-        let State { parts, sent, .. } = &mut *self.state;
+        let State {
+            parts, sent, split, ..
+        } = &mut *self.state;
+        if let Some(split) = split {
+            // Other processes do the same with theirs.
+            let own = split.own_cells();
+            for (n, _) in (self.c.sent.iter().enumerate()).filter(|(_, v)| **v < self.info.states) {
+                let sent = &mut sent[n * self.c.cells..][..self.c.cells];
+                let (before, after) = (0..own.start, own.end..self.c.cells);
+                before
+                    .chain(after)
+                    .for_each(|cell| sent[cell] = sent[cell].flush());
+            }
+        }
         for part in parts {
             part.noise.flush();
             for (local, cell) in part.x.chunks_exact_mut(variables).enumerate() {
@@ -1790,8 +1890,56 @@ impl<L: NoisyLanes, const SHARED: bool> Run<'_, L, SHARED> {
         for part in &self.state.parts {
             look_outside(c.isa, &c.bounds, variables, &part.x, &mut outside);
         }
-        if outside {
+        if let (Some(split), Some(among)) = (&mut self.state.split, self.among) {
+            let said = split.share_few(among.exchange, &[f64::from(u8::from(outside))]);
+            if said.iter().any(|outside| *outside > 0.0) {
+                self.stop();
+                self.share_stops();
+            }
+        } else if outside {
             self.stop();
+        }
+    }
+
+    /// Gives everyone the first stop of each run.
+    #[cold]
+    fn share_stops(&mut self) {
+        const NUMBERS: usize = 5;
+        let State { stops, split, .. } = &mut *self.state;
+        let (Some(split), Some(among)) = (split, self.among) else {
+            return;
+        };
+        let numbers = |stop: &Option<Stop>| match stop {
+            // Steps are below 2^33.
+            Some(s) => [
+                1.0,
+                s.step as f64,
+                s.variable as f64,
+                s.area as f64,
+                s.value,
+            ],
+            None => [0.0; NUMBERS],
+        };
+        let own: Vec<f64> = stops.iter().flat_map(numbers).collect();
+        let all = split.share_few(among.exchange, &own);
+        let first = |s: &Stop| (s.step, self.plan.position[s.area], s.variable);
+        for of_process in all.chunks_exact(own.len()) {
+            let (found, _) = of_process.as_chunks::<NUMBERS>();
+            for (stop, &[there, step, variable, area, value]) in stops.iter_mut().zip(found) {
+                let found = Stop {
+                    step: step as u64,
+                    variable: variable as usize,
+                    area: area as usize,
+                    value,
+                };
+                if there > 0.0
+                    && stop
+                        .as_ref()
+                        .is_none_or(|known| first(&found) < first(known))
+                {
+                    *stop = Some(found);
+                }
+            }
         }
     }
 
@@ -1851,7 +1999,9 @@ impl<L: NoisyLanes, const SHARED: bool> Run<'_, L, SHARED> {
                 let mut row = &mut rows[run * stride + written..][..areas];
                 for of in &state.recorded {
                     let (now, later) = row.split_at_mut(of.areas);
-                    of.copy(&state.parts[of.part].x, shift + run, now);
+                    if let Some(part) = state.parts.get(of.part) {
+                        of.copy(&part.x, shift + run, now);
+                    }
                     row = later;
                 }
             }
@@ -1883,18 +2033,22 @@ impl<L: NoisyLanes, const SHARED: bool> Run<'_, L, SHARED> {
     fn all_cells(&mut self, stage: Stage, entry: usize, held: &Numbers<L>) {
         let (c, info, hot) = (self.c, self.info, self.hot);
         let State {
-            parts, sent, pasts, ..
+            parts,
+            sent,
+            pasts,
+            split,
+            ..
         } = &mut *self.state;
         let at = At {
             stage,
             dt_ms: self.plan.dt_ms,
         };
-        if let [part] = &mut parts[..] {
+        if let ([part], None) = (&mut parts[..], &split) {
             part.gather::<SHARED>(c, info, (stage, entry), pasts, sent, held);
             part.run(c, hot, at, Some(sent));
             return;
         }
-        in_parts(parts, &|part| {
+        in_parts(self.among, parts, &|part| {
             part.gather::<SHARED>(c, info, (stage, entry), pasts, sent, held);
             part.run(c, hot, at, None);
         });
@@ -1906,6 +2060,35 @@ impl<L: NoisyLanes, const SHARED: bool> Run<'_, L, SHARED> {
                     now.copy_from_slice(&part.next[n * cells..][..cells]);
                 }
             }
+            self.share_sent(stage);
+        }
+    }
+
+    /// Gives other processes what the cells send after a stage. Where all links look back far enough, nobody reads
+    /// that before it is past: then it goes out in blocks, see [`Self::look_ahead`].
+    fn share_sent(&mut self, stage: Stage) {
+        let State {
+            sent,
+            pasts,
+            split,
+            step,
+            ..
+        } = &mut *self.state;
+        let (Some(split), Some(among)) = (split, self.among) else {
+            return;
+        };
+        let is_delayed = |weights: &Weights<L>| matches!(weights, Weights::Delayed(_));
+        let read_now = !self.c.projections.iter().all(|p| is_delayed(&p.weights));
+        let changed = match stage {
+            // Rates at rest, which the first step starts from, are sent by its first stage.
+            Stage::Published(n) if *step > 0 => {
+                let updated = self.info.updated_in(n);
+                self.c.sent.iter().any(|v| updated >> v & 1 == 1)
+            }
+            _ => true,
+        };
+        if changed && (read_now || pasts.iter().any(|past| past.block == 0)) {
+            split.share_sent(among.exchange, sent);
         }
     }
 
@@ -1913,7 +2096,7 @@ impl<L: NoisyLanes, const SHARED: bool> Run<'_, L, SHARED> {
     fn begin_delays(&mut self) {
         let c = self.c;
         let State { parts, pasts, .. } = &mut *self.state;
-        in_parts(parts, &|part| {
+        in_parts(self.among, parts, &|part| {
             for delayed in &mut part.delayed {
                 let Weights::Delayed(links) = &c.projections[delayed.projection].weights else {
                     continue;
@@ -1932,8 +2115,21 @@ impl<L: NoisyLanes, const SHARED: bool> Run<'_, L, SHARED> {
         let (c, plan) = (self.c, self.plan);
         let per_step = plan.stepper.entries_per_step() as usize;
         let lanes = if c.over_areas { 1 } else { L::WIDTH };
-        let State { parts, pasts, .. } = &mut *self.state;
+        let State {
+            parts,
+            pasts,
+            split,
+            ..
+        } = &mut *self.state;
         for (k, past) in pasts.iter_mut().enumerate() {
+            if let (Some(split), Some(among)) = (&mut *split, self.among)
+                && past.block > 0
+                && past.passed == past.block
+                // Before the first step everyone knows the past of all.
+                && past.cursor >= past.block
+            {
+                past.share(&plan.histories[k], split, among.exchange, 0, past.block);
+            }
             let ahead = past.block.max(per_step);
             if past.cursor + ahead > WINDOW && (past.block == 0 || past.passed == past.block) {
                 past.slide(&plan.histories[k], lanes);
@@ -1943,7 +2139,7 @@ impl<L: NoisyLanes, const SHARED: bool> Run<'_, L, SHARED> {
             }
             let block = past.block;
             let past_now = &*past;
-            in_parts(parts, &|part| {
+            in_parts(self.among, parts, &|part| {
                 for delayed in part.delayed.iter_mut().filter(|d| d.past == k) {
                     let Weights::Delayed(links) = &c.projections[delayed.projection].weights else {
                         continue;
@@ -1962,7 +2158,11 @@ impl<L: NoisyLanes, const SHARED: bool> Run<'_, L, SHARED> {
         let (c, plan) = (self.c, self.plan);
         let per_step = plan.stepper.entries_per_step() as usize;
         let State {
-            parts, sent, pasts, ..
+            parts,
+            sent,
+            pasts,
+            split,
+            ..
         } = &mut *self.state;
         for (past, history) in pasts.iter_mut().zip(&plan.histories) {
             for part in parts.iter().filter(|_| per_step == 2) {
@@ -1970,8 +2170,17 @@ impl<L: NoisyLanes, const SHARED: bool> Run<'_, L, SHARED> {
                 let middle = &part.work.middle[past.sent * cells..][..cells];
                 past.write(c, history, 1, part.first, middle);
             }
-            let sent = &sent[past.sent * c.cells..][..c.cells];
-            past.write(c, history, per_step, 0, sent);
+            let mut known = 0..c.cells;
+            match (&mut *split, self.among) {
+                // Goes out with its block.
+                (Some(split), _) if past.block > 0 => known = split.own_cells(),
+                (Some(split), Some(among)) if per_step == 2 => {
+                    past.share(history, split, among.exchange, 1, 1);
+                }
+                _ => {}
+            }
+            let sent = &sent[past.sent * c.cells..][known.clone()];
+            past.write(c, history, per_step, known.start, sent);
             past.cursor += per_step;
             past.passed += per_step;
         }
@@ -1990,10 +2199,19 @@ pub fn bounds(v: &crate::circuit::Variable) -> (f64, f64) {
     }
 }
 
-/// Does something for all parts: in turn where there is one, else in parallel.
-fn in_parts<L: NoisyLanes>(parts: &mut [Part<L>], work: &(dyn Fn(&mut Part<L>) + Sync)) {
-    match parts {
-        [one] => work(one),
-        many => many.par_iter_mut().for_each(work),
+/// Does something for all parts: in turn where there is one, else in parallel. Among several processes the caller
+/// is the one thread that speaks to the others, and no thread of the pool.
+fn in_parts<L: NoisyLanes>(
+    among: Option<Among<'_>>,
+    parts: &mut [Part<L>],
+    work: &(dyn Fn(&mut Part<L>) + Sync),
+) {
+    match (parts, among) {
+        ([one], _) => work(one),
+        (many, Some(among)) if among.pool.current_num_threads() == 1 => {
+            many.iter_mut().for_each(work);
+        }
+        (many, Some(among)) => among.pool.install(|| many.par_iter_mut().for_each(work)),
+        (many, None) => many.par_iter_mut().for_each(work),
     }
 }

@@ -8,6 +8,7 @@ mod constants;
 pub(crate) mod isa;
 mod kernel;
 pub mod linear;
+mod ranks;
 mod snapshot;
 mod sums;
 
@@ -15,7 +16,7 @@ use crate::circuit::{CircuitVisitor, LocalCircuit};
 #[cfg(target_arch = "x86_64")]
 use crate::lanes::{Avx2, Avx512};
 use crate::lanes::{Isa, Lanes, Pack, Vectors, box_muller};
-use crate::plan::{Member, Plan};
+use crate::plan::{Axis, Member, Plan};
 use crate::rng::{Keys, uniform_pairs};
 use crate::spec::Stepper;
 use constants::Constants;
@@ -25,6 +26,7 @@ use snapshot::{Carry, Restore, Save};
 
 pub use constants::decay_step;
 pub use kernel::{WATCH_STEPS, bounds};
+pub use ranks::{Among, Exchange, Share};
 
 /// The order of a stepper: the error shrinks as this power of dt.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -157,6 +159,8 @@ pub struct Samples {
     pub capacity: usize,
     /// Samples written since the last [`Samples::clear`].
     pub written: usize,
+    /// Areas of a sample.
+    pub areas: usize,
 }
 
 /// Where a run left its bounds and was stopped.
@@ -184,6 +188,7 @@ impl Samples {
             data: vec![0.0; size],
             capacity,
             written: 0,
+            areas: record.areas.len(),
         }
     }
 
@@ -194,12 +199,14 @@ impl Samples {
 }
 
 trait Block: Send {
-    fn advance(&mut self, samples: &mut Samples, until: u64);
+    fn advance(&mut self, samples: &mut Samples, until: u64, among: Option<Among<'_>>);
     fn step(&self) -> u64;
     fn stops(&self) -> &[Option<Stop>];
     fn is_parallel(&self) -> bool;
     fn carry(&mut self, by: &mut dyn Carry);
     fn revise(&mut self, by: &mut Revise<'_>);
+    fn save_among(&mut self, exchange: &dyn Exchange) -> Vec<u64>;
+    fn restore_among(&mut self, words: &[u64], exchange: &dyn Exchange) -> bool;
 }
 
 /// Is shown the variables of an area at a position in a run, and may change its states.
@@ -234,12 +241,44 @@ impl<C: LocalCircuit, L: NoisyLanes> Block for Runner<'_, C, L> {
         self.state.revise(&self.constants, variables, by);
     }
 
-    fn advance(&mut self, samples: &mut Samples, until: u64) {
+    fn save_among(&mut self, exchange: &dyn Exchange) -> Vec<u64> {
+        self.state.complete(self.plan, exchange);
+        let mut parts = Save::default();
+        self.state.carry_parts(&mut parts);
+        let parts = exchange.collect(&parts.words);
+        let mut save = Save::default();
+        self.state.carry_common(&mut save);
+        save.words.extend(parts.into_iter().flatten());
+        self.state.carry_stops(&mut save);
+        save.words
+    }
+
+    fn restore_among(&mut self, words: &[u64], exchange: &dyn Exchange) -> bool {
+        let mut own = Save::default();
+        self.state.carry_parts(&mut own);
+        let count = own.words.len();
+        let (mut before, mut after) = (0, 0);
+        if let Some(split) = self.state.split() {
+            let counts = split.share_few(exchange, &[count as f64]).iter();
+            let counts: Vec<usize> = counts.map(|count| *count as usize).collect();
+            before = counts[..exchange.rank()].iter().sum();
+            after = counts[exchange.rank() + 1..].iter().sum();
+        }
+        let mut restore = Restore::new(words);
+        self.state.carry_common(&mut restore);
+        restore.skip(before);
+        self.state.carry_parts(&mut restore);
+        restore.skip(after);
+        self.state.carry_stops(&mut restore);
+        restore.fits()
+    }
+
+    fn advance(&mut self, samples: &mut Samples, until: u64, among: Option<Among<'_>>) {
         let (plan, c, state) = (self.plan, &self.constants, &mut self.state);
         if const { may_share::<L>() } && c.shared {
-            kernel::advance::<C, L, true>(plan, c, state, samples, until);
+            kernel::advance::<C, L, true>(plan, c, state, samples, until, among);
         } else {
-            kernel::advance::<C, L, false>(plan, c, state, samples, until);
+            kernel::advance::<C, L, false>(plan, c, state, samples, until, among);
         }
     }
 }
@@ -261,15 +300,30 @@ impl<'a> Simulation<'a> {
     /// The same with one start for all conditions, or one for each.
     #[must_use]
     pub fn of_conditions(plan: &'a Plan, first: u32, runs: u32, starts: &[&[f64]]) -> Self {
+        Self::of_share(plan, first, runs, starts, Share::WHOLE)
+    }
+
+    /// The share of one of several processes, of which there are at most as many as the network has
+    /// [`parts`]; they advance, save and restore together.
+    #[must_use]
+    pub fn of_share(
+        plan: &'a Plan,
+        first: u32,
+        runs: u32,
+        starts: &[&[f64]],
+        share: Share,
+    ) -> Self {
         struct Make<'a, 's> {
             plan: &'a Plan,
             members: Vec<Member>,
             starts: &'s [&'s [f64]],
+            share: Share,
         }
         impl<'a> Make<'a, '_> {
             fn make<C: LocalCircuit, L: NoisyLanes>(self) -> Box<dyn Block + 'a> {
                 let constants = Constants::<L>::new(self.plan, self.plan.lanes.axis, &self.members);
-                let state = State::new(self.plan, &constants, &self.members, self.starts);
+                let (members, starts) = (&self.members[..], self.starts);
+                let state = State::new(self.plan, &constants, members, starts, self.share);
                 let circuit = std::marker::PhantomData::<C>;
                 Box::new(Runner {
                     plan: self.plan,
@@ -310,6 +364,7 @@ impl<'a> Simulation<'a> {
             plan,
             members,
             starts,
+            share,
         });
         Simulation {
             block,
@@ -337,12 +392,18 @@ impl<'a> Simulation<'a> {
 
     /// Runs until the samples are full or the last step is done.
     pub fn advance(&mut self, samples: &mut Samples) {
-        self.block.advance(samples, u64::MAX);
+        self.block.advance(samples, u64::MAX, None);
     }
 
     /// Runs until the samples are full, the step `until` is reached, or the last step is done.
     pub fn advance_until(&mut self, samples: &mut Samples, until: u64) {
-        self.block.advance(samples, until);
+        self.block.advance(samples, until, None);
+    }
+
+    /// The same for the share of a process: all of them call it with the same room and step. Samples of areas that
+    /// others step are left as they are.
+    pub fn advance_among(&mut self, samples: &mut Samples, until: u64, among: Among<'_>) {
+        self.block.advance(samples, until, Some(among));
     }
 
     /// The next step.
@@ -373,6 +434,47 @@ impl<'a> Simulation<'a> {
         self.block.carry(&mut restore);
         restore.fits()
     }
+
+    /// As [`Simulation::save`] for the share of a process: all call it together, and rank 0 gets the words that one
+    /// process with the whole network would save. Those of the others are of no use.
+    #[must_use]
+    pub fn save_among(&mut self, exchange: &dyn Exchange) -> Vec<u64> {
+        self.block.save_among(exchange)
+    }
+
+    /// As [`Simulation::restore`] for the share of a process: all call it together with the words that rank 0, or
+    /// one process with the whole network, has saved.
+    #[must_use]
+    pub fn restore_among(&mut self, words: &[u64], exchange: &dyn Exchange) -> bool {
+        self.block.restore_among(words, exchange)
+    }
+}
+
+/// Parts of a network, of which processes and threads step some each: as many processes may share it at most.
+#[must_use]
+pub fn parts(plan: &Plan) -> usize {
+    kernel::cells_of_parts(
+        plan.n_areas(),
+        plan.lanes.width,
+        plan.lanes.axis == Axis::Areas,
+    )
+    .len()
+}
+
+/// Positions of the areas that a process steps, for [`Plan::keep_rows`].
+#[must_use]
+pub fn positions(plan: &Plan, share: Share) -> std::ops::Range<usize> {
+    let over_areas = plan.lanes.axis == Axis::Areas;
+    let (areas, width) = (plan.n_areas(), plan.lanes.width);
+    let parts = kernel::cells_of_parts(areas, width, over_areas);
+    let own = share.parts(parts.len());
+    let own = &parts[own];
+    let width = if over_areas { width } else { 1 };
+    let bounds = |cell: usize| (cell * width).min(areas);
+    match (own.first(), own.last()) {
+        (Some(first), Some(last)) => bounds(first.start)..bounds(last.end),
+        _ => 0..0,
+    }
 }
 
 #[cfg(test)]
@@ -396,9 +498,11 @@ mod tests {
             let mut constants = Constants::<L>::new(plan, plan.lanes.axis, members);
             constants.isa = self.isa;
             let start = linear::start_state(plan).unwrap();
-            let mut state = State::new(plan, &constants, members, &[&start]);
+            let starts = [&start[..]];
+            let mut state = State::new(plan, &constants, members, &starts, Share::WHOLE);
             let mut samples = Samples::new(plan, 1, plan.record.samples as usize);
-            kernel::advance::<C, L, false>(plan, &constants, &mut state, &mut samples, u64::MAX);
+            let (c, until) = (&constants, u64::MAX);
+            kernel::advance::<C, L, false>(plan, c, &mut state, &mut samples, until, None);
             samples.data.iter().map(|x| x.to_bits()).collect()
         }
     }

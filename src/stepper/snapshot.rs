@@ -75,6 +75,17 @@ impl<'a> Restore<'a> {
         }
     }
 
+    /// Leaves out so many words, which belong to another process.
+    pub fn skip(&mut self, count: usize) {
+        self.short |= self.words.len() < count;
+        self.words = self
+            .words
+            .as_slice()
+            .get(count..)
+            .unwrap_or_default()
+            .iter();
+    }
+
     /// Whether there were just as many words as were asked for.
     pub fn fits(&self) -> bool {
         !self.short && self.words.len() == 0

@@ -8,13 +8,10 @@ use std::sync::atomic::Ordering;
 use super::batch::{self, Finished};
 use super::{Carry, Sweep, SweepError};
 use crate::engine;
+use crate::stepper::Exchange;
 
-/// Processes that exchange messages. Messages between two of them arrive in the order of sending.
-pub trait Ranks {
-    /// Number of this process, from 0.
-    fn rank(&self) -> usize;
-    /// How many there are.
-    fn size(&self) -> usize;
+/// Processes that exchange messages, too. Messages between two of them arrive in the order of sending.
+pub trait Ranks: Exchange {
     /// Sends a message.
     fn send(&self, to: usize, message: &[u8]);
     /// A message that has arrived, and from whom.

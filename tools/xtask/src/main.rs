@@ -125,7 +125,7 @@ fn test_command(ws: &Workspace, setup: &hdf5::Setup, args: &[String]) -> Command
     command
 }
 
-/// Tests of sweeps on several ranks. With the tests of the program named beside it, so that the library is
+/// Tests of sweeps and runs on several ranks. With the tests of the program named beside it, so that the library is
 /// that of all other tests.
 fn mpi(ws: &Workspace, setup: &hdf5::Setup) -> Command {
     let mut command = ws.cargo();
