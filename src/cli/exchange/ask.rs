@@ -444,7 +444,7 @@ mod tests {
         };
         assert!(matches!(args.merge, MergeArg::Sum));
         let (command, questions) = answered(folder.path(), "@\n");
-        assert!(questions.contains("The Virtual Brain: rows"), "{questions}");
+        assert!(questions.contains("without weights.txt"), "{questions}");
         let refusal = command.unwrap_err().to_string();
         assert!(
             refusal.contains("found the end of the answers"),
