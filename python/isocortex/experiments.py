@@ -143,6 +143,9 @@ def rerun(
     Raises IsocortexError where a variable differs, or the data set that the file was made with.
     """
     old = load(results)
+    if "condition" in old.dims:
+        name = os.fspath(results)
+        raise _core.IsocortexError(f"{name}: found the result of a sweep, expected that of a run")
     wanted = Source(str(old.attrs["config"]), True, [])
     with _file(output) as path, _shown(progress, "samples") as show:
         _warn(_core.run(wanted, path, output is not None, False, threads, show))
@@ -161,12 +164,14 @@ def rerun(
     return new
 
 
-def _bits(variable: xr.DataArray | None) -> bytes | None:
-    """The numbers of a variable as they lie in memory, with one NaN for all."""
+def _bits(variable: xr.DataArray | None) -> object:
+    """Shape, type and numbers of a variable as they lie in memory, with one NaN for all."""
     if variable is None:
         return None
     values = variable.values
-    return np.where(np.isnan(values), np.nan, values).tobytes()
+    if values.dtype.kind == "f":
+        values = np.where(np.isnan(values), values.dtype.type(np.nan), values)
+    return values.shape, values.dtype.str, values.tobytes()
 
 
 def report(
@@ -198,7 +203,7 @@ def fit(
 
     `name` is a bundled fit (`iso.names("fits")`) or a file. `output` is a folder that keeps the tables, `best.yaml` and
     the journal, with which a fit that was stopped goes on (`resume=True`). `attrs` of the table hold `loss`, `loss_at_start`,
-    `targets`, `trajectory`, and the overrides of the best candidate as `set`, to be handed to `run`.
+    `targets` and `trajectory` (lists of dictionaries), and the overrides of the best candidate as `set`, to be handed to `run`.
     """
     with tempfile.TemporaryDirectory(prefix="isocortex-") as temporary, _shown(progress, "evaluations") as show:
         folder = Path(temporary) / "fit" if output is None else Path(output)
@@ -207,8 +212,6 @@ def fit(
     table = pd.DataFrame(found.pop("parameters")).set_index("parameter")
     if output is None:
         del found["results"]
-    found["targets"] = pd.DataFrame(found["targets"])
-    found["trajectory"] = pd.DataFrame(found["trajectory"])
     table.attrs.update(found)
     return table
 

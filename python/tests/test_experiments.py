@@ -42,7 +42,7 @@ def test_numbers_are_an_axis_and_nested_lists_are_values(tmp_path):
 
 
 def test_a_sweep_that_was_stopped_goes_on(tmp_path):
-    wanted = {"set": {**SHORT, "stimuli.pulse.amplitude": "1..100 Hz:400"}, "output": tmp_path / "s.h5", "threads": 1}
+    wanted = {"set": {**SHORT, "stimuli.pulse.amplitude": "1..100 Hz:4000"}, "output": tmp_path / "s.h5", "threads": 1}
 
     def stop(done, total):
         if done:
@@ -55,7 +55,7 @@ def test_a_sweep_that_was_stopped_goes_on(tmp_path):
         iso.sweep(PULSE, **wanted)
     seen = []
     resumed = iso.sweep(PULSE, **wanted, resume=True, progress=lambda done, total: seen.append(done))
-    assert seen[0] > 0 and seen[-1] == 400
+    assert seen[0] > 0 and seen[-1] == 4000
     whole = iso.sweep(PULSE, set=wanted["set"])
     xr.testing.assert_identical(resumed.drop_attrs(), whole.drop_attrs())
 
@@ -168,7 +168,7 @@ def test_the_package_works_where_no_checkout_is(tmp_path):
 
 def test_what_a_stopped_sweep_has_finished_is_collected(tmp_path):
     path = tmp_path / "s.h5"
-    sets = {**SHORT, "stimuli.pulse.amplitude": "1..100 Hz:400"}
+    sets = {**SHORT, "stimuli.pulse.amplitude": "1..100 Hz:4000"}
 
     def stop(done, total):
         if done:

@@ -4,6 +4,8 @@
 //! and data, each compressed by itself or not. Version 7.3 is HDF5. What is no matrix of numbers (cells,
 //! structures, text) is passed over.
 
+use std::io::Read;
+
 use flate2::read::ZlibDecoder;
 use ndarray::{Array2, ShapeBuilder};
 
@@ -14,6 +16,8 @@ const HEADER: usize = 128;
 /// Type of an element.
 const MATRIX: u32 = 14;
 const COMPRESSED: u32 = 15;
+/// Type of the dimensions: whole numbers of 32 bits.
+const WHOLE: u32 = 5;
 /// Class of a matrix.
 const SPARSE: u8 = 5;
 /// Classes of full matrices of numbers: double, single, whole numbers of 8 to 64 bits.
@@ -23,7 +27,7 @@ const COMPLEX: u8 = 0x08;
 
 /// Whether a file is of version 7.3: HDF5 after a block of MATLAB's own.
 pub(super) fn is_hdf5(bytes: &[u8]) -> bool {
-    bytes.starts_with(b"MATLAB 7.3") || bytes.starts_with(b"\x89HDF")
+    bytes.starts_with(b"MATLAB 7.3")
 }
 
 /// The matrix of a name, `[row, column]` as MATLAB shows it; the only one where no name is given.
@@ -31,13 +35,20 @@ pub(super) fn is_hdf5(bytes: &[u8]) -> bool {
 /// # Errors
 /// Another format; no such matrix; complex numbers; a file that ends early.
 pub(super) fn read(bytes: &[u8], name: Option<&str>) -> Result<Array2<f64>, String> {
-    let endian = bytes.get(124..HEADER).ok_or_else(no_file)?;
+    let expected = "expected a MATLAB file of version 5 or newer (in MATLAB `save(..., '-v7')`)";
+    let no_file = |found: &str| format!("found {found}, {expected}");
+    if bytes.starts_with(b"\x89HDF") {
+        return Err(no_file("HDF5 without MATLAB's header (call it .h5)"));
+    }
+    let endian = bytes
+        .get(124..HEADER)
+        .ok_or_else(|| no_file("too few bytes"))?;
     let little = match (endian, &bytes[..4]) {
         // Version 4 has no text at the start: one of its first four bytes is 0.
-        (_, text) if text.contains(&0) => return Err(no_file()),
+        (_, text) if text.contains(&0) => return Err(no_file("version 4 or other bytes")),
         ([0, 1, b'I', b'M'], _) => true,
         ([1, 0, b'M', b'I'], _) => false,
-        _ => return Err(no_file()),
+        _ => return Err(no_file("other bytes")),
     };
     let mut rest = Bytes {
         bytes: &bytes[HEADER..],
@@ -46,36 +57,59 @@ pub(super) fn read(bytes: &[u8], name: Option<&str>) -> Result<Array2<f64>, Stri
     let (mut names, mut found) = (Vec::new(), None);
     while !rest.bytes.is_empty() {
         let element = rest.element()?;
-        let opened = match element.kind {
-            COMPRESSED => Some(
-                whole(ZlibDecoder::new(element.data.bytes))
-                    .map_err(|e| format!("found a compressed part that cannot be opened: {e}"))?,
-            ),
+        let inflated = |most| {
+            let decoder = ZlibDecoder::new(element.data.bytes);
+            inflate(decoder, most)
+                .map_err(|e| format!("found a compressed part that cannot be opened: {e}"))
+        };
+        // What is not asked for is opened as far as its name.
+        let beginning = match element.kind {
+            COMPRESSED => Some(inflated(LONGEST_HEAD)?),
             _ => None,
         };
-        let mut matrix = match &opened {
-            Some(bytes) => Bytes { bytes, little }.element()?,
-            None => element,
+        let (kind, mut data) = match &beginning {
+            Some(bytes) => {
+                let mut bytes = Bytes { bytes, little };
+                let kind = bytes.word()?;
+                bytes.word()?;
+                (kind, bytes)
+            }
+            None => (element.kind, element.data),
         };
-        if matrix.kind != MATRIX {
+        if kind != MATRIX {
             continue;
         }
-        let head = Head::read(&mut matrix.data)?;
+        let head = Head::read(&mut data)?;
         if !head.is_numbers() {
             continue;
         }
         if found.is_none() && name.is_none_or(|name| name == head.name) {
-            found = Some(head.numbers(&mut matrix.data));
+            found = Some(match beginning {
+                Some(_) => inflated(LARGEST).and_then(|bytes| {
+                    let bytes = &bytes[..];
+                    let mut matrix = Bytes { bytes, little }.element()?;
+                    Head::read(&mut matrix.data)?.numbers(&mut matrix.data)
+                }),
+                None => head.numbers(&mut data),
+            });
         }
         names.push(head.name);
     }
     choose(&names, name)?;
-    found.unwrap_or_else(|| Err(no_file()))
+    found.unwrap_or_else(|| Err(no_file("no matrix")))
 }
 
-fn no_file() -> String {
-    "found other bytes, expected a MATLAB file of version 5 or newer (in MATLAB `save(..., '-v7')`)"
-        .to_owned()
+/// Bytes in which the head of a matrix fits: flags, dimensions, a name of at most 63 letters.
+const LONGEST_HEAD: u64 = 4096;
+
+/// The first bytes of a compressed part, or all of it; one that is longer than [`LARGEST`] is refused.
+fn inflate(decoder: ZlibDecoder<&[u8]>, most: u64) -> Result<Vec<u8>, String> {
+    if most == LARGEST {
+        return whole(decoder);
+    }
+    let mut bytes = Vec::new();
+    (decoder.take(most).read_to_end(&mut bytes)).map_err(|e| e.to_string())?;
+    Ok(bytes)
 }
 
 fn ended() -> String {
@@ -136,8 +170,29 @@ impl<'a> Bytes<'a> {
         Ok(Element { kind: first, data })
     }
 
-    /// Numbers of the type of an element.
-    fn numbers(self, kind: u32) -> Result<Vec<f64>, String> {
+    /// Numbers of the type of an element, `count` of them where that is known.
+    fn numbers(self, kind: u32, count: Option<usize>) -> Result<Vec<f64>, String> {
+        let size = match kind {
+            1 | 2 => 1,
+            3 | 4 => 2,
+            5..=7 => 4,
+            9 | 12 | 13 => 8,
+            other => {
+                return Err(format!(
+                    "found numbers of type {other}, expected 1 to 7, 9, 12 or 13"
+                ));
+            }
+        };
+        // Before memory is asked for: eight bytes come of each.
+        let there = self.bytes.len() / size;
+        let fits = self.bytes.len().is_multiple_of(size) && there as u64 <= LARGEST / 8;
+        if !fits || count.is_some_and(|count| count != there) {
+            let expected = count.map_or("whole numbers".to_owned(), |n| format!("{n} numbers"));
+            let bytes = self.bytes.len();
+            return Err(format!(
+                "found {bytes} bytes of numbers of {size}, expected {expected}"
+            ));
+        }
         macro_rules! as_numbers {
             ($t:ty) => {
                 (self.bytes.chunks_exact(size_of::<$t>()))
@@ -161,18 +216,13 @@ impl<'a> Bytes<'a> {
             7 => as_numbers!(f32),
             9 => as_numbers!(f64),
             12 => as_numbers!(i64),
-            13 => as_numbers!(u64),
-            other => {
-                return Err(format!(
-                    "found numbers of type {other}, expected 1 to 7, 9, 12 or 13"
-                ));
-            }
+            _ => as_numbers!(u64),
         })
     }
 
-    fn next_numbers(&mut self) -> Result<Vec<f64>, String> {
+    fn next_numbers(&mut self, count: Option<usize>) -> Result<Vec<f64>, String> {
         let element = self.element()?;
-        element.data.numbers(element.kind)
+        element.data.numbers(element.kind, count)
     }
 }
 
@@ -188,28 +238,38 @@ impl Head {
     fn read(from: &mut Bytes<'_>) -> Result<Self, String> {
         let mut flags = from.element()?.data;
         let word = flags.word()?;
-        let dims = from.next_numbers()?;
+        let dims = from.element()?;
+        if dims.kind != WHOLE {
+            return Err(format!(
+                "found dimensions of type {}, expected {WHOLE}",
+                dims.kind
+            ));
+        }
+        let dims = dims.data.numbers(dims.kind, None)?;
         let name = from.element()?.data.bytes;
+        // Older programs wrote Latin-1, whose letters are the first of Unicode.
+        let latin = |bytes: &[u8]| bytes.iter().map(|b| char::from(*b)).collect();
         Ok(Head {
             class: word as u8,
             flags: (word >> 8) as u8,
             dims,
-            name: String::from_utf8_lossy(name).into_owned(),
+            name: String::from_utf8(name.to_vec()).unwrap_or_else(|_| latin(name)),
         })
     }
 
+    /// Whether it is a matrix that a person saved; what MATLAB keeps of its objects has no name.
     fn is_numbers(&self) -> bool {
-        (self.class == SPARSE || NUMBERS.contains(&self.class)) && self.dims.len() == 2
+        let numbers = self.class == SPARSE || NUMBERS.contains(&self.class);
+        numbers && self.dims.len() == 2 && !self.name.is_empty()
     }
 
     fn numbers(&self, from: &mut Bytes<'_>) -> Result<Array2<f64>, String> {
         if self.flags & COMPLEX != 0 {
             return Err("found complex numbers, expected real ones".to_owned());
         }
-        let dim = |k: usize| Some(self.dims[k] as u64).filter(|d| *d <= LARGEST);
-        let (rows, columns) = dim(0).zip(dim(1)).ok_or_else(ended)?;
-        if rows * columns > LARGEST / 8 {
-            let most = LARGEST / 8;
+        let (rows, columns) = (self.dims[0], self.dims[1]);
+        let most = (LARGEST / 8) as f64;
+        if rows < 0.0 || columns < 0.0 || rows.max(columns).max(rows * columns) > most {
             return Err(format!(
                 "found {rows} x {columns} numbers, expected {most} at most"
             ));
@@ -218,7 +278,7 @@ impl Head {
         if self.class == SPARSE {
             return sparse(shape, from);
         }
-        let values = from.next_numbers()?;
+        let values = from.next_numbers(Some(shape.0 * shape.1))?;
         // MATLAB goes down the columns.
         Array2::from_shape_vec(shape.f(), values)
             .map(|m| m.as_standard_layout().into_owned())
@@ -226,21 +286,27 @@ impl Head {
     }
 }
 
-/// Rows of the numbers, where the numbers of each column begin, the numbers.
+/// Rows of the numbers, rising within a column; where the numbers of each column begin; the numbers.
 fn sparse(shape: (usize, usize), from: &mut Bytes<'_>) -> Result<Array2<f64>, String> {
-    let (rows, starts) = (from.next_numbers()?, from.next_numbers()?);
-    let values = from.next_numbers()?;
+    let rows = from.next_numbers(None)?;
+    let starts = from.next_numbers(Some(shape.1 + 1))?;
+    let values = from.next_numbers(None)?;
     let wrong = || "found a sparse matrix whose parts do not fit together".to_owned();
-    if starts.len() != shape.1 + 1 {
-        return Err(wrong());
-    }
+    let index = |x: f64| Some(x as usize).filter(|n| x >= 0.0 && *n as f64 == x);
+    let starts: Option<Vec<usize>> = starts.iter().map(|s| index(*s)).collect();
+    let starts = starts.filter(|s| s[0] == 0).ok_or_else(wrong)?;
     let mut out = Array2::zeros(shape);
     for (column, between) in starts.windows(2).enumerate() {
-        let range = between[0] as usize..between[1] as usize;
+        let range = between[0]..between[1];
         let part = (rows.get(range.clone())).zip(values.get(range));
         let (rows, values) = part.ok_or_else(wrong)?;
+        let mut above = None;
         for (row, value) in rows.iter().zip(values) {
-            *out.get_mut([*row as usize, column]).ok_or_else(wrong)? = *value;
+            let row = index(*row)
+                .filter(|row| above.is_none_or(|above| above < *row))
+                .ok_or_else(wrong)?;
+            *out.get_mut([row, column]).ok_or_else(wrong)? = *value;
+            above = Some(row);
         }
     }
     Ok(out)
@@ -326,6 +392,26 @@ mod tests {
         let whole = file(&[matrix("S", 5, [2, 3], &parts)]);
         let expected = array![[0.0, 0.0, 0.25], [0.5, 0.0, 0.0]];
         assert_eq!(read(&whole, None).unwrap(), expected);
+        for wrong in [
+            // Rows that fall, rows twice, a first column that does not begin at the first number.
+            [
+                element(5, &words(&[1, 0])),
+                element(5, &words(&[0, 2, 2, 2])),
+            ],
+            [
+                element(5, &words(&[1, 1])),
+                element(5, &words(&[0, 2, 2, 2])),
+            ],
+            [
+                element(5, &words(&[1, 0])),
+                element(5, &words(&[1, 1, 1, 2])),
+            ],
+            [element(9, &doubles(&[0.5, 0.0])[8..24]), parts[1].clone()],
+        ] {
+            let parts = [wrong[0].clone(), wrong[1].clone(), parts[2].clone()];
+            let refusal = read(&file(&[matrix("S", 5, [2, 3], &parts)]), None).unwrap_err();
+            assert!(refusal.contains("do not fit together"), "{refusal}");
+        }
         let huge = matrix("S", 5, [100_000, 100_000], &parts);
         assert!(read(&file(&[huge]), None).unwrap_err().contains("at most"));
     }
@@ -347,6 +433,11 @@ mod tests {
         );
         let older = [words(&[0, 2, 2, 0, 2]), vec![b'W'; 200]].concat();
         assert!(read(&older, None).unwrap_err().contains("version 5"));
-        assert!(read(&file(&[]), None).unwrap_err().contains("0 arrays"));
+        let refusal = read(&file(&[]), None).unwrap_err();
+        assert!(refusal.contains("no matrix of numbers"), "{refusal}");
+        // Promises of few bytes take no memory.
+        let many = matrix("W", 6, [3, 3], &[element(2, &[0; 9000])]);
+        let refusal = read(&file(&[many]), None).unwrap_err();
+        assert!(refusal.contains("expected 9 numbers"), "{refusal}");
     }
 }

@@ -114,19 +114,22 @@ pub fn read(path: &Path, name: Option<&str>) -> Result<Array2<f64>, ArrayError> 
 
 /// The one that is meant among the names of a file.
 fn choose<'a>(names: &'a [String], wanted: Option<&str>) -> Result<&'a str, String> {
-    let listed = || match names {
-        [] => "nothing that is one".to_owned(),
-        names => names.join(", "),
-    };
     match (wanted, names) {
+        (_, []) => Err(
+            "found no matrix of numbers in the outermost level, expected one (no structure, cell or text)"
+                .to_owned(),
+        ),
         (Some(wanted), names) => (names.iter().find(|n| *n == wanted))
             .map(String::as_str)
-            .ok_or_else(|| format!("found no array `{wanted}`, expected one of {}", listed())),
+            .ok_or_else(|| {
+                let names = names.join(", ");
+                format!("found no array `{wanted}`, expected one of {names}")
+            }),
         (None, [one]) => Ok(one),
         (None, names) => Err(format!(
             "found {} arrays, expected the name of one of them after a colon, as in FILE:NAME: {}",
             names.len(),
-            listed()
+            names.join(", ")
         )),
     }
 }
@@ -211,7 +214,7 @@ fn npz(bytes: &[u8], name: Option<&str>) -> Result<Array2<f64>, String> {
     };
     let mut archive = zip::ZipArchive::new(Cursor::new(bytes)).map_err(broken)?;
     let names = archive.file_names().flatten();
-    let names = names.map(|n| n.strip_suffix(".npy").unwrap_or(&n).to_owned());
+    let names = names.filter_map(|n| Some(n.strip_suffix(".npy")?.to_owned()));
     let names: Vec<String> = names.collect();
     let wanted = format!("{}.npy", choose(&names, name)?);
     let entry = archive.by_name(&wanted).map_err(broken)?;
@@ -229,13 +232,15 @@ fn whole(part: impl Read) -> Result<Vec<u8>, String> {
 }
 
 fn hdf5(path: &Path, name: Option<&str>) -> Result<Array2<f64>, String> {
+    // The library says of a missing file no more than that it has not opened it.
+    std::fs::metadata(path).map_err(|e| format!("cannot be read: {e}"))?;
     let file = hdf5::File::open(path).map_err(|e| format!("cannot be read: {e}"))?;
     let all = file.member_names().unwrap_or_default();
-    let of_numbers = |name: &String| file.dataset(name).is_ok_and(|d| d.ndim() <= 2);
     // One in a group has a path, which no list of the outermost names has.
     let name = match name {
-        Some(path) if file.dataset(path).is_ok() => path.to_owned(),
+        Some(path) if file.dataset(path).is_ok_and(|d| holds_numbers(&d)) => path.to_owned(),
         _ => {
+            let of_numbers = |name: &String| file.dataset(name).is_ok_and(|d| holds_numbers(&d));
             let names: Vec<String> = all.into_iter().filter(of_numbers).collect();
             choose(&names, name)?.to_owned()
         }
@@ -248,6 +253,24 @@ fn hdf5(path: &Path, name: Option<&str>) -> Result<Array2<f64>, String> {
     let values = dataset.read_raw::<f64>();
     let values = values.map_err(|e| format!("expected numbers, found {e}"))?;
     shaped(&dataset.shape(), values)
+}
+
+/// Whether it is a matrix of numbers. MATLAB keeps letters and references as numbers, too, with their class beside
+/// them, and dimensions in place of what is empty.
+fn holds_numbers(dataset: &hdf5::Dataset) -> bool {
+    use hdf5::types::{FixedAscii, TypeDescriptor as Type};
+    let kind = dataset.dtype().and_then(|t| t.to_descriptor());
+    let numbers = matches!(
+        kind,
+        Ok(Type::Integer(_) | Type::Unsigned(_) | Type::Float(_) | Type::Boolean | Type::Enum(_))
+    );
+    let class = dataset.attr("MATLAB_class");
+    let class = class.and_then(|a| a.read_scalar::<FixedAscii<32>>());
+    let is_other = class.is_ok_and(|c| {
+        let class = c.as_str();
+        !(class.contains("int") || ["double", "single", "logical"].contains(&class))
+    });
+    numbers && dataset.ndim() <= 2 && !is_other && dataset.attr("MATLAB_empty").is_err()
 }
 
 fn csv(bytes: &[u8]) -> Result<Array2<f64>, String> {

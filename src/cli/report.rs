@@ -115,7 +115,7 @@ pub fn write(
     check_ordinary(output)?;
     if same_file(results, output) {
         return Err(format!(
-            "{}: found the result file itself as --output, expected the path of a page",
+            "{}: found the result file itself, expected the path of a page",
             output.display()
         )
         .into());
@@ -123,7 +123,7 @@ pub fn write(
     let (contents, script) = if is_sweep(&file) {
         if replicates.is_some() {
             return Err(format!(
-                "{}: found --replicates with the result of a sweep, expected none: its page shows means over \
+                "{}: found replicates with the result of a sweep, expected none: its page shows means over \
                  replicates",
                 results.display()
             )

@@ -152,28 +152,70 @@ fn text(path: &Path, bytes: Vec<u8>) -> Result<String, ImportError> {
     Ok(text.trim_start_matches('\u{feff}').to_owned())
 }
 
-/// The fields of a line: apart by semicolons, tabs or commas if it has any, else by blanks. Where semicolons or tabs
-/// stand between numbers, a comma in one is that of a decimal.
+/// The fields of a line: apart by commas, semicolons or tabs if it has any, else by blanks.
 fn fields(line: &str) -> Vec<&str> {
-    match [';', '\t', ','].into_iter().find(|c| line.contains(*c)) {
+    match [',', ';', '\t'].into_iter().find(|c| line.contains(*c)) {
         Some(c) => line.split(c).map(|f| f.trim().trim_matches('"')).collect(),
         None => line.split_whitespace().collect(),
     }
 }
 
-/// A number, with a point or a comma before its decimals.
-fn parsed(field: &str) -> Option<f64> {
-    field.replacen(',', ".", 1).parse().ok()
+/// A text whose numbers have commas before their decimals, with points in their place: every line has semicolons or
+/// tabs between its fields, and no number has a point.
+///
+/// # Errors
+/// Commas that may part thousands as well.
+fn with_points(path: &Path, text: &str) -> Result<Option<String>, ImportError> {
+    let lines = || text.lines().filter(|line| !line.trim().is_empty());
+    let number = |field: &str| field.parse::<f64>().is_ok();
+    let decimal = |field: &&str| field.contains(',') && number(&field.replacen(',', ".", 1));
+    for separator in [';', '\t'] {
+        if !lines().all(|line| line.contains(separator)) {
+            continue;
+        }
+        let split = |line: &'_ str| -> Vec<String> {
+            line.split(separator).map(|f| f.trim().to_owned()).collect()
+        };
+        // Blank lines stay, so that messages have the right numbers of lines.
+        let all: Vec<Vec<String>> = text.lines().map(split).collect();
+        let fields = || all.iter().flatten().map(String::as_str);
+        let with_comma: Vec<&str> = fields().filter(decimal).collect();
+        if with_comma.is_empty() || fields().any(|f| f.contains('.') && number(f)) {
+            continue;
+        }
+        let thousands = |f: &&&str| f.split_once(',').is_some_and(|(_, after)| after.len() == 3);
+        if with_comma.iter().filter(thousands).count() == with_comma.len() {
+            return Err(content(
+                path,
+                format!(
+                    "found `{}`, expected a number whose comma can be told from one between thousands: write points",
+                    with_comma[0]
+                ),
+            ));
+        }
+        let point = |f: &String| match decimal(&f.as_str()) {
+            true => f.replacen(',', ".", 1),
+            false => f.clone(),
+        };
+        let line = |fields: &Vec<String>| {
+            let fields: Vec<String> = fields.iter().map(point).collect();
+            fields.join(&separator.to_string())
+        };
+        return Ok(Some(all.iter().map(line).collect::<Vec<_>>().join("\n")));
+    }
+    Ok(None)
 }
 
 fn text_matrix(path: &Path, text: &str) -> Result<(Array2<f64>, Option<Names>), ImportError> {
+    let pointed = with_points(path, text)?;
+    let text = pointed.as_deref().unwrap_or(text);
     let lines = text.lines().enumerate();
     let mut lines: Vec<(usize, Vec<&str>)> = lines
         .filter(|(_, line)| !line.trim().is_empty() && !line.trim_start().starts_with('#'))
         .map(|(n, line)| (n + 1, fields(line)))
         .collect();
     // A blank is a number that is not given.
-    let is_number = |field: &&str| field.is_empty() || parsed(field).is_some();
+    let is_number = |field: &&str| field.is_empty() || field.parse::<f64>().is_ok();
     let Some((_, first)) = lines.first() else {
         return Err(content(path, "found no line, expected a matrix"));
     };
@@ -229,7 +271,7 @@ fn text_matrix(path: &Path, text: &str) -> Result<(Array2<f64>, Option<Names>), 
         for field in fields {
             let value = match *field {
                 "" => f64::NAN,
-                other => parsed(other).ok_or_else(|| {
+                other => other.parse().map_err(|_| {
                     content(
                         path,
                         format!("line {line}: found `{other}`, expected a number"),
@@ -418,7 +460,10 @@ pub fn read_areas(path: &Path) -> Result<(Vec<String>, Vec<Column>), ImportError
     for record in reader.records() {
         rows.push(record.map_err(|e| content(path, format!("found a faulty line: {e}")))?);
     }
-    let column = |k: usize| -> Vec<String> { rows.iter().map(|r| r[k].to_owned()).collect() };
+    let column = |k: usize| -> Vec<String> {
+        let field = |r: &csv::StringRecord| r.get(k).unwrap_or_default().to_owned();
+        rows.iter().map(field).collect()
+    };
     let others = header.iter().enumerate().filter(|(k, _)| *k != at);
     let columns = others.map(|(k, name)| Column {
         name: (*name).to_owned(),
@@ -998,6 +1043,8 @@ mod tests {
             ("0 0.5\n\n0.25 0", None),
             ("# a comment\n0;0.5\n0.25;0\n", None),
             ("0;0,5\n0,25;0\n", None),
+            ("2;10\n2;0;0,5\n10;0,25;0\n", both.clone()),
+            ("V1;r,0,0.5\nV2,0.25,0\n", names(Some(["V1;r", "V2"]), None)),
             (",2,10\n2,0,0.5\n10,0.25,0\n", both.clone()),
             ("2,10\n2,0,0.5\n10,0.25,0\n", both.clone()),
             ("to\\from,2,10\n2,0,0.5\n10,0.25,0\n", both),
@@ -1019,6 +1066,7 @@ mod tests {
             ("", "found no line"),
             ("0,1\n2\n", "line 2: found 1 numbers, expected 2"),
             ("0,1\n2,x\n", "line 2: found `x`"),
+            ("0;1,234\n5,678;0\n", "write points"),
         ] {
             let path = written(folder.path(), "w.csv", text);
             let refusal = read_matrix(&path).unwrap_err().to_string();

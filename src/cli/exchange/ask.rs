@@ -4,11 +4,12 @@
 //! aloud by a screen reader, or come from a file.
 
 use std::fmt::Write as _;
-use std::io::{BufRead, Write};
+use std::fs::File;
+use std::io::{BufRead, Read, Write};
 use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
-use ndarray::Array2;
+use ndarray::{Array2, Axis};
 
 use super::super::show::quoted;
 use super::{
@@ -101,31 +102,43 @@ enum Found {
     Matrix(Array2<f64>, Option<Names>),
 }
 
-fn recognise(path: &Path) -> Result<Found, String> {
+/// Bytes in which the first line of a table ends.
+const LONGEST_HEADER: u64 = 1 << 16;
+
+fn recognise(path: &Path) -> Result<Found, Failure> {
     if path.is_dir() && !path.join("weights.txt").exists() {
         return Err(format!(
             "{}: found a folder without weights.txt, expected a file or what The Virtual Brain writes",
             path.display()
-        ));
+        )
+        .into());
     }
     if path.is_dir() || path.extension().is_some_and(|e| e == "zip") {
         return Ok(Found::Tvb);
     }
     // A file that is no text has no such line.
-    let text = std::fs::read(path).unwrap_or_default();
-    let first = text.split(|b| *b == b'\n').next().unwrap_or_default();
+    let mut beginning = Vec::new();
+    if let Ok(file) = File::open(path) {
+        file.take(LONGEST_HEADER).read_to_end(&mut beginning)?;
+    }
+    let first = beginning.split(|b| *b == b'\n').next().unwrap_or_default();
     let first = String::from_utf8_lossy(first).to_lowercase();
-    let has = |name: &str| first.split(',').any(|field| field.trim() == name);
+    let first = first.trim_start_matches('\u{feff}');
+    let has = |name: &str| {
+        let mut fields = first.split(',');
+        fields.any(|field| field.trim().trim_matches('"') == name)
+    };
     if has("target") && has("source") {
         return Ok(Found::Counts);
     }
-    let (matrix, names) = read_matrix(path).map_err(|e| e.to_string())?;
+    let (matrix, names) = read_matrix(path)?;
     match matrix.dim() {
         (n, m) if n == m && n > 0 => Ok(Found::Matrix(matrix, names)),
         (n, m) => Err(format!(
             "{}: found {n} x {m} numbers, expected a square matrix",
             path.display()
-        )),
+        )
+        .into()),
     }
 }
 
@@ -138,16 +151,17 @@ pub(super) fn ask(on: &mut Dialogue<'_>) -> Result<ImportCommand, Failure> {
     let mut several: Option<String> = None;
     let (path, found) = on.ask(question, None, |answer| {
         let path = match &several {
-            Some(file) if !Path::new(answer).exists() && !answer.contains(':') => {
+            Some(file) if !Path::new(answer).exists() && !answer.contains(['/', '.', ':']) => {
                 PathBuf::from(format!("{file}:{answer}"))
             }
             _ => PathBuf::from(answer),
         };
         let found = recognise(&path);
-        if found.is_err() && arrays::holds_several(&path) {
-            several = Some(answer.to_owned());
+        let (file, _) = arrays::split_name(&path);
+        if found.is_err() && file.is_file() && arrays::holds_several(&file) {
+            several = Some(file.display().to_string());
         }
-        Ok((path, found?))
+        Ok((path, found.map_err(|e| e.to_string())?))
     })?;
     let command = match found {
         Found::Tvb => {
@@ -183,6 +197,9 @@ fn matrices(
     let (low, high) = numbers.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), w| {
         (low.min(w), high.max(w))
     });
+    if low > high {
+        return Err(format!("{}: found no number, expected some", path.display()).into());
+    }
     on.say(&format!("{n} x {n} numbers from {low} to {high}."))?;
     let beside = names.and_then(|names| names.rows.or(names.columns));
     let (areas, names) = match beside {
@@ -200,26 +217,29 @@ fn matrices(
             (Some(path), names)
         }
     };
-    let at_most_one = |sums: ndarray::Array1<f64>| sums.iter().all(|s| *s <= 1.0 + 1e-9);
+    // What an area does to itself is dropped, and may be blank.
+    let mut links = weights.clone();
+    links.diag_mut().fill(0.0);
+    let at_most_one = |axis| links.sum_axis(axis).iter().all(|s| *s <= 1.0 + 1e-9);
+    let (over_sources, over_targets) = (Axis(1), Axis(0));
     let guess = match (low < 0.0, high <= 1.0) {
         (true, _) => Kind::Signed,
-        (_, true) if at_most_one(weights.sum_axis(ndarray::Axis(1))) => Kind::Fln,
-        (_, true) if at_most_one(weights.sum_axis(ndarray::Axis(0))) => Kind::Fln,
+        (_, true) if at_most_one(over_sources) || at_most_one(over_targets) => Kind::Fln,
         _ => Kind::Strength,
     };
     let question = "What are the numbers: `fln`, fractions of labelled neurons; `strength`, 0 or more on a scale of \
                     their own; or\n`signed`, weights of either sign?";
     let kind = on.choose(question, &guess)?;
-    let strongest = (weights.indexed_iter())
+    let strongest = (links.indexed_iter())
         .filter(|((i, j), w)| i != j && !w.is_nan())
         .max_by(|a, b| a.1.total_cmp(b.1));
     // Fractions sum to at most 1 over the sources of a target.
     let likely = match kind {
-        Kind::Fln if !at_most_one(weights.sum_axis(ndarray::Axis(1))) => RowsArg::Sources,
+        Kind::Fln if !at_most_one(over_sources) && at_most_one(over_targets) => RowsArg::Sources,
         _ => RowsArg::Targets,
     };
     let rows = match strongest {
-        Some(((i, j), w)) if *weights != weights.t() => {
+        Some(((i, j), w)) if links != links.t() => {
             let (row, column) = (&names[i], &names[j]);
             let question = format!(
                 "The largest number, {w}, stands in the row of {row} and the column of {column}. Does {column} send \
@@ -292,9 +312,13 @@ fn about(on: &mut Dialogue<'_>, path: &Path) -> Result<Into, Failure> {
     let question = "Name of the new folder, which is that of the data set?";
     let output = on.ask(question, Some(&stem), |answer| {
         let path = PathBuf::from(answer);
-        match path.exists() {
-            true => Err(format!("{answer}: found something there already")),
-            false => Ok(path),
+        let parent = path.parent().filter(|p| !p.as_os_str().is_empty());
+        match (path.exists(), parent) {
+            (true, _) => Err(format!("{answer}: found something there already")),
+            (_, Some(parent)) if !parent.is_dir() => {
+                Err(format!("{}: found no such folder", parent.display()))
+            }
+            _ => Ok(path),
         }
     })?;
     Ok(Into {
@@ -357,8 +381,11 @@ fn typed(command: &ImportCommand) -> String {
         ("--licence", &into.licence),
     ];
     for (option, text) in texts {
-        if let Some(text) = text {
-            words(&[option, text]);
+        match text {
+            // What begins like an option is taken for one, unless it hangs on its own.
+            Some(text) if text.starts_with('-') => words(&[&format!("{option}={text}")]),
+            Some(text) => words(&[option, text]),
+            None => {}
         }
     }
     words(&["--output", &path(&into.output)]);
@@ -432,11 +459,32 @@ mod tests {
         assert_eq!(plain(&again.import), plain(&command));
     }
 
+    /// A blank diagonal says nothing of what the numbers are, nor of where links point.
+    #[test]
+    fn blanks_on_the_diagonal_change_no_guess() {
+        let folder = tempfile::tempdir().unwrap();
+        let write =
+            |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
+        write(
+            "fln.csv",
+            ",V1,V2,MT\nV1,,0.7,0.2\nV2,0.6,,0.4\nMT,0.5,0.1,\n",
+        );
+        let (command, questions) =
+            answered(folder.path(), "@/fln.csv\n\n\n\n\n\n\n\n\n\n\n@/out\n");
+        let ImportCommand::Matrices(args) = command.unwrap() else {
+            panic!("{questions}");
+        };
+        assert!(matches!(args.kind, Kind::Fln) && matches!(args.rows, RowsArg::Targets));
+        write("same.csv", ",V1,V2\nV1,,3\nV2,3,\n");
+        let (_, questions) = answered(folder.path(), "@/same.csv\n\n\n");
+        assert!(questions.contains("no direction"), "{questions}");
+    }
+
     #[test]
     fn other_files_are_recognised_and_an_end_is_said() {
         let folder = tempfile::tempdir().unwrap();
         let counts = folder.path().join("n.csv");
-        std::fs::write(&counts, "Target,source,neurons\na,b,3\n").unwrap();
+        std::fs::write(&counts, "\u{feff}\"Target\",source,neurons\na,b,3\n").unwrap();
         let (command, _) = answered(folder.path(), "@/n.csv\nsum\n\n\n\n\n@/out\n");
         let command = command.unwrap();
         let ImportCommand::Counts(args) = &command else {
