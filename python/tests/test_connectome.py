@@ -215,7 +215,7 @@ def test_an_import_asks_on_a_terminal(program, tmp_path):
 
     pty = pytest.importorskip("pty")
     (tmp_path / "w.csv").write_text(",V1,V2\nV1,0,0.2\nV2,0.7,0\n")
-    answers = ["w.csv", "", "", "", "", "", "Two areas", "", "", "", "two"]
+    answers = ["w.csv", "", "", "", "", "", "", "Two areas", "", "", "", "two"]
     parent, child = pty.openpty()
     process = subprocess.Popen([*program.path, "data", "import"], cwd=tmp_path, stdin=child, stdout=child, stderr=child)
     os.close(child)
