@@ -57,14 +57,11 @@ pub(super) fn read(bytes: &[u8], name: Option<&str>) -> Result<Array2<f64>, Stri
     let (mut names, mut found) = (Vec::new(), None);
     while !rest.bytes.is_empty() {
         let element = rest.element()?;
-        let inflated = |most| {
-            let decoder = ZlibDecoder::new(element.data.bytes);
-            inflate(decoder, most)
-                .map_err(|e| format!("found a compressed part that cannot be opened: {e}"))
-        };
+        let opened = || ZlibDecoder::new(element.data.bytes);
+        let broken = |e| format!("found a compressed part that cannot be opened: {e}");
         // What is not asked for is opened as far as its name.
         let beginning = match element.kind {
-            COMPRESSED => Some(inflated(LONGEST_HEAD)?),
+            COMPRESSED => Some(whole(opened().take(LONGEST_HEAD)).map_err(broken)?),
             _ => None,
         };
         let (kind, mut data) = match &beginning {
@@ -85,7 +82,7 @@ pub(super) fn read(bytes: &[u8], name: Option<&str>) -> Result<Array2<f64>, Stri
         }
         if found.is_none() && name.is_none_or(|name| name == head.name) {
             found = Some(match beginning {
-                Some(_) => inflated(LARGEST).and_then(|bytes| {
+                Some(_) => whole(opened()).map_err(broken).and_then(|bytes| {
                     let bytes = &bytes[..];
                     let mut matrix = Bytes { bytes, little }.element()?;
                     Head::read(&mut matrix.data)?.numbers(&mut matrix.data)
@@ -101,16 +98,6 @@ pub(super) fn read(bytes: &[u8], name: Option<&str>) -> Result<Array2<f64>, Stri
 
 /// Bytes in which the head of a matrix fits: flags, dimensions, a name of at most 63 letters.
 const LONGEST_HEAD: u64 = 4096;
-
-/// The first bytes of a compressed part, or all of it; one that is longer than [`LARGEST`] is refused.
-fn inflate(decoder: ZlibDecoder<&[u8]>, most: u64) -> Result<Vec<u8>, String> {
-    if most == LARGEST {
-        return whole(decoder);
-    }
-    let mut bytes = Vec::new();
-    (decoder.take(most).read_to_end(&mut bytes)).map_err(|e| e.to_string())?;
-    Ok(bytes)
-}
 
 fn ended() -> String {
     "found the end of the file within a matrix".to_owned()

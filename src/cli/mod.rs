@@ -191,6 +191,11 @@ pub fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
 }
 
+/// Worker threads as wanted, or all cores; on several ranks one, since one rank a core is what launchers start.
+fn threads(wanted: Option<usize>, ranks: bool) -> usize {
+    wanted.unwrap_or_else(|| if ranks { 1 } else { cores() })
+}
+
 impl ExecutionArgs {
     fn execution(&self) -> Execution {
         let axis = self.lane_axis.map(|axis| match axis {
@@ -208,8 +213,8 @@ impl ExecutionArgs {
         self.lanes.is_none() && self.lane_axis.is_none()
     }
 
-    fn threads(&self) -> usize {
-        self.threads.unwrap_or_else(cores)
+    fn threads(&self, ranks: bool) -> usize {
+        threads(self.threads, ranks)
     }
 }
 

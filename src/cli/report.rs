@@ -17,8 +17,6 @@ mod contents;
 mod sweep;
 mod traces;
 
-pub(super) use sweep::is_sweep;
-
 #[derive(Debug, Args)]
 pub(super) struct ReportArgs {
     /// Result file
@@ -145,6 +143,11 @@ pub fn write(
         summary: contents.summary,
         notes: contents.notes,
     })
+}
+
+/// Whether a file has several conditions.
+pub(super) fn is_sweep(file: &Results) -> bool {
+    file.dims().iter().any(|d| d.name == "condition")
 }
 
 fn same_file(a: &Path, b: &Path) -> bool {

@@ -9,9 +9,7 @@ use serde_json::{Value, json};
 
 use super::prepare::{self, Clock, Prepared};
 use super::show::{Answer, Bar, aligned, number, rounded, table};
-use super::{
-    ConfigArgs, ExecutionArgs, Failure, cores, default_output, make_way, stop_flag, trials,
-};
+use super::{ConfigArgs, ExecutionArgs, Failure, default_output, make_way, stop_flag, trials};
 use crate::engine::{self, Conditions, DelayActivity, Keep, Outcome, TimescaleRow};
 use crate::ids::AreaId;
 use crate::plan::{Axis, Execution};
@@ -124,8 +122,7 @@ pub(super) fn run(
 ) -> Result<ExitCode, Failure> {
     let exchange = ranks.map(|ranks| -> &dyn Exchange { ranks });
     let first = exchange.is_none_or(|exchange| exchange.rank() == 0);
-    // One rank a core is what launchers start.
-    let threads = (args.execution.threads).unwrap_or_else(|| exchange.map_or_else(cores, |_| 1));
+    let threads = args.execution.threads(ranks.is_some());
     let spec = spec::load(&args.config.config, &args.config.sets)?;
     let output = args
         .output
@@ -554,7 +551,7 @@ pub(super) fn rerun(args: &RerunArgs, answer: Answer) -> Result<ExitCode, Failur
         .clone()
         .unwrap_or_else(|| args.results.with_extension("rerun.h5"));
     let quiet = answer.is_json();
-    let (threads, keep) = (args.execution.threads(), Keep::default());
+    let (threads, keep) = (args.execution.threads(false), Keep::default());
     let outcome = simulate(&prepared, &output, threads, keep, quiet, None)?;
     let new = Results::open(&outcome.path)?;
     let mut differing = Vec::new();

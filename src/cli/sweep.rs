@@ -10,7 +10,8 @@ use clap::Args;
 
 use super::show::{Answer, Bar, aligned, table};
 use super::{
-    ConfigArgs, Failure, cores, default_output, earlier, make_way, memory, parse_threads, stop_flag,
+    ConfigArgs, Failure, default_output, earlier, make_way, memory, parse_threads, stop_flag,
+    threads,
 };
 use crate::spec::ConfigLayers;
 use crate::sweep::{Carry, Ranks, Summary, Sweep};
@@ -54,8 +55,7 @@ pub(super) fn sweep(
     let mut spec = layered.take_sweep(&args.config.sets)?;
     spec.keep_activity |= args.activity;
     let sweep = Sweep::new(layered, &spec)?;
-    // One rank a core is what launchers start.
-    let threads = (args.threads).unwrap_or_else(|| ranks.map_or_else(cores, |_| 1));
+    let threads = threads(args.threads, ranks.is_some());
     memory::check_bytes("sweep", sweep.memory_bytes() as u128 * threads as u128)?;
     let output =
         (args.output.clone()).unwrap_or_else(|| default_output(&args.config.config, "-sweep"));

@@ -363,22 +363,23 @@ pub fn read_matrices(files: &MatrixFiles) -> Result<Tables, ImportError> {
         match &areas {
             None => areas = Some(found),
             Some(known) if *known == found => {}
-            Some(known) if sorted(known) == sorted(&found) => {
-                let at = known.iter().zip(&found).position(|(a, b)| a != b);
-                return Err(content(
-                    &files.weights,
-                    format!(
-                        "names of {what} are those of the areas in another order: found `{}` as number {}, expected \
-                         `{}`; bring one into the order of the other",
-                        at.map_or("", |k| &found[k]),
-                        at.map_or(0, |k| k + 1),
-                        at.map_or("", |k| &known[k])
-                    ),
-                ));
-            }
             Some(known) => {
                 let at = known.iter().zip(&found).position(|(a, b)| a != b);
                 let name = |of: &[String]| at.map_or(String::new(), |k| of[k].clone());
+                if let Some(k) = at
+                    && sorted(known) == sorted(&found)
+                {
+                    return Err(content(
+                        &files.weights,
+                        format!(
+                            "names of {what} are those of the areas in another order: found `{}` as number {}, \
+                             expected `{}`; bring one into the order of the other",
+                            name(&found),
+                            k + 1,
+                            name(known)
+                        ),
+                    ));
+                }
                 return Err(content(
                     &files.weights,
                     format!(

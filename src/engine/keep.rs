@@ -28,15 +28,11 @@ pub struct Keep<'a> {
 
 /// What a checkpoint is of. A run may go on from it if it says the same of itself.
 pub(super) fn about(network: &Network, plan: &Plan, spec: &ExperimentSpec) -> About {
-    let data = network.connectome.provenance.digest();
-    let program = format!("{} {}", record::VERSION, record::COMMIT);
-    let of = [
+    record::about([
         ("configs", spec.config.canonical()),
-        ("data sets", data),
-        ("versions of the program", program),
+        ("data sets", network.connectome.provenance.digest()),
         (LANES, lanes_text(plan)),
-    ];
-    of.map(|(key, value)| (key.to_owned(), value)).into()
+    ])
 }
 
 /// The same in one text, to be compared.

@@ -781,13 +781,8 @@ pub fn run_on(
     let layout = layout::layout(network, plan, spec, &datasets, chunk);
     let record = &plan.record;
     let keep_all = needs_recording(spec);
-    let kept = if keep_all {
-        plan.replicates as usize
-    } else {
-        1
-    };
-    let shape = (kept, record.samples as usize, record.areas.len());
-    let mut memory = vec![Array3::zeros(shape); record.variables.len()];
+    let kept = if keep_all { plan.replicates } else { 1 };
+    let mut memory = room(plan, kept);
     let mut writer = match keep.from {
         None => Writer::create(output, &layout)?,
         Some(checkpoint) => {
@@ -821,7 +816,7 @@ pub fn run_on(
                         first,
                         values,
                     } => {
-                        if (run as usize) < kept {
+                        if run < kept {
                             let memory = &mut memory[variable];
                             place(memory, run, first, values);
                             if rounded {

@@ -449,7 +449,7 @@ impl Fit {
         (self.runs, self.memory) = (runs, memory);
         // The debug form of a number is its shortest text, which tells all numbers apart.
         let digest = |text: String| sha256_hex(text.as_bytes());
-        let header = [
+        self.header = record::about([
             ("experiments", configs),
             ("data sets", digest(data)),
             ("parameters", digest(format!("{:?}", self.parameters))),
@@ -461,12 +461,7 @@ impl Fit {
             ("seed", self.seed.to_string()),
             ("population", self.population.to_string()),
             ("sigma", self.sigma.to_string()),
-            (
-                "versions of the program",
-                format!("{} {}", record::VERSION, record::COMMIT),
-            ),
-        ];
-        self.header = header.map(|(name, text)| (name.to_owned(), text)).into();
+        ]);
         Ok(())
     }
 

@@ -5,6 +5,15 @@ use std::collections::BTreeMap;
 /// Texts by name, such as the configs, digests of data sets, the version of the program.
 pub type About = BTreeMap<String, String>;
 
+/// Texts by name, and with which version of the program the work was begun.
+#[must_use]
+pub fn about<const N: usize>(of: [(&str, String); N]) -> About {
+    let mut about: About = of.map(|(name, text)| (name.to_owned(), text)).into();
+    let program = format!("{} {}", super::VERSION, super::COMMIT);
+    about.insert("versions of the program".to_owned(), program);
+    about
+}
+
 /// Names whose texts are others in `wanted` than in `found`; of a text of several lines with the first line that
 /// differs and the keys above it.
 #[must_use]

@@ -25,7 +25,7 @@ mod writer;
 #[cfg(test)]
 mod tests;
 
-pub use about::{About, differing};
+pub use about::{About, about, differing};
 pub use checkpoint::{Checkpoint, checkpoint_path};
 pub use error::RecordError;
 pub use journal::{Earlier, Journal, journal_path};

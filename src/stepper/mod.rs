@@ -453,24 +453,24 @@ impl<'a> Simulation<'a> {
 /// Parts of a network, of which processes and threads step some each: as many processes may share it at most.
 #[must_use]
 pub fn parts(plan: &Plan) -> usize {
-    kernel::cells_of_parts(
-        plan.n_areas(),
-        plan.lanes.width,
-        plan.lanes.axis == Axis::Areas,
-    )
-    .len()
+    cells_of_parts(plan).len()
+}
+
+fn cells_of_parts(plan: &Plan) -> Vec<std::ops::Range<usize>> {
+    let over_areas = plan.lanes.axis == Axis::Areas;
+    kernel::cells_of_parts(plan.n_areas(), plan.lanes.width, over_areas)
 }
 
 /// Positions of the areas that a process steps, for [`Plan::keep_rows`].
 #[must_use]
 pub fn positions(plan: &Plan, share: Share) -> std::ops::Range<usize> {
-    let over_areas = plan.lanes.axis == Axis::Areas;
-    let (areas, width) = (plan.n_areas(), plan.lanes.width);
-    let parts = kernel::cells_of_parts(areas, width, over_areas);
-    let own = share.parts(parts.len());
-    let own = &parts[own];
-    let width = if over_areas { width } else { 1 };
-    let bounds = |cell: usize| (cell * width).min(areas);
+    let parts = cells_of_parts(plan);
+    let own = &parts[share.parts(parts.len())];
+    let width = match plan.lanes.axis {
+        Axis::Areas => plan.lanes.width,
+        Axis::Replicates => 1,
+    };
+    let bounds = |cell: usize| (cell * width).min(plan.n_areas());
     match (own.first(), own.last()) {
         (Some(first), Some(last)) => bounds(first.start)..bounds(last.end),
         _ => 0..0,
@@ -536,8 +536,8 @@ mod tests {
         out
     }
 
-    /// Every loop that reads past the checks of the language, over all lanes: small enough for an interpreter that
-    /// watches each access to memory (`cargo xtask miri`).
+    /// Every loop that reads past the checks of the language, over all lanes: small enough for Miri, an interpreter
+    /// that watches each access to memory.
     #[test]
     fn small_networks_give_the_same_bits_over_lanes() {
         let areas: String = (0..10)

@@ -268,17 +268,12 @@ impl Sweep {
     /// Says what the journal of this sweep is about: whoever resumes it must ask for the same.
     fn header(&self) -> About {
         let data = self.schema.text_attr("connectome_sha256").to_owned();
-        let of = [
+        record::about([
             ("configs", self.first.config.canonical()),
             ("axes", sha256_hex(self.design.canonical().as_bytes())),
             ("kept variables", self.schema.digest()),
             ("data sets", data),
-            (
-                "versions of the program",
-                format!("{} {}", record::VERSION, record::COMMIT),
-            ),
-        ];
-        of.map(|(name, text)| (name.to_owned(), text)).into()
+        ])
     }
 
     fn header_bytes(&self) -> Vec<u8> {

@@ -695,7 +695,7 @@ fn matrices(
     notes: &mut Vec<String>,
 ) -> Result<Vec<Value>, Failure> {
     let n = areas.len();
-    let mut all = Vec::new();
+    let mut measured = Vec::new();
     for var in file.vars() {
         if var.dims != ["area", "area_source"] {
             continue;
@@ -704,15 +704,14 @@ fn matrices(
         if values.iter().all(|x| x.is_nan()) {
             continue;
         }
-        all.push(matrix(&var.name, &var.long_name, &var.units, n, |i, j| {
+        measured.push(matrix(&var.name, &var.long_name, &var.units, n, |i, j| {
             values.get((i, j)).copied()
         }));
     }
-    // What was computed goes before what can be looked up; anatomy stands first nevertheless.
-    let measured = all.len();
-    if let Some(rebuilt) = network.filter(|r| r.same_data) {
-        all.extend(anatomy(rebuilt, areas, notes));
-    }
+    let anatomy = match network.filter(|r| r.same_data) {
+        Some(rebuilt) => anatomy(rebuilt, areas, notes),
+        None => Vec::new(),
+    };
     let mut left = MATRIX_BYTES;
     let mut dropped = Vec::new();
     let mut fits = |matrix: &Matrix| {
@@ -723,18 +722,20 @@ fn matrices(
         }
         fits
     };
-    let kept: Vec<Option<Value>> = all
-        .into_iter()
-        .map(|matrix| fits(&matrix).then(|| matrix.json()))
-        .collect();
+    // What was computed goes before what can be looked up; anatomy stands first nevertheless.
+    let mut kept = |all: Vec<Matrix>| -> Vec<Value> {
+        let all = all.into_iter().filter(&mut fits);
+        all.map(Matrix::json).collect()
+    };
+    let measured = kept(measured);
+    let anatomy = kept(anatomy);
     if !dropped.is_empty() {
         notes.push(format!(
             "Too large for a page of {n} areas, and left out: {}.",
             dropped.join(", ")
         ));
     }
-    let (of_file, of_data) = kept.split_at(measured);
-    Ok(of_data.iter().chain(of_file).flatten().cloned().collect())
+    Ok([anatomy, measured].concat())
 }
 
 fn anatomy(rebuilt: &Rebuilt, areas: &[String], notes: &mut Vec<String>) -> Vec<Matrix> {

@@ -15,11 +15,6 @@ const NUMBERS: usize = 700_000;
 /// Failures whose reasons stand on the page.
 const MOST_FAILURES: usize = 1000;
 
-/// Whether a file has several conditions.
-pub(in super::super) fn is_sweep(file: &Results) -> bool {
-    file.dims().iter().any(|d| d.name == "condition")
-}
-
 /// A quantity of every condition, by area or not: means over replicates and their standard deviation.
 struct Quantity {
     name: String,
