@@ -32,7 +32,7 @@ cargo xtask instructions [--write]
                              benches/instructions.csv; --write renews that table
 cargo xtask python [ARGS…]   build the Python package, install it into an environment under target/,
                              check its types, pytest ARGS
-cargo xtask wheel [FOLDER]   build a Python wheel with HDF5 inside, into target/wheels or FOLDER
+cargo xtask wheel [FOLDER]   build a Python wheel with HDF5 inside, into target/dist or FOLDER
 cargo xtask mpi              build isocortex-mpi and test it on one, two and three ranks
 cargo xtask install [ARGS…]  set up HDF5, cargo install --path . --locked ARGS
 cargo xtask hdf5             set up HDF5 and say what was found

@@ -61,7 +61,7 @@ fn install(ws: &Workspace, setup: &Setup, python: &Path) -> Command {
 /// A wheel that needs no HDF5 library where it is installed.
 pub fn wheel(ws: &Workspace, args: &[String]) -> Result<(), String> {
     let folder = match args {
-        [] => ws.target.join("wheels"),
+        [] => ws.target.join("dist"),
         [folder] => PathBuf::from(folder),
         _ => {
             return Err(format!(
