@@ -88,6 +88,8 @@ pub struct Trace {
     /// The number that stands against the hierarchy, in its unit, where there is one; must be positive to
     /// be drawn.
     pub measured: Option<f64>,
+    /// Whether that number depends on how it was estimated more than on the activity.
+    pub uncertain: bool,
 }
 
 impl Trace {
@@ -758,6 +760,7 @@ impl<'a> Layout<'a> {
                 at,
                 radius: LARGEST_DOT * (mark.measured / largest).sqrt().max(0.25),
                 colour: self.colour(mark.hierarchy),
+                open: data.traces[mark.index].uncertain,
                 tip,
             });
         }
@@ -819,6 +822,7 @@ impl<'a> Layout<'a> {
                 at,
                 radius: DOT,
                 colour,
+                open: data.traces[mark.index].uncertain,
                 tip,
             });
         }
@@ -830,6 +834,12 @@ impl<'a> Layout<'a> {
         let mut notes = Vec::new();
         if !data.measure_note.is_empty() {
             notes.push(data.measure_note.clone());
+        }
+        if self.marks.iter().any(|m| data.traces[m.index].uncertain) {
+            let what = &data.measure;
+            notes.push(format!(
+                "Open circles: a {what} that depends on how it was estimated."
+            ));
         }
         if placed < points.len() {
             notes.push(format!("{placed} of {} points are named.", points.len()));
@@ -954,6 +964,7 @@ mod tests {
                     .map(|t| response(t) * 0.5f64.powi(k as i32))
                     .collect(),
                 measured: Some(tau),
+                uncertain: false,
             }
         };
         FigureData {
@@ -1192,6 +1203,21 @@ mod tests {
                 .collect();
         }
         assert!(sound(&data).contains(">s.d. (Hz)</text>"));
+    }
+
+    #[test]
+    fn uncertain_numbers_are_rings() {
+        let mut data = example(6);
+        let rings = |svg: &str| svg.matches("fill=\"#ffffff\" stroke=\"#").count();
+        let plain = sound(&data);
+        assert!(rings(&plain) == 0 && !plain.contains("Open circles"));
+        data.traces[2].uncertain = true;
+        let marked = sound(&data);
+        // In the scatter and on the map.
+        assert!(
+            rings(&marked) == 2 && marked.contains("Open circles"),
+            "{marked}"
+        );
     }
 
     #[test]

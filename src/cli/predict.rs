@@ -76,6 +76,9 @@ pub(super) fn predict(args: &PredictArgs, answer: Answer) -> Result<ExitCode, Fa
     Ok(ExitCode::SUCCESS)
 }
 
+/// Changes below this part of the readout are called small, whatever their p.
+const SMALL: f64 = 1e-3;
+
 /// Columns of the table: name, whether it holds numbers, and what a row has in it.
 type Column = (&'static str, bool, fn(&Row) -> String);
 
@@ -122,6 +125,22 @@ fn text_table(title: &str, rows: &[Row], is_task: bool) -> String {
     let mut text = format!("{title}\n\n{out}\n\n");
     text += "control and perturbation have the same noise; p by sign flips over replicates, \
              corrected over all lines (max-T)\n";
+    let small = |r: &Row| {
+        let size = r.control.abs().max(r.perturbed.abs());
+        r.p.is_some_and(|p| p < 0.05) && r.difference != 0.0 && r.difference.abs() < SMALL * size
+    };
+    let marked: Vec<&str> = (rows.iter().filter(|r| small(r)))
+        .map(|r| r.perturbation.as_str())
+        .collect::<std::collections::BTreeSet<_>>()
+        .into_iter()
+        .collect();
+    if !marked.is_empty() {
+        text += &format!(
+            "a small p is no large change: {} moves a readout by less than {} % of itself, always in the same direction\n",
+            marked.join(", "),
+            100.0 * SMALL
+        );
+    }
     if is_task {
         text += "n: replicates that could be read in both, over which control, perturbed and change are taken\n";
     }

@@ -98,6 +98,7 @@ pub(super) struct ModeArgs {
 /// Recorded activity read back.
 struct Read {
     areas: Vec<String>,
+    unit: &'static str,
     dt_ms: f64,
     /// [replicate, time, area]
     values: Array3<f64>,
@@ -195,6 +196,7 @@ impl Series {
         }
         Ok(Read {
             areas,
+            unit: variable.unit,
             dt_ms,
             values: values.slice(s![.., first..samples, ..]).to_owned(),
         })
@@ -301,6 +303,7 @@ fn bold(read: Read, preset: &str, tr_ms: f64, after: f64) -> Result<Read, Failur
         }
     }
     Ok(Read {
+        unit: "1",
         dt_ms: tr_ms,
         values,
         ..read
@@ -427,25 +430,48 @@ pub(super) fn spectra(args: &SpectraArgs, answer: Answer) -> Result<ExitCode, Fa
         (s.density.iter().sum::<f64>() * width_hz).sqrt()
     };
     let text = || {
+        let (density, spread) = match read.unit {
+            "1" => ("density there (1/Hz)".to_owned(), "SD".to_owned()),
+            "Hz" => ("density there (Hz)".to_owned(), "SD (Hz)".to_owned()),
+            unit => (
+                format!("density there ({unit}²/Hz)"),
+                format!("SD ({unit})"),
+            ),
+        };
         let mut out = table(
-            &["area", "peak (Hz)", "density there (unit²/Hz)", "SD (unit)"],
+            &["area", "peak (Hz)", &density, &spread],
             &[false, true, true, true],
         );
+        // What rises down to the lowest frequency that the segments resolve has its peak below that, or none.
+        let lowest = frequency_hz.get(1).copied();
+        let mut falling = false;
         for (area, one) in read.areas.iter().zip(&found) {
             let highest = one.density.iter().skip(1).copied().fold(0.0, f64::max);
+            let peak = match one.peak_hz() {
+                None => "–".to_owned(),
+                Some(hz) if Some(hz) == lowest => {
+                    falling = true;
+                    format!("≤ {}", number(hz))
+                }
+                Some(hz) => number(hz),
+            };
             out.add_row(vec![
                 aligned(area, false),
-                aligned(one.peak_hz().map_or("–".to_owned(), number), true),
+                aligned(peak, true),
                 aligned(number(highest), true),
                 aligned(number(sd(one)), true),
             ]);
         }
-        format!(
+        let mut text = format!(
             "{out}\n\n{} segments of {} ms, half overlapping, in {} replicates",
             (read.values.dim().1 - segment) / (segment / 2) + 1,
             args.segment,
             read.values.dim().0,
-        )
+        );
+        if falling {
+            text += "\n≤: largest at the lowest frequency that segments of this length resolve, so perhaps no peak";
+        }
+        text
     };
     let json = || {
         let one = |(area, one): (&String, &Spectrum)| (area.clone(), one.density.clone().into());

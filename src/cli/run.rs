@@ -381,39 +381,54 @@ fn figure(_: &Prepared, _: &Outcome) -> Result<Vec<PathBuf>, Failure> {
     Ok(Vec::new())
 }
 
-/// What the figure sets against the hierarchy: a name, a unit, a note, a number of each recorded area.
+/// What the figure draws against the hierarchy.
 #[cfg(feature = "plot")]
-fn measured(prepared: &Prepared, outcome: &Outcome) -> (String, String, String, Vec<Option<f64>>) {
+#[derive(Default)]
+struct Measured {
+    name: &'static str,
+    unit: String,
+    note: String,
+    /// The number of each recorded area, if it has one, and whether it is uncertain.
+    values: Vec<(Option<f64>, bool)>,
+}
+
+#[cfg(feature = "plot")]
+fn measured(prepared: &Prepared, outcome: &Outcome) -> Measured {
     let measures = &outcome.measures;
     if let (Some(wanted), Some(rows)) = (
         &prepared.spec.analysis.delay_activity,
         &measures.delay_activity,
     ) {
-        let unit = prepared.plan.circuit.info().unit(&wanted.variable);
-        let note = format!(
-            "Delay activity: mean of {} from {} to {} ms.",
-            wanted.variable, wanted.delay.from_ms, wanted.delay.to_ms
-        );
-        let values = rows.iter().map(|d| Some(d.delay)).collect();
-        return ("delay activity".to_owned(), unit.to_owned(), note, values);
+        return Measured {
+            name: "delay activity",
+            unit: prepared
+                .plan
+                .circuit
+                .info()
+                .unit(&wanted.variable)
+                .to_owned(),
+            note: format!(
+                "Delay activity: mean of {} from {} to {} ms.",
+                wanted.variable, wanted.delay.from_ms, wanted.delay.to_ms
+            ),
+            values: rows.iter().map(|d| (Some(d.delay), false)).collect(),
+        };
     }
     let Some(rows) = &measures.timescales else {
         let areas = prepared.plan.record.areas.len();
-        return (
-            String::new(),
-            String::new(),
-            String::new(),
-            vec![None; areas],
-        );
+        return Measured {
+            values: vec![(None, false); areas],
+            ..Measured::default()
+        };
     };
-    let values = rows.iter().map(|r| r.tau_ms).collect();
-    let note = "Timescale: exponential fit to each area's autocorrelation.";
-    (
-        "timescale".to_owned(),
-        "ms".to_owned(),
-        note.to_owned(),
-        values,
-    )
+    Measured {
+        name: "timescale",
+        unit: "ms".to_owned(),
+        note: "Timescale: exponential fit to each area's autocorrelation.".to_owned(),
+        values: (rows.iter())
+            .map(|r| (r.tau_ms, r.is_uncertain()))
+            .collect(),
+    }
 }
 
 /// Draws the first recorded variable beside delay activity or timescales.
@@ -445,7 +460,7 @@ fn figure(prepared: &Prepared, outcome: &Outcome) -> Result<Vec<PathBuf>, Failur
         let position = plan.position[plan.record.areas[k].index()];
         outcome.baseline[position * info.variables.len() + plan.record.variables[0]]
     };
-    let (measure, measure_unit, measure_note, values) = measured(prepared, outcome);
+    let measured = measured(prepared, outcome);
     let trace = |&k: &usize| {
         let values_of_area = activity.slice(ndarray::s![0, .., k]);
         let base = base(k);
@@ -455,7 +470,8 @@ fn figure(prepared: &Prepared, outcome: &Outcome) -> Result<Vec<PathBuf>, Failur
             values: values_of_area.iter().map(|x| x - base).collect(),
             position_mm: (network.connectome.areas[plan.record.areas[k].index()].position_mm)
                 .map(|[_, front, up]| (front, up)),
-            measured: values[k],
+            measured: measured.values[k].0,
+            uncertain: measured.values[k].1,
         }
     };
     let traces = order.iter().map(trace).collect();
@@ -503,9 +519,9 @@ fn figure(prepared: &Prepared, outcome: &Outcome) -> Result<Vec<PathBuf>, Failur
         unit: variable.unit.to_owned(),
         hierarchy_label: label.to_owned(),
         stimuli: stimuli.collect(),
-        measure,
-        measure_unit,
-        measure_note,
+        measure: measured.name.to_owned(),
+        measure_unit: measured.unit,
+        measure_note: measured.note,
     };
     let stem = outcome.path.with_extension("");
     let written = write(&data, &stem)?;

@@ -16,6 +16,7 @@ use crate::plan::{Execution, Plan};
 #[cfg(feature = "plot")]
 use crate::spec::TaskSpec;
 use crate::stimulus::Trials;
+use crate::units::rounded;
 
 #[derive(Debug, Args)]
 pub(super) struct TrialsArgs {
@@ -95,13 +96,13 @@ fn events(trials: &Trials) -> String {
                 "{t},{},{},{},{},{},{},{},{},{},{matches}{}",
                 trials.conditions[trial.condition],
                 trial.run,
-                trial.start_ms,
+                rounded(trial.start_ms),
                 trials.events[s.event],
                 s.repeat + 1,
                 s.stimulus,
                 s.strength,
-                s.onset_ms,
-                s.offset_ms - s.onset_ms,
+                rounded(s.onset_ms),
+                rounded(s.offset_ms - s.onset_ms),
                 if lures {
                     format!(",{lure}")
                 } else {
@@ -127,7 +128,7 @@ fn steps(trials: &Trials, every_ms: f64) -> String {
         for k in 0..samples {
             // The middle of the sample: on no edge of an event.
             let (time, middle) = (k as f64 * every_ms, (k as f64 + 0.5) * every_ms);
-            let _ = write!(out, "{t},{time}");
+            let _ = write!(out, "{t},{}", rounded(time));
             let on = || {
                 trial
                     .shown

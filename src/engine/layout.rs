@@ -1,6 +1,6 @@
 //! What a run's result file looks like.
 
-use ndarray::{Array1, ArrayView1, ArrayView2, ArrayViewD, Axis};
+use ndarray::{Array1, ArrayView1, ArrayView2, ArrayView4, ArrayViewD, Axis};
 
 use super::measure::{DelayActivity, Measures};
 use super::summary::{SUMMARIES, Summaries};
@@ -650,6 +650,56 @@ pub fn write(
     Ok(())
 }
 
+/// Writes the chunks of a run. Variables of a replicate come one after the other; those that share a dataset go out
+/// together, as its rows lie in the file.
+pub(super) struct Activity<'a> {
+    datasets: &'a [Dataset],
+    /// Rows of each dataset with populations, `[time][area][population]`.
+    rows: Vec<Vec<f64>>,
+}
+
+impl<'a> Activity<'a> {
+    pub(super) fn new(datasets: &'a [Dataset]) -> Self {
+        let rows = vec![Vec::new(); datasets.len()];
+        Activity { datasets, rows }
+    }
+
+    /// Takes a chunk of one recorded variable of one replicate.
+    ///
+    /// # Errors
+    /// As [`Put::put`].
+    pub(super) fn write(
+        &mut self,
+        writer: &mut impl Put,
+        variable: usize,
+        replicate: u32,
+        first: usize,
+        values: ArrayView2<'_, f64>,
+    ) -> Result<(), RecordError> {
+        let mut both = self.datasets.iter().zip(&mut self.rows);
+        let holds = |(d, _): &(&Dataset, &mut Vec<f64>)| d.variables.contains(&variable);
+        let Some((dataset, rows)) = both.find(holds) else {
+            return Ok(());
+        };
+        let populations = dataset.variables.len();
+        if populations == 1 {
+            let datasets = std::slice::from_ref(dataset);
+            return write(writer, datasets, variable, replicate, first, values);
+        }
+        rows.resize(values.len() * populations, 0.0);
+        let at = dataset.variables.iter().take_while(|&&v| v != variable);
+        let column = rows[at.count()..].iter_mut().step_by(populations);
+        column.zip(values).for_each(|(to, value)| *to = *value);
+        if dataset.variables.iter().any(|&v| v > variable) {
+            return Ok(());
+        }
+        let shape = (1, values.nrows(), values.ncols(), populations);
+        let block = ArrayView4::from_shape(shape, &rows[..]).expect("as many as there are values");
+        let start = [replicate as usize, first, 0, 0];
+        writer.put(&dataset.name, &start, block.into_dyn())
+    }
+}
+
 /// Writes the baseline and the measures.
 ///
 /// # Errors
@@ -753,4 +803,79 @@ pub fn write_measures(
         )?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use ndarray::{Array2, ArrayD};
+
+    use super::*;
+
+    /// Arrays by name.
+    struct Arrays(Vec<(String, ArrayD<f64>)>);
+
+    impl Put for Arrays {
+        fn put(
+            &mut self,
+            var: &str,
+            start: &[usize],
+            block: ArrayViewD<'_, f64>,
+        ) -> Result<(), RecordError> {
+            let of = |(name, array)| (name == var).then_some(array);
+            let array = self
+                .0
+                .iter_mut()
+                .find_map(|(n, a)| of((n.as_str(), a)))
+                .unwrap();
+            for (at, value) in block.indexed_iter() {
+                let at: Vec<usize> = (0..start.len()).map(|k| start[k] + at[k]).collect();
+                array[&at[..]] = *value;
+            }
+            Ok(())
+        }
+    }
+
+    /// Populations that go out together, in whatever order they are recorded and however the run is cut, lie where
+    /// each alone would.
+    #[test]
+    fn populations_go_out_together() {
+        let dataset = |name: &str, variables: &[usize]| Dataset {
+            name: name.to_owned(),
+            variables: variables.to_vec(),
+            by_population: variables.len() > 1,
+        };
+        let datasets = [
+            dataset("rate", &[3, 0]),
+            dataset("gate", &[1, 2, 4]),
+            dataset("input", &[5]),
+        ];
+        let (runs, samples, areas) = (2, 7, 3);
+        let arrays = || {
+            let array = |d: &Dataset| {
+                let mut shape = vec![runs, samples, areas];
+                shape.extend((d.variables.len() > 1).then_some(d.variables.len()));
+                (d.name.clone(), ArrayD::zeros(shape))
+            };
+            Arrays(datasets.iter().map(array).collect())
+        };
+        let values = |variable: usize, run: usize| {
+            let of = |(t, a)| (1000 * variable + 100 * run + 10 * t + a + 1) as f64;
+            Array2::from_shape_fn((samples, areas), of)
+        };
+        let (mut alone, mut together) = (arrays(), arrays());
+        let mut activity = Activity::new(&datasets);
+        for (from, until) in [(0, 4), (4, 5), (5, 7)] {
+            for run in 0..runs {
+                for variable in 0..6 {
+                    let all = values(variable, run);
+                    let part = || all.slice(ndarray::s![from..until, ..]);
+                    write(&mut alone, &datasets, variable, run as u32, from, part()).unwrap();
+                    (activity.write(&mut together, variable, run as u32, from, part())).unwrap();
+                }
+            }
+        }
+        for ((name, a), (_, b)) in alone.0.iter().zip(&together.0) {
+            assert!(a == b && a.iter().all(|x| *x > 0.0), "{name}");
+        }
+    }
 }

@@ -236,6 +236,10 @@ const CHUNKS: usize = 3;
 /// progress moves and a request to stop is heard within a fraction of a second.
 const CHUNK_AREA_STEPS: u64 = 20_000_000;
 
+/// Longer chunks are a multiple of so many samples: a file that keeps them in smaller pieces then finds pieces of equal
+/// length, and writes none of them twice.
+const CHUNKS_OF: usize = 64;
+
 /// Samples per chunk.
 #[must_use]
 pub fn chunk_samples(plan: &Plan) -> usize {
@@ -246,7 +250,11 @@ pub fn chunk_samples(plan: &Plan) -> usize {
     let by_memory = (CHUNK_BYTES / bytes.max(1)).max(many.min(FEWEST_SAMPLES));
     let work = record.every * plan.n_areas() as u64 * replicates;
     let by_time = CHUNK_AREA_STEPS / work.max(1);
-    by_memory.min(by_time).clamp(1, record.samples.max(1)) as usize
+    let samples = by_memory.min(by_time).clamp(1, record.samples.max(1)) as usize;
+    match samples / CHUNKS_OF * CHUNKS_OF {
+        0 => samples,
+        even => even,
+    }
 }
 
 /// A piece of what was recorded, as it is handed on.
@@ -295,8 +303,8 @@ impl Chunk {
         for (first_run, runs, samples) in &self.blocks {
             let part = plan.part_of(*first_run);
             let areas = plan.of_run(*first_run).record.areas.len();
-            for variable in 0..plan.record.variables.len() {
-                for r in 0..*runs {
+            for r in 0..*runs {
+                for variable in 0..plan.record.variables.len() {
                     let row = (variable * runs + r) * samples.capacity * areas;
                     let values = &samples.data[row..][..self.written * areas];
                     let values = ArrayView2::from_shape((self.written, areas), values)
@@ -797,8 +805,9 @@ pub fn run_on(
     let mut checkpointed = keep.from.is_some();
     let mut flushed = keep.from.map_or(0, |c| c.samples);
     let rounded = spec.run.precision == Precision::Float32;
+    let mut activity = layout::Activity::new(&datasets);
     let outcome = {
-        let (writer, memory, datasets) = (&mut writer, &mut memory, &datasets);
+        let (writer, memory) = (&mut writer, &mut memory);
         let (checkpointed, flushed, about) = (&mut checkpointed, &mut flushed, &about);
         let leader = leader.as_ref();
         go_on(
@@ -823,7 +832,7 @@ pub fn run_on(
                                 keep::as_stored(memory, run, first, values.nrows());
                             }
                         }
-                        layout::write(writer, datasets, variable, run, first, values)?;
+                        activity.write(writer, variable, run, first, values)?;
                     }
                     Piece::Finished(samples) => {
                         writer.flush()?;
@@ -910,7 +919,7 @@ pub fn run_on(
         return Err(EngineError::Unmeasured { path, source });
     }
     let shown = example(network);
-    for variable in &mut recording.variables {
+    for variable in recording.variables.iter_mut().filter(|v| v.dim().0 > 1) {
         *variable = variable.slice(s![shown..=shown, .., ..]).to_owned();
     }
     Ok(Outcome {

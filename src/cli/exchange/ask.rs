@@ -229,7 +229,15 @@ fn matrices(
     };
     let question = "What are the numbers: `fln`, fractions of labelled neurons; `strength`, 0 or more on a scale of \
                     their own; or\n`signed`, weights of either sign?";
-    let kind = on.choose(question, &guess)?;
+    let kind = loop {
+        let kind = on.choose(question, &guess)?;
+        if low >= 0.0 || matches!(kind, Kind::Signed) {
+            break kind;
+        }
+        on.say(&format!(
+            "Weights below 0 are there, down to {low}: only `signed` takes them."
+        ))?;
+    };
     let strongest = (links.indexed_iter())
         .filter(|((i, j), w)| i != j && !w.is_nan())
         .max_by(|a, b| a.1.total_cmp(b.1));
@@ -478,6 +486,23 @@ mod tests {
         write("same.csv", ",V1,V2\nV1,,3\nV2,3,\n");
         let (_, questions) = answered(folder.path(), "@/same.csv\n\n\n");
         assert!(questions.contains("no direction"), "{questions}");
+    }
+
+    /// A kind that the numbers rule out is refused where it is named, not after the last question.
+    #[test]
+    fn weights_below_zero_are_signed() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("w.csv"), ",A,B\nA,,-3\nB,2,\n").unwrap();
+        let (_, questions) = answered(folder.path(), "@/w.csv\nstrength\nsigned\n");
+        assert!(
+            questions.contains("only `signed` takes them"),
+            "{questions}"
+        );
+        assert_eq!(
+            questions.matches("What are the numbers").count(),
+            2,
+            "{questions}"
+        );
     }
 
     #[test]

@@ -100,9 +100,16 @@ pub(super) enum Shape {
         at: Point,
         radius: f64,
         colour: Rgb,
+        /// A ring.
+        open: bool,
         tip: String,
     },
     Text(Text),
+}
+
+/// Width of the edge of a dot.
+fn edge(open: bool) -> f64 {
+    if open { 1.6 } else { 1.2 }
 }
 
 /// The finished layout.
@@ -218,17 +225,27 @@ impl Shape {
                 at,
                 radius,
                 colour,
+                open,
                 tip,
-            } => writeln!(
-                s,
-                "<circle cx=\"{}\" cy=\"{}\" r=\"{}\" fill=\"{}\" stroke=\"#ffffff\" \
-                 stroke-width=\"1.2\"><title>{}</title></circle>",
-                number(at.0),
-                number(at.1),
-                number(*radius),
-                colour.hex(),
-                escape(tip)
-            ),
+            } => {
+                let (fill, stroke) = if *open {
+                    (WHITE, *colour)
+                } else {
+                    (*colour, WHITE)
+                };
+                writeln!(
+                    s,
+                    "<circle cx=\"{}\" cy=\"{}\" r=\"{}\" fill=\"{}\" stroke=\"{}\" \
+                     stroke-width=\"{}\"><title>{}</title></circle>",
+                    number(at.0),
+                    number(at.1),
+                    number(*radius),
+                    fill.hex(),
+                    stroke.hex(),
+                    number(edge(*open)),
+                    escape(tip)
+                )
+            }
             Shape::Text(t) => {
                 let (x, y) = (number(t.at.0), number(t.at.1));
                 let mut style = String::new();
@@ -279,12 +296,21 @@ impl Shape {
                 }
             }
             Shape::Dot {
-                at, radius, colour, ..
+                at,
+                radius,
+                colour,
+                open,
+                ..
             } => {
                 let (x, y, r) = (at.0 as f32, at.1 as f32, *radius as f32);
                 if let Some(path) = skia::PathBuilder::from_circle(x, y, r) {
-                    fill_path(pixels, &path, *colour, 1.0);
-                    stroke_path(pixels, &path, WHITE, 1.2);
+                    let (fill, stroke) = if *open {
+                        (WHITE, *colour)
+                    } else {
+                        (*colour, WHITE)
+                    };
+                    fill_path(pixels, &path, fill, 1.0);
+                    stroke_path(pixels, &path, stroke, edge(*open));
                 }
             }
             Shape::Text(t) => {

@@ -260,6 +260,7 @@ fn draw_series(
                     at: (to_x(c) + across * step * 0.8, to_y(*v)),
                     radius: 2.6,
                     colour: pale,
+                    open: false,
                     tip: quantity(*v),
                 });
             }
@@ -271,6 +272,7 @@ fn draw_series(
             at: (x, to_y(mean)),
             radius: 5.0,
             colour,
+            open: false,
             tip: format!("{}, {}: {}", conditions[c].0, series.name, quantity(mean)),
         });
     }

@@ -9,7 +9,7 @@ text(
   [
     DATA.attributes.circuit,
     `${N} areas of ${DATA.attributes.connectome}`,
-    `${tickText(Number((DATA.time.at(-1) - DATA.time[0]).toFixed(3)))} ms recorded`,
+    `${tickText(Number(DATA.time[0].toFixed(3)))} to ${tickText(Number(DATA.time.at(-1).toFixed(3)))} ms`,
     count > 1 ? `${count} ${runs}` : "",
     `seed ${DATA.attributes.seed}`,
   ]
