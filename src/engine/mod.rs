@@ -660,7 +660,10 @@ pub fn starts(plan: &Plan, own: Vec<f64>) -> Result<Vec<Vec<f64>>, EngineError> 
 pub fn room(plan: &Plan, runs: u32) -> Vec<Array3<f64>> {
     let record = &plan.record;
     let shape = (runs as usize, record.samples as usize, record.areas.len());
-    vec![Array3::zeros(shape); record.variables.len()]
+    // Not clones of one: to copy zeros that nobody has touched yet would give all of them their memory, at the worst price.
+    (record.variables.iter())
+        .map(|_| Array3::zeros(shape))
+        .collect()
 }
 
 /// Puts samples into their room.

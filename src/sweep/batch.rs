@@ -76,7 +76,7 @@ pub(super) fn run(
     cases: Vec<Result<(Case, Plan), Finished>>,
     pool: &rayon::ThreadPool,
     stop: &AtomicBool,
-    mut hand_on: impl FnMut(Finished),
+    mut hand_on: impl FnMut(Vec<Finished>),
 ) -> Result<f64, SweepError> {
     let (mut ready, mut plans) = (Vec::new(), Vec::new());
     for case in cases {
@@ -85,7 +85,7 @@ pub(super) fn run(
                 ready.push(case);
                 plans.push(plan);
             }
-            Err(failed) => hand_on(failed),
+            Err(failed) => hand_on(vec![failed]),
         }
     }
     let mut done = 1.0_f64;
@@ -108,7 +108,7 @@ fn together(
     cases: &mut [Case],
     pool: &rayon::ThreadPool,
     stop: &AtomicBool,
-    hand_on: &mut impl FnMut(Finished),
+    hand_on: &mut impl FnMut(Vec<Finished>),
 ) -> Result<f64, SweepError> {
     let keep = schema.keeps_activity() || cases.iter().any(|c| needs_recording(&c.spec));
     let mut memory = engine::room(joined, if keep { joined.replicates } else { 0 });
@@ -157,7 +157,7 @@ fn together(
             .fill(f64::NAN);
     }
     let runs = stops.len() / cases.len();
-    for (k, (case, plan)) in cases.iter_mut().zip(plans).enumerate() {
+    let finish = |(k, (case, plan)): (usize, (&mut Case, &Plan))| {
         let span = k * runs..(k + 1) * runs;
         let own = Own {
             stops: &stops[span.clone()],
@@ -165,8 +165,14 @@ fn together(
             memory: &memory,
             summaries: &summaries,
         };
-        hand_on(pool.install(|| own.finish(schema, case, plan)));
-    }
+        own.finish(schema, case, plan)
+    };
+    let own = cases.iter_mut().zip(plans).enumerate();
+    // Measures of a recording are shared out among threads; without them there is nobody to wake.
+    hand_on(match keep {
+        true => pool.install(|| own.map(finish).collect()),
+        false => own.map(finish).collect(),
+    });
     Ok(1.0)
 }
 

@@ -430,7 +430,7 @@ impl Sweep {
         let next = AtomicUsize::new(0);
         // Set when nobody takes results any longer.
         let given_up = AtomicBool::new(false);
-        let (done, finished) = sync_channel::<Result<Finished, SweepError>>(4 * ABREAST);
+        let (done, finished) = sync_channel::<Result<Vec<Finished>, SweepError>>(4);
         std::thread::scope(|scope| {
             for _ in 0..workers {
                 let (done, next, batches, given_up) = (done.clone(), &next, &batches, &given_up);
@@ -470,7 +470,9 @@ impl Sweep {
                 }
             };
             let Some(others) = others else {
-                finished.into_iter().for_each(take);
+                finished
+                    .into_iter()
+                    .for_each(|batch| take_all(batch, &mut take));
                 return outcome;
             };
             let stopped = || carry.stop.load(Ordering::Relaxed) || given_up.load(Ordering::Relaxed);
@@ -482,7 +484,7 @@ impl Sweep {
             while ours || !others.are_done() {
                 if ours {
                     match finished.recv_timeout(ANSWER_WITHIN) {
-                        Ok(one) => take(one),
+                        Ok(batch) => take_all(batch, &mut take),
                         Err(RecvTimeoutError::Timeout) => {}
                         Err(RecvTimeoutError::Disconnected) => ours = false,
                     }
@@ -517,6 +519,17 @@ impl Sweep {
             measures,
         };
         Ok((case, plan))
+    }
+}
+
+/// Takes the conditions of a batch one by one.
+fn take_all(
+    batch: Result<Vec<Finished>, SweepError>,
+    take: &mut impl FnMut(Result<Finished, SweepError>),
+) {
+    match batch {
+        Ok(finished) => finished.into_iter().for_each(|one| take(Ok(one))),
+        Err(e) => take(Err(e)),
     }
 }
 

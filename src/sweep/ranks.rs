@@ -153,7 +153,8 @@ impl Sweep {
             ready();
             let cases = batch.iter().map(|&c| self.case(c)).collect();
             let ended = batch::run(&self.schema, cases, &pool, carry.stop, |finished| {
-                tell(Told::Finished(finished));
+                let told = finished.into_iter().map(Told::Finished);
+                told.for_each(tell);
             });
             if let Err(e) = ended {
                 tell(Told::Failed(e.to_string()));

@@ -47,8 +47,8 @@ function rowsPanel() {
     sub.textContent = `Each area between its own lowest and highest value${HIERARCHY ? ", lowest in the hierarchy at the top" : ""}.${DATA.thinned ? ` Of every ${milliseconds(DATA.time[2] - DATA.time[0])} the smallest and the largest sample are drawn; the file holds one every ${milliseconds(DATA.sample_ms)}.` : ""}`;
     const spans = areaSpans(),
       numeric = ORDER.map((a) => (spans[a] ? number(spans[a][1]) : "no data"));
-    left = Math.ceil(Math.max(...DATA.areas.map((n) => textWidth(n)))) + 10;
-    right = width - Math.ceil(Math.max(...numeric.map((n) => textWidth(n)), textWidth("highest"))) - 8;
+    left = Math.ceil(Math.max(...DATA.areas.map((n) => textWidth(n, 11, 700)))) + 10;
+    right = width - Math.ceil(Math.max(...numeric.map((n) => textWidth(n, 11, 700)), textWidth("highest"))) - 8;
     const lanes = laneCount(),
       head = 20 + 17 * lanes,
       row = N > 60 ? 12 : 18,

@@ -105,25 +105,26 @@ const tickText = (x) =>
     : String(Number(x.toPrecision(6))).replace("-", "−");
 
 let measuring = null;
-function textWidth(text, size = 11) {
+/** Width of a text; a name may be picked, and is then bold. */
+function textWidth(text, size = 11, weight = 400) {
   measuring ??= document.createElement("canvas").getContext("2d");
-  measuring.font = `${size}px Inter, system-ui, sans-serif`;
+  measuring.font = `${weight} ${size}px Inter, system-ui, -apple-system, "Segoe UI", sans-serif`;
   return measuring.measureText(text).width;
 }
 /**
  * Places names beside points so that they cover neither points nor one another. Returns an array of
  * {x, y, anchor} or null where there is no room.
  */
-function placeLabels(points, radius, width, height) {
+function placeLabels(points, radius, width, height, leftmost = 0) {
   const taken = points.map((p) => [p.x - radius, p.y - radius, p.x + radius, p.y + radius]);
   const free = (box) =>
-    box[0] >= 0 &&
+    box[0] >= leftmost &&
     box[2] <= width &&
     box[1] >= 0 &&
     box[3] <= height &&
     !taken.some((t) => t[0] < box[2] && t[2] > box[0] && t[1] < box[3] && t[3] > box[1]);
   return points.map((p) => {
-    const w = textWidth(p.name, 10.5),
+    const w = textWidth(p.name, 11, 700),
       r = radius + 3;
     const spots = [
       [r, 3.5, "start"],
@@ -148,12 +149,14 @@ function placeLabels(points, radius, width, height) {
   });
 }
 
+/** Room beside a chart for the numbers and the name of its axis. */
+const PLANE_LEFT = 58;
 /**
  * An empty chart with named axes. `x`, `y`: {name, values, log, names}; `names` stand for the numbers from 0
  * on. Gives the SVG, what brings numbers to places, and the height of the base line.
  */
 function plane({ width, height, x, y, label }) {
-  const left = 58,
+  const left = PLANE_LEFT,
     bottom = 40,
     top = 10,
     right = 14;
@@ -219,6 +222,7 @@ function scatter({ width, height, points, x, y, label, radius = 4.5 }) {
         radius,
         width,
         base,
+        PLANE_LEFT,
       )
     : [];
   placed.forEach((p, k) => {

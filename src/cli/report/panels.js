@@ -149,7 +149,7 @@ function matrixPanel(id, matrices) {
     sub.textContent = `${capital(doc)}. ${symmetric() ? "" : "Rows receive, columns send."}`;
     const font = Math.min(11, ((width - 60) / N) * 1.05),
       labels = font > 5.5;
-    const most = labels ? Math.max(...DATA.areas.map((n) => textWidth(n, font))) : 0;
+    const most = labels ? Math.max(...DATA.areas.map((n) => textWidth(n, font, 700))) : 0;
     left = top = Math.ceil(most) + 6;
     cell = (width - left - 2) / N;
     const size = Math.ceil(left + N * cell + 2),
