@@ -1213,9 +1213,8 @@ mod tests {
         assert!(rings(&plain) == 0 && !plain.contains("Open circles"));
         data.traces[2].uncertain = true;
         let marked = sound(&data);
-        // In the scatter and on the map.
         assert!(
-            rings(&marked) == 2 && marked.contains("Open circles"),
+            rings(&marked) == 1 && marked.contains("Open circles"),
             "{marked}"
         );
     }

@@ -493,7 +493,7 @@ mod tests {
     fn weights_below_zero_are_signed() {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("w.csv"), ",A,B\nA,,-3\nB,2,\n").unwrap();
-        let (_, questions) = answered(folder.path(), "@/w.csv\nstrength\nsigned\n");
+        let (_, questions) = answered(folder.path(), "@/w.csv\n\nstrength\nsigned\n");
         assert!(
             questions.contains("only `signed` takes them"),
             "{questions}"

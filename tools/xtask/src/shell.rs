@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// The folders of the checkout.
 pub struct Workspace {
@@ -57,6 +58,50 @@ pub fn output(program: impl AsRef<std::ffi::OsStr>, args: &[&str]) -> Option<Str
     out.status.success().then_some(text)
 }
 
+/// Does something with all items, two at a time; what came of each, in their order.
+pub fn in_pairs<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
+    let next = AtomicUsize::new(0);
+    let worker = || {
+        let mut out = Vec::new();
+        while let Some((k, item)) = {
+            let k = next.fetch_add(1, Ordering::Relaxed);
+            items.get(k).map(|item| (k, item))
+        } {
+            out.push((k, work(item)));
+        }
+        out
+    };
+    let mut all = std::thread::scope(|scope| {
+        let other = scope.spawn(worker);
+        let mut all = worker();
+        match other.join() {
+            Ok(others) => all.extend(others),
+            Err(panic) => std::panic::resume_unwind(panic),
+        }
+        all
+    });
+    all.sort_by_key(|(k, _)| *k);
+    all.into_iter().map(|(_, of)| of).collect()
+}
+
+/// Runs a command to its end, and prints what it said when it is over.
+pub fn run_quietly(mut command: Command) -> Result<(), String> {
+    let line = describe(&command);
+    let said = command.stdin(Stdio::null()).output();
+    let said = said.map_err(|error| format!("`{line}` did not start: {error}"))?;
+    // In one piece, for others may print, too.
+    let text = format!(
+        "{}{}",
+        String::from_utf8_lossy(&said.stdout),
+        String::from_utf8_lossy(&said.stderr)
+    );
+    println!("{text}");
+    match said.status.success() {
+        true => Ok(()),
+        false => Err(format!("`{line}` ended with {}", said.status)),
+    }
+}
+
 /// Runs a command to its end and turns failure into a message.
 pub fn run(mut command: Command) -> Result<(), String> {
     let line = describe(&command);
@@ -103,4 +148,21 @@ pub fn on_path(name: &str) -> bool {
     };
     std::env::split_paths(&path)
         .any(|dir| dir.join(name).is_file() || dir.join(format!("{name}.exe")).is_file())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pairs_keep_their_order() {
+        let items: Vec<u64> = (0..9).collect();
+        let slow_first = |x: &u64| {
+            std::thread::sleep(std::time::Duration::from_millis(10 - x));
+            10 * x
+        };
+        let expected: Vec<u64> = (0..9).map(|x| 10 * x).collect();
+        assert_eq!(in_pairs(&items, slow_first), expected);
+        assert_eq!(in_pairs(&[] as &[u64], slow_first), [0_u64; 0]);
+    }
 }
