@@ -8,7 +8,7 @@ use super::{Failure, memory};
 use crate::engine::{self, Outcome, Pace};
 use crate::network::Network;
 use crate::plan::{Execution, Plan};
-use crate::record::{Checkpoint, checkpoint_path};
+use crate::record::{Checkpoint, checkpoint_path, is_unfinished};
 use crate::spec::ExperimentSpec;
 use crate::units::rounded;
 
@@ -50,7 +50,7 @@ pub fn prepare(spec: ExperimentSpec, execution: Execution) -> Result<Prepared, F
 /// A checkpoint that cannot be read.
 pub fn begun(output: &Path, resume: bool) -> Result<Option<Checkpoint>, Failure> {
     let path = checkpoint_path(output);
-    Ok(match resume && path.exists() {
+    Ok(match resume && path.exists() && is_unfinished(output) {
         true => Some(Checkpoint::read(&path)?),
         false => None,
     })

@@ -31,7 +31,7 @@ pub use error::RecordError;
 pub use journal::{Earlier, Journal, journal_path};
 pub use layout::{Attr, Aux, AuxValues, Compression, Coord, Dim, Dtype, Layout, Var};
 pub use reader::{AuxInfo, CoordValues, DimInfo, Results, VarInfo};
-pub use writer::{Writer, append_vars, partial_path};
+pub use writer::{Writer, append_vars, is_unfinished, partial_path};
 
 /// Version of the program, as written into every file.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");

@@ -26,6 +26,13 @@ pub fn partial_path(path: &Path) -> PathBuf {
     with_suffix(path, ".partial")
 }
 
+/// Whether a dead writer left an unfinished file of that name. A checkpoint may outlive it: it is removed after the file
+/// got its name.
+#[must_use]
+pub fn is_unfinished(path: &Path) -> bool {
+    partial_path(path).exists() || with_suffix(path, EARLIER).exists()
+}
+
 /// Streams a result file to disk.
 ///
 /// Blocks go into `<path>.partial`; [`Writer::finish`] renames it to `<path>` and replaces a file
