@@ -1254,7 +1254,11 @@ fn arguments_of_the_analyses_are_checked() {
         ),
         (
             &["fcd", "out.h5"],
-            &["windows of connectivity", "expected at least 2"],
+            &[
+                "found 0 windows of 60000 ms",
+                "expected 2 or more",
+                "`--window`",
+            ],
         ),
     ];
     for (args, words) in cases {

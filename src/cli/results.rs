@@ -20,6 +20,7 @@ use crate::record::Results;
 use crate::spec;
 use crate::spec::suggest::did_you_mean;
 use crate::stepper::linear::baseline_state;
+use crate::units::rounded;
 
 /// Which recorded activity.
 #[derive(Debug, Args)]
@@ -364,6 +365,19 @@ pub(super) fn connectivity_dynamics(args: &FcdArgs, answer: Answer) -> Result<Ex
             read.samples("--window", args.window)?,
             read.samples("--step", args.step)?,
         );
+        let samples = read.values.len_of(Axis(1));
+        let windows = samples
+            .checked_sub(window)
+            .map_or(0, |rest| rest / step + 1);
+        if windows < 2 {
+            let recorded = rounded(samples as f64 * read.dt_ms);
+            return Err(format!(
+                "found {windows} windows of {} ms, one every {} ms, in {recorded} ms of activity, expected 2 or more; \
+                 `--window` and `--step` say how long they are",
+                args.window, args.step
+            )
+            .into());
+        }
         let all = engine::connectivity_dynamics(read.values.view(), window, step)?;
         Ok((read.dt_ms, all))
     };
