@@ -186,8 +186,20 @@ fn npy(bytes: &[u8]) -> Result<Array2<f64>, String> {
     }
 }
 
-/// Refuses a header that promises more numbers than there are bytes, before memory is asked for.
+/// Refuses a header that is longer than the file, or promises more numbers than there are bytes, before memory is asked
+/// for.
 fn holds_what_it_says(bytes: &[u8]) -> Result<(), String> {
+    let length = match *bytes {
+        [_, _, _, _, _, _, 1, _, a, b, ..] => usize::from(u16::from_le_bytes([a, b])),
+        [_, _, _, _, _, _, _, _, a, b, c, d, ..] => u32::from_le_bytes([a, b, c, d]) as usize,
+        _ => 0,
+    };
+    if length > bytes.len() {
+        return Err(format!(
+            "found no whole npy array: {} bytes, expected a header of {length}",
+            bytes.len()
+        ));
+    }
     let header = String::from_utf8_lossy(&bytes[..bytes.len().min(4096)]);
     let shape = header.split_once("'shape'").and_then(|(_, rest)| {
         let inside = rest.split_once('(')?.1.split_once(')')?.0;
@@ -337,6 +349,15 @@ mod tests {
             (
                 file("<f8", "False", "(9999999, 9999999)", &[0; 8]),
                 "expected more for the shape",
+            ),
+            (
+                // Version 3 has two more bytes for the length, which are letters here.
+                file("<f8", "False", "(1,)", &[0; 8])
+                    .iter()
+                    .enumerate()
+                    .map(|(k, b)| if k == 6 { 3 } else { *b })
+                    .collect(),
+                "expected a header of",
             ),
             (
                 file("<f8", "False", "(1, 1, 1)", &[0; 8]),
