@@ -2,7 +2,8 @@
 //! answer, in time, without much memory, and never with a panic.
 //!
 //! Which input is the k-th of a target depends on nothing but k, so that what failed fails again. The
-//! usual test takes some seconds; `ISOCORTEX_FUZZ_INPUTS=10000000` gives that many inputs instead.
+//! usual test takes some seconds; `ISOCORTEX_FUZZ_INPUTS=10000000` gives that many inputs instead, and
+//! `ISOCORTEX_FUZZ_TARGETS=npy,mat` their part to some targets only.
 //! An input that fails is left in `target/fuzz/` and named. Once mended, it goes into
 //! `tests/fuzz/corpus/TARGET/`: all files there are tried first, as they are.
 
@@ -732,7 +733,12 @@ fn no_input_breaks_a_parser() {
     let shares: u64 = targets.iter().map(|t| t.share).sum();
     watch();
     let mut wrong = Vec::new();
-    for target in &targets {
+    let some = std::env::var("ISOCORTEX_FUZZ_TARGETS");
+    let wanted = |t: &&Target| match &some {
+        Ok(names) => names.split(',').any(|name| name == t.name),
+        Err(_) => true,
+    };
+    for target in targets.iter().filter(wanted) {
         let begun = Instant::now();
         let corpus = Path::new(env!("CARGO_MANIFEST_DIR"))
             .join("tests/fuzz/corpus")

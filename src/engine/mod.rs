@@ -238,7 +238,7 @@ const CHUNK_AREA_STEPS: u64 = 20_000_000;
 
 /// Longer chunks are a multiple of so many samples: a file that keeps them in smaller pieces then finds pieces of equal
 /// length, and writes none of them twice.
-const CHUNKS_OF: usize = 64;
+const CHUNKS_OF: u64 = 64;
 
 /// Samples per chunk.
 #[must_use]
@@ -250,11 +250,14 @@ pub fn chunk_samples(plan: &Plan) -> usize {
     let by_memory = (CHUNK_BYTES / bytes.max(1)).max(many.min(FEWEST_SAMPLES));
     let work = record.every * plan.n_areas() as u64 * replicates;
     let by_time = CHUNK_AREA_STEPS / work.max(1);
-    let samples = by_memory.min(by_time).clamp(1, record.samples.max(1)) as usize;
-    match samples / CHUNKS_OF * CHUNKS_OF {
+    let samples = by_memory.min(by_time).max(1);
+    let samples = match samples / CHUNKS_OF * CHUNKS_OF {
+        // All in one: a second one would take the room of a whole one in the file.
+        _ if samples >= record.samples => record.samples.max(1),
         0 => samples,
         even => even,
-    }
+    };
+    samples as usize
 }
 
 /// A piece of what was recorded, as it is handed on.
