@@ -273,8 +273,19 @@ impl Head {
     }
 }
 
+/// Numbers for each byte of a sparse matrix: one of areas that have links needs far fewer, and a few bytes cannot ask for
+/// all memory.
+const MOST_A_BYTE: usize = 256;
+
 /// Rows of the numbers, rising within a column; where the numbers of each column begin; the numbers.
 fn sparse(shape: (usize, usize), from: &mut Bytes<'_>) -> Result<Array2<f64>, String> {
+    let ((rows, columns), bytes) = (shape, from.bytes.len());
+    let most = MOST_A_BYTE * bytes;
+    if rows * columns > most {
+        return Err(format!(
+            "found {rows} x {columns} numbers in {bytes} bytes of a sparse matrix, expected {most} at most"
+        ));
+    }
     let rows = from.next_numbers(None)?;
     let starts = from.next_numbers(Some(shape.1 + 1))?;
     let values = from.next_numbers(None)?;
