@@ -734,10 +734,15 @@ fn no_input_breaks_a_parser() {
     watch();
     let mut wrong = Vec::new();
     let some = std::env::var("ISOCORTEX_FUZZ_TARGETS");
-    let wanted = |t: &&Target| match &some {
-        Ok(names) => names.split(',').any(|name| name == t.name),
-        Err(_) => true,
-    };
+    let some: Option<Vec<&str>> =
+        (some.as_ref().ok()).map(|s| s.split(',').map(str::trim).collect());
+    for name in some.iter().flatten() {
+        assert!(
+            targets.iter().any(|t| t.name == *name),
+            "no target `{name}`"
+        );
+    }
+    let wanted = |t: &&Target| some.as_ref().is_none_or(|names| names.contains(&t.name));
     for target in targets.iter().filter(wanted) {
         let begun = Instant::now();
         let corpus = Path::new(env!("CARGO_MANIFEST_DIR"))

@@ -10,7 +10,7 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use files::{assert_same, moments};
-use isocortex::record::{Results, checkpoint_path, partial_path};
+use isocortex::record::{Results, checkpoint_path, is_unfinished, partial_path};
 
 /// Delays, white and coloured noise, lanes over replicates, and a measure that needs all of the activity.
 const NOISY: &[&str] = &[
@@ -106,7 +106,7 @@ fn kill_and_resume(args: &[&str], kills: usize) {
     let (mut count, mut finished, mut went_on) = (0, 0, 0);
     // On a busy machine moments may all fall before the first checkpoint: some more are tried then.
     while count < kills || (count < 10 * kills && (finished == 0 || went_on == 0)) {
-        went_on += usize::from(checkpoint_path(&path).exists());
+        went_on += usize::from(checkpoint_path(&path).exists() && is_unfinished(&path));
         let mut child = run(folder.path(), args, &["--resume", "--checkpoint", "0.01"])
             .spawn()
             .unwrap();
@@ -118,11 +118,13 @@ fn kill_and_resume(args: &[&str], kills: usize) {
                 count += 1;
                 if checkpoint_path(&path).exists() {
                     // What was finished can be read at any moment.
-                    let left = [
-                        partial_path(&path),
-                        path.with_extension("h5.partial.earlier"),
-                        path.clone(),
-                    ];
+                    let left = match is_unfinished(&path) {
+                        true => vec![
+                            partial_path(&path),
+                            path.with_extension("h5.partial.earlier"),
+                        ],
+                        false => vec![path.clone()],
+                    };
                     let read = left.iter().map(Results::open);
                     let errors: Vec<String> = (read.filter_map(Result::err))
                         .map(|e| e.to_string())
@@ -275,32 +277,35 @@ fn a_full_disk_keeps_the_run() {
     let folder = tempfile::tempdir().unwrap();
     let reference = undisturbed(folder.path(), NOISY);
     let size = fs::metadata(&reference).unwrap().len();
-    let program = assert_cmd::cargo::cargo_bin("isocortex");
-    let limited = Command::new("bash")
-        .current_dir(folder.path())
-        .arg("-c")
-        .arg(format!(
-            "ulimit -f {}; exec \"$0\" \"$@\"",
-            size / 1024 * 2 / 3
-        ))
-        .arg(program)
-        .args(NOISY)
-        .args([
-            "-o",
-            "r.h5",
-            "--quiet",
-            "--no-figure",
-            "--checkpoint",
-            "0.01",
-        ])
-        .output()
-        .unwrap();
-    let said = String::from_utf8_lossy(&limited.stderr);
-    assert_eq!(limited.status.code(), Some(1), "{said}");
+    let limited = |kib: u64, more: &[&str]| {
+        let output = Command::new("bash")
+            .current_dir(folder.path())
+            .arg("-c")
+            .arg(format!("ulimit -f {kib}; exec \"$0\" \"$@\""))
+            .arg(assert_cmd::cargo::cargo_bin("isocortex"))
+            .args(NOISY)
+            .args(["-o", "r.h5", "--quiet", "--no-figure"])
+            .args(["--checkpoint", "0.01"])
+            .args(more)
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(1), "{said}");
+        said
+    };
+    let said = limited(size / 1024 * 2 / 3, &[]);
     assert!(
         said.contains("because of this") && said.contains("`--resume` goes on"),
         "{said}"
     );
+    // Whoever is too impatient to make room loses nothing either, wherever it ends: with the description of the file,
+    // or with what is copied.
+    let checkpoint = checkpoint_path(&folder.path().join("r.h5"));
+    let kept = fs::read(&checkpoint).unwrap();
+    for kib in [4, size / 1024 / 6] {
+        limited(kib, &["--resume"]);
+        assert!(fs::read(&checkpoint).unwrap() == kept, "{kib} KiB");
+    }
     let (status, said) = ended(run(folder.path(), NOISY, &["--resume"]));
     assert!(status.success(), "{said}");
     assert_same(&reference, &folder.path().join("r.h5"));

@@ -273,14 +273,16 @@ impl Head {
     }
 }
 
-/// Numbers for each byte of a sparse matrix: one of areas that have links needs far fewer, and a few bytes cannot ask for
-/// all memory.
+/// Numbers for each byte of a sparse matrix, beyond [`FEW`]: a few bytes cannot ask for all memory, and 10,000 areas with
+/// eight links each have half as many.
 const MOST_A_BYTE: usize = 256;
+/// Numbers that any sparse matrix may hold.
+const FEW: usize = 1 << 22;
 
 /// Rows of the numbers, rising within a column; where the numbers of each column begin; the numbers.
 fn sparse(shape: (usize, usize), from: &mut Bytes<'_>) -> Result<Array2<f64>, String> {
     let ((rows, columns), bytes) = (shape, from.bytes.len());
-    let most = MOST_A_BYTE * bytes;
+    let most = (MOST_A_BYTE * bytes).max(FEW);
     if rows * columns > most {
         return Err(format!(
             "found {rows} x {columns} numbers in {bytes} bytes of a sparse matrix, expected {most} at most"

@@ -136,9 +136,9 @@ fn text_table(title: &str, rows: &[Row], is_task: bool) -> String {
         .collect();
     if !marked.is_empty() {
         text += &format!(
-            "a small p is no large change: {} moves a readout by less than {} % of itself, always in the same direction\n",
-            marked.join(", "),
-            100.0 * SMALL
+            "a small p is no large change: a readout changes by less than {} % of itself under {}\n",
+            100.0 * SMALL,
+            marked.join(", ")
         );
     }
     if is_task {

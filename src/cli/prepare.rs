@@ -50,10 +50,12 @@ pub fn prepare(spec: ExperimentSpec, execution: Execution) -> Result<Prepared, F
 /// A checkpoint that cannot be read.
 pub fn begun(output: &Path, resume: bool) -> Result<Option<Checkpoint>, Failure> {
     let path = checkpoint_path(output);
-    Ok(match resume && path.exists() && is_unfinished(output) {
-        true => Some(Checkpoint::read(&path)?),
-        false => None,
-    })
+    Ok(
+        match resume && path.exists() && (is_unfinished(output) || !output.exists()) {
+            true => Some(Checkpoint::read(&path)?),
+            false => None,
+        },
+    )
 }
 
 /// When checkpoints are written: every so often, and more rarely where they take long.

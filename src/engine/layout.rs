@@ -650,8 +650,8 @@ pub fn write(
     Ok(())
 }
 
-/// Writes the chunks of a run. Variables of a replicate come one after the other; those that share a dataset go out
-/// together, as its rows lie in the file.
+/// Writes the chunks of a run. Of every chunk of a replicate all variables come, in ascending order; those that share a
+/// dataset go out together with the last of them, as its rows lie in the file.
 pub(super) struct Activity<'a> {
     datasets: &'a [Dataset],
     /// Rows of each dataset with populations, `[time][area][population]`.

@@ -26,8 +26,8 @@ pub fn partial_path(path: &Path) -> PathBuf {
     with_suffix(path, ".partial")
 }
 
-/// Whether a dead writer left an unfinished file of that name. A checkpoint may outlive it: it is removed after the file
-/// got its name.
+/// Whether there is an unfinished file of that name. A checkpoint may outlive it: it is removed after the file got its
+/// name.
 #[must_use]
 pub fn is_unfinished(path: &Path) -> bool {
     partial_path(path).exists() || with_suffix(path, EARLIER).exists()
@@ -177,8 +177,10 @@ impl Writer {
             _lock: lock,
         };
         if let Err(error) = writer.build(layout) {
-            // Nothing of value is in the file yet.
-            writer.discard();
+            // Nothing of value is in the file yet. A checkpoint stays: of a run that goes on, what it is of is set aside.
+            writer.stopped = None;
+            writer.close();
+            let _ = fs::remove_file(&writer.partial);
             return Err(error);
         }
         Ok(writer)

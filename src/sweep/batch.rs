@@ -168,11 +168,12 @@ fn together(
         own.finish(schema, case, plan)
     };
     let own = cases.iter_mut().zip(plans).enumerate();
-    // Measures of a recording are shared out among threads; without them there is nobody to wake.
-    hand_on(match keep {
-        true => pool.install(|| own.map(finish).collect()),
-        false => own.map(finish).collect(),
-    });
+    if keep {
+        // Measures of a recording are shared out among threads, and may take long: what has them is not kept waiting.
+        own.for_each(|one| hand_on(vec![pool.install(|| finish(one))]));
+    } else {
+        hand_on(own.map(finish).collect());
+    }
     Ok(1.0)
 }
 

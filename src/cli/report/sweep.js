@@ -2,7 +2,7 @@
 // picked areas.
 
 const CONDITIONS = DATA.conditions;
-// It is of one run with the values of the config, not of those that vary here.
+// The description is of one run with the values of the config, not of those that vary here.
 text("description", DATA.attributes.description && `Varied from: ${DATA.attributes.description}`);
 const PATHS = DATA.paths;
 /** More values than this share columns. */

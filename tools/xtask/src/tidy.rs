@@ -30,7 +30,10 @@ pub fn tidy(ws: &Workspace) -> Result<(), String> {
             continue;
         }
         let bytes = std::fs::read(&path).map_err(|error| format!("{file}: {error}"))?;
-        // What is not UTF-8 is not text: figures, archives.
+        // What is not UTF-8 is not text: figures, archives. Inputs that once broke a parser stay as they are.
+        if file.starts_with("tests/fuzz/corpus/") {
+            continue;
+        }
         if let Ok(text) = String::from_utf8(bytes) {
             breaches.extend(text_breaches(file, &text));
             if file.ends_with(".md") {
