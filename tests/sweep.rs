@@ -47,6 +47,19 @@ fn sweep(folder: &Path, args: &[&str]) -> PathBuf {
     path
 }
 
+fn assert_bits<'a>(
+    what: &str,
+    found: impl Iterator<Item = &'a f64>,
+    expected: impl Iterator<Item = &'a f64>,
+) {
+    let mut both = found.zip(expected).enumerate();
+    let differs = both.find(|(_, (a, b))| a.to_bits() != b.to_bits());
+    assert!(
+        differs.is_none(),
+        "{what}: (place, (found, expected)) {differs:?}"
+    );
+}
+
 #[test]
 fn a_condition_has_the_bits_of_a_run_of_its_own() {
     let folder = tempfile::tempdir().unwrap();
@@ -77,11 +90,7 @@ fn a_condition_has_the_bits_of_a_run_of_its_own() {
         let one = Results::open(&file).unwrap().read("nu").unwrap();
         let ours = rates.index_axis(ndarray::Axis(0), condition);
         assert_eq!(ours.shape(), one.shape());
-        let same = ours
-            .iter()
-            .zip(&one)
-            .all(|(a, b)| a.to_bits() == b.to_bits());
-        assert!(same, "condition {condition}");
+        assert_bits(&format!("condition {condition}"), ours.iter(), one.iter());
         // [replicate, time, area, population]: mean over time of E in the last replicate and area.
         let areas = one.shape()[2];
         let last = one.select(ndarray::Axis(0), &[1]);
@@ -90,6 +99,20 @@ fn a_condition_has_the_bits_of_a_run_of_its_own() {
         let kept = means[[condition, 1, areas - 1]];
         assert!((mean - kept).abs() <= 1e-12 * mean.abs(), "{mean} {kept}");
     }
+}
+
+/// Conditions of one replicate side by side look their noise up once for all of them.
+#[test]
+fn replicates_beside_it_change_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let both = Results::open(sweep(folder.path(), &["--activity"])).unwrap();
+    let both = both.read("nu").unwrap();
+    let more = ["--activity", "--set", "simulation.replicates=1"];
+    let one = Results::open(sweep(folder.path(), &more)).unwrap();
+    let one = one.read("nu").unwrap();
+    let first = both.select(ndarray::Axis(1), &[0]);
+    assert_eq!(first.shape(), one.shape());
+    assert_bits("one replicate of two", first.iter(), one.iter());
 }
 
 #[test]
@@ -314,40 +337,49 @@ fn a_thousand_kills_lose_nothing() {
     kill_and_resume(1000);
 }
 
+/// Begins a sweep of one worker and waits until the first of its batches is in. The others take long enough that
+/// even a busy machine finds it at work.
+#[cfg(unix)]
+fn under_way(folder: &Path) -> std::process::Child {
+    let mut child = killed(folder, &LONG).spawn().unwrap();
+    let journal = journal_path(&folder.join("s.h5"));
+    while !std::fs::metadata(&journal).is_ok_and(|m| m.len() > 10_000) {
+        assert!(child.try_wait().unwrap().is_none(), "it ended too early");
+        sleep(Duration::from_millis(5));
+    }
+    child
+}
+
+/// What makes conditions of a sweep that is killed long: 3 s of work in all.
+#[cfg(unix)]
+const LONG: [&str; 4] = ["--set", "simulation.duration=120 s", "--threads", "1"];
+
+#[cfg(unix)]
+fn send(signal: &str, child: &std::process::Child) {
+    let id = child.id().to_string();
+    let sent = Command::new("kill").args([signal, &id]).status();
+    assert!(sent.unwrap().success());
+}
+
+#[cfg(unix)]
 #[test]
 fn an_unfinished_sweep_is_neither_overwritten_nor_mistaken() {
     let folder = tempfile::tempdir().unwrap();
-    let mut child = killed(folder.path(), &[]).spawn().unwrap();
-    let journal = journal_path(&folder.path().join("s.h5"));
-    // The first batch is in.
-    let some = || std::fs::metadata(&journal).is_ok_and(|m| m.len() > 10_000);
-    for _ in 0..1000 {
-        if some() {
-            break;
-        }
-        sleep(Duration::from_millis(5));
-    }
-    // While it runs, nobody else may.
-    let second = killed(folder.path(), &["--resume"])
-        .stderr(Stdio::piped())
-        .output()
-        .unwrap();
-    let still_running = child.try_wait().unwrap().is_none();
+    let mut child = under_way(folder.path());
+    // It holds its lock and gets no further, however long the second takes to come.
+    send("-STOP", &child);
+    let again = |more: &[&str]| killed(folder.path(), &[&LONG[..], more].concat());
+    let output = |more: &[&str]| again(more).stderr(Stdio::piped()).output().unwrap();
+    let second = output(&["--resume"]);
     child.kill().unwrap();
     child.wait().unwrap();
-    let said = String::from_utf8_lossy(&second.stderr);
-    assert!(!still_running || said.contains("another run"), "{said}");
-    if !journal.exists() {
-        return;
-    }
-    let refusal = |more: &[&str]| {
-        let out = killed(folder.path(), more)
-            .stderr(Stdio::piped())
-            .output()
-            .unwrap();
+    let refused = |out: std::process::Output| {
         assert!(!out.status.success());
         String::from_utf8_lossy(&out.stderr).into_owned()
     };
+    let said = refused(second);
+    assert!(said.contains("another run"), "{said}");
+    let refusal = |more: &[&str]| refused(output(more));
     let said = refusal(&[]);
     assert!(
         said.contains("--resume") && said.contains("--restart"),
@@ -359,12 +391,7 @@ fn an_unfinished_sweep_is_neither_overwritten_nor_mistaken() {
         "{said}"
     );
     let collected = folder.path().join("c.h5");
-    assert!(
-        killed(folder.path(), &["--collect", "c.h5"])
-            .status()
-            .unwrap()
-            .success()
-    );
+    assert!(again(&["--collect", "c.h5"]).status().unwrap().success());
     let max = Results::open(&collected).unwrap().read("nu_E_max").unwrap();
     let missing = max.iter().filter(|x| x.is_nan()).count();
     assert!(
@@ -372,12 +399,7 @@ fn an_unfinished_sweep_is_neither_overwritten_nor_mistaken() {
         "{missing} of {}",
         max.len()
     );
-    assert!(
-        killed(folder.path(), &["--restart"])
-            .status()
-            .unwrap()
-            .success()
-    );
+    assert!(again(&["--restart"]).status().unwrap().success());
 }
 
 #[cfg(unix)]
@@ -420,19 +442,11 @@ fn a_full_disk_keeps_what_was_finished() {
 #[test]
 fn a_signal_ends_it_after_the_batches_under_way() {
     let folder = tempfile::tempdir().unwrap();
-    let one_by_one = ["--set", "simulation.duration=20 s", "--threads", "1"];
-    let mut child = killed(folder.path(), &one_by_one).spawn().unwrap();
-    let journal = journal_path(&folder.path().join("s.h5"));
-    // The first of four batches is in.
-    let some = || std::fs::metadata(&journal).is_ok_and(|m| m.len() > 10_000);
-    while !some() && child.try_wait().unwrap().is_none() {
-        sleep(Duration::from_millis(5));
-    }
-    let id = child.id().to_string();
-    Command::new("kill").args(["-TERM", &id]).status().unwrap();
+    let mut child = under_way(folder.path());
+    send("-TERM", &child);
     let status = child.wait().unwrap();
     assert_eq!(status.code(), Some(130));
-    let (kept, _) = Journal::open(&journal).unwrap();
+    let (kept, _) = Journal::open(&journal_path(&folder.path().join("s.h5"))).unwrap();
     assert!(!kept.is_empty() && kept.len() < 64, "{}", kept.len());
     assert_eq!(kept.dropped(), 0);
 }
