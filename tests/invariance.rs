@@ -535,6 +535,7 @@ fn conditions_do_not_see_each_other() {
         .map(|g| Experiment::new(LINEAR, &sets(*g)))
         .collect();
     for (axis, width) in [
+        (Axis::Replicates, 16),
         (Axis::Replicates, 8),
         (Axis::Replicates, 4),
         (Axis::Areas, 8),

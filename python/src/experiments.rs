@@ -131,7 +131,7 @@ fn sweep(
         let mut layers = source.layers()?;
         let mut spec = layers.take_sweep(&source.sets)?;
         spec.keep_activity |= activity;
-        let sweep = Sweep::new(layers, &spec)?;
+        let sweep = Sweep::new(layers, &spec, threads)?;
         memory::check_bytes("sweep", sweep.memory_bytes() as u128 * threads as u128)?;
         cli::make_way(&output)?;
         let carry = Carry {
@@ -164,7 +164,8 @@ fn collect(py: Python<'_>, source: Source, output: PathBuf, to: PathBuf) -> PyRe
         let mut layers = source.layers()?;
         let spec = layers.take_sweep(&source.sets)?;
         cli::make_way(&to)?;
-        Ok(Sweep::new(layers, &spec)?.collect(&output, &to)?)
+        let sweep = Sweep::new(layers, &spec, threads(None)?)?;
+        Ok(sweep.collect(&output, &to)?)
     })
 }
 

@@ -54,8 +54,8 @@ pub(super) fn sweep(
     let mut layered = ConfigLayers::read(&args.config.config)?;
     let mut spec = layered.take_sweep(&args.config.sets)?;
     spec.keep_activity |= args.activity;
-    let sweep = Sweep::new(layered, &spec)?;
     let threads = threads(args.threads, ranks.is_some());
+    let sweep = Sweep::new(layered, &spec, threads)?;
     memory::check_bytes("sweep", sweep.memory_bytes() as u128 * threads as u128)?;
     let output =
         (args.output.clone()).unwrap_or_else(|| default_output(&args.config.config, "-sweep"));

@@ -1611,12 +1611,12 @@ fn solve_background(spec: &ExperimentSpec, network: &mut Network) -> Result<(), 
     let mut inputs = Array2::zeros((network.n_areas(), info.inputs.len()));
     for projection in &network.projections {
         let sent = network.baseline.column(projection.sent);
-        for (target, links) in network.ordered_links(projection).iter().enumerate() {
+        network.each_target(projection, |target, links| {
             let sum = network.weighted_sum(projection, links, |source, _| sent[source]);
             for received in &projection.received {
                 inputs[[target, received.input]] += received.gain[target] * sum;
             }
-        }
+        });
     }
     struct Background<'a> {
         parameters: &'a mut [f64],
@@ -1651,12 +1651,15 @@ fn solve_background(spec: &ExperimentSpec, network: &mut Network) -> Result<(), 
         }
     }
     for area in 0..network.n_areas() {
-        let mut parameters = network.parameters.row(area).to_vec();
-        let mut baseline = network.baseline.row(area).to_vec();
+        const BY_AREA: &str = "tables of a network are laid out by area";
+        let mut parameters = network.parameters.row_mut(area);
+        let parameters = parameters.as_slice_mut().expect(BY_AREA);
+        let mut baseline = network.baseline.row_mut(area);
+        let baseline = baseline.as_slice_mut().expect(BY_AREA);
         let solve = Background {
-            parameters: &mut parameters,
-            baseline: &mut baseline,
-            inputs: &inputs.row(area).to_vec(),
+            parameters,
+            baseline,
+            inputs: inputs.row(area).to_slice().expect(BY_AREA),
         };
         network.circuit.visit(solve);
         let solved = info.background.iter().filter_map(|name| {
@@ -1673,12 +1676,6 @@ fn solve_background(spec: &ExperimentSpec, network: &mut Network) -> Result<(), 
                  circuit cannot rest at this state"
             );
             return Err(spec.config.error("baseline.state", message));
-        }
-        for (k, value) in parameters.into_iter().enumerate() {
-            network.parameters[[area, k]] = value;
-        }
-        for (v, value) in baseline.into_iter().enumerate() {
-            network.baseline[[area, v]] = value;
         }
     }
     Ok(())

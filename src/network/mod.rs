@@ -175,20 +175,30 @@ impl Network {
     /// link stands among the weights.
     #[must_use]
     pub fn ordered_links(&self, projection: &Projection) -> Vec<Vec<(usize, usize)>> {
+        let mut out = Vec::with_capacity(self.n_areas());
+        self.each_target(projection, |_, links| out.push(links.to_vec()));
+        out
+    }
+
+    /// Shows the [`Network::ordered_links`] of each target in turn.
+    pub fn each_target(
+        &self,
+        projection: &Projection,
+        mut show: impl FnMut(usize, &[(usize, usize)]),
+    ) {
         let mut position = vec![0; self.canonical.len()];
         for (k, area) in self.canonical.iter().enumerate() {
             position[area.index()] = k;
         }
         let weights = &projection.weights;
-        let of_target = |target| {
+        let mut links = Vec::new();
+        for target in 0..self.n_areas() {
             let row = weights.indptr().outer_inds_sz(target);
-            let mut links: Vec<_> = row
-                .map(|at| (position[weights.indices()[at]], at))
-                .collect();
+            links.clear();
+            links.extend(row.map(|at| (position[weights.indices()[at]], at)));
             links.sort_unstable();
-            links
-        };
-        (0..self.n_areas()).map(of_target).collect()
+            show(target, &links);
+        }
     }
 
     /// Sum of the weights of a target's [`Network::ordered_links`] times what each source sends (source,

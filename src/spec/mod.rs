@@ -17,7 +17,7 @@ mod task;
 
 use std::fmt;
 use std::path::{Component, Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
@@ -207,6 +207,8 @@ pub fn load(name: &str, sets: &[String]) -> Result<ExperimentSpec, SpecError> {
 pub struct ConfigLayers {
     layers: Vec<Node>,
     folder: Option<PathBuf>,
+    /// The layers merged, once somebody needed that.
+    merged: OnceLock<Node>,
 }
 
 /// One override of a config.
@@ -253,6 +255,7 @@ impl ConfigLayers {
         Ok(ConfigLayers {
             layers: layers.into_iter().map(|layer| layer.tree).collect(),
             folder,
+            merged: OnceLock::new(),
         })
     }
 
@@ -265,6 +268,7 @@ impl ConfigLayers {
         Ok(ConfigLayers {
             layers: layers.into_iter().map(|layer| layer.tree).collect(),
             folder: None,
+            merged: OnceLock::new(),
         })
     }
 
@@ -273,6 +277,7 @@ impl ConfigLayers {
     /// # Errors
     /// What is no override.
     pub fn lay(&mut self, sets: &[String]) -> Result<(), SpecError> {
+        self.merged.take();
         for over in overrides(sets) {
             self.layers.push(over.layer()?);
         }
@@ -288,6 +293,7 @@ impl ConfigLayers {
         let (axes, fixed) = sweep::of_sets(sets)?;
         let top = self.layers.last().map(|layer| layer.at.clone());
         let at = top.expect("a config has at least one layer");
+        // This forgets what was merged before.
         self.lay(&fixed)?;
         let mut section: Option<Node> = None;
         for layer in &mut self.layers {
@@ -318,11 +324,11 @@ impl ConfigLayers {
     /// # Errors
     /// As [`load`]; a config that describes a sweep.
     pub fn with(&self, overrides: &[Override]) -> Result<ExperimentSpec, SpecError> {
-        let mut layers = self.layers.clone();
-        for over in overrides {
-            layers.push(over.layer()?);
-        }
-        let mut tree = merge_layers(layers)?;
+        let over: Vec<Node> = overrides
+            .iter()
+            .map(Override::layer)
+            .collect::<Result<_, _>>()?;
+        let mut tree = self.under(over)?;
         if let Some(sweep) = tree.get("sweep") {
             let message = "a sweep: found `sweep:`, expected one experiment; `isocortex sweep` runs \
                            this config, `--set sweep=null` makes one experiment of it";
@@ -340,13 +346,34 @@ impl ConfigLayers {
         Ok(spec)
     }
 
+    /// The layers with more of them on top, merged.
+    fn under(&self, over: Vec<Node>) -> Result<Node, SpecError> {
+        // A preset goes below other layers: what is merged already would hide it.
+        let with_preset = |layer: &Node| layer.get("preset").or(layer.get("presets")).is_some();
+        if over.iter().any(with_preset) {
+            return merge_layers([self.layers.clone(), over].concat());
+        }
+        let mut tree = match self.merged.get() {
+            Some(merged) => merged.clone(),
+            None => {
+                let merged = merge_layers(self.layers.clone())?;
+                self.merged.get_or_init(|| merged).clone()
+            }
+        };
+        for layer in over {
+            tree.at = layer.at.clone();
+            tree.merge(layer);
+        }
+        Ok(tree)
+    }
+
     /// Says what may have been meant where an override made an entry that lacks something, by a name that is
     /// close to one that is there.
     fn explain(&self, mut error: SpecError, overrides: &[Override]) -> SpecError {
         if !error.message.starts_with("missing key") {
             return error;
         }
-        let Ok(tree) = merge_layers(self.layers.clone()) else {
+        let Ok(tree) = self.under(Vec::new()) else {
             return error;
         };
         let config = Config {
@@ -722,7 +749,11 @@ fn place_in_set(name: &str, set: &str, column: usize) -> Location {
 
 /// `path=value` as a layer of its own; `name` is what messages call it.
 fn set_layer(name: &str, set: &str) -> Result<Node, SpecError> {
-    let place = |column: usize| place_in_set(name, set, column);
+    let start = place_in_set(name, set, 1);
+    let place = |column: usize| Location {
+        column,
+        ..start.clone()
+    };
     let Some((path, value)) = set.split_once('=') else {
         let message = format!("not an override: found `{set}`, expected `path=value`");
         return Err(SpecError::at(message, place(1)));
@@ -839,4 +870,63 @@ fn merge_layers(mut layers: Vec<Node>) -> Result<Node, SpecError> {
         tree.merge(layer);
     }
     Ok(tree)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What was merged before is no other than what is merged at once: same config, same errors at the same places.
+    #[test]
+    fn layers_merged_before_are_those_merged_at_once() {
+        let text = "from: chaudhuri2015_v1_pulse\ntitle: here\npreset: precise\nstimuli: {more: {into: drive_E, areas: [V4], \
+                    amplitude: 1 Hz, onset: 0 ms, duration: 100 ms}}\nanalysis: null\n";
+        let kept = ConfigLayers::of_text("kept", text).unwrap();
+        kept.with(&[]).unwrap();
+        assert!(kept.merged.get().is_some());
+        for sets in [
+            &[][..],
+            &["stimuli.pulse.amplitude=3 Hz"],
+            &["stimuli.more=null"],
+            &["stimuli.more=null", "stimuli.more.amplitude=1 Hz"],
+            &[
+                "stimuli.pulse.amplitude=3 Hz",
+                "stimuli.pulse.amplitude=3 mV",
+            ],
+            &["preset=printed"],
+            &["preset=null"],
+            &["preset=unheard-of", "title=x"],
+            &["presets.new.title=x", "preset=new"],
+            &["stimuli.puls.amplitude=3 Hz"],
+            &["no override"],
+            &[
+                "analysis.timescales={method: exact, variable: nu_E}",
+                "title=z",
+            ],
+        ] {
+            let sets: Vec<String> = sets.iter().map(|s| (*s).to_owned()).collect();
+            let said = |layers: &ConfigLayers| match layers.with(&overrides(&sets)) {
+                Ok(spec) => (spec.config.canonical(), spec.title),
+                Err(e) => (e.to_string(), String::new()),
+            };
+            let fresh = ConfigLayers::of_text("kept", text).unwrap();
+            assert_eq!(said(&kept), said(&fresh), "{sets:?}");
+            let whole = {
+                let over = overrides(&sets);
+                let over = over
+                    .iter()
+                    .map(Override::layer)
+                    .collect::<Result<Vec<_>, _>>();
+                over.and_then(|over| merge_layers([fresh.layers.clone(), over].concat()))
+            };
+            if let (Ok(tree), Ok(spec)) = (whole, kept.with(&overrides(&sets))) {
+                let mut tree = tree;
+                make_data_path_absolute(&mut tree, None);
+                assert_eq!(*spec.config.tree, tree, "{sets:?}");
+            }
+        }
+        let mut more = kept;
+        more.lay(&["title=later".to_owned()]).unwrap();
+        assert_eq!(more.with(&[]).unwrap().title, "later");
+    }
 }

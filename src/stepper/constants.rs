@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use super::isa::may_share;
+use super::isa::{may_share, stand_once};
 use super::kernel::bounds;
 use super::sums::GROUP;
 use crate::circuit::{
@@ -113,6 +113,8 @@ impl<L: Lanes> One<L> {
 pub(crate) struct Numbers<L> {
     one: Vec<f64>,
     each: Vec<L>,
+    /// Where each field stands in `each`, in numbers; empty where it stands in order.
+    at: Vec<u32>,
 }
 
 impl<L: Lanes> Numbers<L> {
@@ -121,15 +123,32 @@ impl<L: Lanes> Numbers<L> {
         Numbers {
             one,
             each: Vec::new(),
+            at: Vec::new(),
         }
     }
 
-    /// One for each lane.
-    pub fn own(each: Vec<L>) -> Self {
-        Numbers {
-            one: Vec::new(),
-            each,
+    /// One for each lane, `[cell][field]` of so many fields.
+    pub fn own(all: Vec<L>, fields: usize) -> Self {
+        let (mut each, mut at) = (Vec::new(), Vec::new());
+        if const { !stand_once::<L>() } {
+            each = all;
+        } else {
+            let same =
+                |a: L, b: L| (0..L::WIDTH).all(|k| a.lane(k).to_bits() == b.lane(k).to_bits());
+            for (n, &value) in all.iter().enumerate() {
+                // Like the cell before it, or like the first one.
+                let others = [n.checked_sub(fields), (n >= fields).then(|| n % fields)];
+                let mut known = others.into_iter().flatten().map(|other| at[other]);
+                let known = known.find(|&k: &u32| same(each[k as usize / L::WIDTH], value));
+                at.push(known.unwrap_or_else(|| {
+                    each.push(value);
+                    let place = (each.len() - 1) * L::WIDTH;
+                    u32::try_from(place).expect("fewer numbers of a block of lanes than 2^32")
+                }));
+            }
         }
+        let one = Vec::new();
+        Numbers { one, each, at }
     }
 
     /// Zeros.
@@ -137,7 +156,7 @@ impl<L: Lanes> Numbers<L> {
         if SHARED {
             Self::shared(vec![0.0; count])
         } else {
-            Self::own(vec![L::splat(0.0); count])
+            Self::own(vec![L::splat(0.0); count], 1)
         }
     }
 
@@ -147,6 +166,7 @@ impl<L: Lanes> Numbers<L> {
         View {
             one: &self.one,
             each: &self.each,
+            at: &self.at,
         }
     }
 }
@@ -156,24 +176,8 @@ impl<L: Lanes> Numbers<L> {
 pub(crate) struct View<'a, L, const SHARED: bool> {
     one: &'a [f64],
     each: &'a [L],
-}
-
-impl<'a, L: Lanes, const SHARED: bool> View<'a, L, SHARED> {
-    /// The `n`-th group of `count` fields.
-    #[inline(always)]
-    pub fn group(self, n: usize, count: usize) -> Group<'a, L, SHARED> {
-        if SHARED {
-            Group(View {
-                one: &self.one[n * count..][..count],
-                each: &[],
-            })
-        } else {
-            Group(View {
-                one: &[],
-                each: &self.each[n * count..][..count],
-            })
-        }
-    }
+    /// As in [`Numbers`]: every place is one of `each`.
+    at: &'a [u32],
 }
 
 impl<'a, L: Lanes, const SHARED: bool> View<'a, L, SHARED> {
@@ -182,9 +186,20 @@ impl<'a, L: Lanes, const SHARED: bool> View<'a, L, SHARED> {
     pub fn len(self) -> usize {
         if SHARED {
             self.one.len()
+        } else if const { stand_once::<L>() } {
+            self.at.len()
         } else {
             self.each.len()
         }
+    }
+
+    /// The `n`-th group of `count` fields.
+    #[inline(always)]
+    pub fn group(self, n: usize, count: usize) -> Group<'a, L, SHARED> {
+        let end = n.checked_add(1).and_then(|n| n.checked_mul(count));
+        assert!(end.is_some_and(|end| end <= self.len()));
+        // SAFETY: as was made sure.
+        unsafe { self.group_unchecked(n, count) }
     }
 
     /// As [`View::group`].
@@ -196,17 +211,15 @@ impl<'a, L: Lanes, const SHARED: bool> View<'a, L, SHARED> {
         let span = n * count..(n + 1) * count;
         // SAFETY: the caller's.
         unsafe {
-            Group(View {
-                one: if SHARED {
-                    self.one.get_unchecked(span.clone())
-                } else {
-                    &[]
-                },
-                each: if SHARED {
-                    &[]
-                } else {
-                    self.each.get_unchecked(span)
-                },
+            Group(if SHARED {
+                let one = self.one.get_unchecked(span);
+                View { one, ..self }
+            } else if const { stand_once::<L>() } {
+                let at = self.at.get_unchecked(span);
+                View { at, ..self }
+            } else {
+                let each = self.each.get_unchecked(span);
+                View { each, ..self }
             })
         }
     }
@@ -221,6 +234,10 @@ impl<L: Lanes, const SHARED: bool> Numbered<L> for Group<'_, L, SHARED> {
     fn number(&self, k: usize) -> L {
         if SHARED {
             L::splat(self.0.one[k])
+        } else if const { stand_once::<L>() } {
+            let numbers = self.0.each.as_ptr().cast::<f64>();
+            // SAFETY: places are those of the first lanes of `each`, which lie in memory as their numbers.
+            unsafe { *numbers.add(self.0.at[k] as usize).cast() }
         } else {
             self.0.each[k]
         }
@@ -331,7 +348,7 @@ impl<L: Lanes> Constants<L> {
         };
         let spread = |fields: usize, of: &dyn Fn(usize) -> Vec<f64>| match shared {
             true => Numbers::shared(of(conditions.of_lane[0])),
-            false => Numbers::own(by_lane(fields, of)),
+            false => Numbers::own(by_lane(fields, of), fields),
         };
         let mut sent: Vec<usize> = plan.projections.iter().map(|p| p.sent).collect();
         sent.sort_unstable();
@@ -619,4 +636,54 @@ fn noise_rows<L: Lanes>(plan: &Plan, over_areas: bool) -> Vec<NoiseRow<L>> {
     // Stable: the sources of a cell stay in their order, which is that of their sum.
     rows.sort_by_key(|row| row.cell);
     rows
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lanes::Pack;
+
+    /// Numbers that stand in memory once are those that were given, wherever the same ones recur.
+    #[test]
+    fn equal_lanes_stand_once() {
+        type Wide = Pack<16>;
+        const FIELDS: usize = 3;
+        let lanes = |x: f64| {
+            let mut all = Wide::splat(x);
+            all.set_lane(15, -0.0);
+            all
+        };
+        // The same everywhere; the first again after another one; one of its own for each cell.
+        let of = |cell: usize, field: usize| match field {
+            0 => lanes(7.0),
+            1 => lanes(if cell == 2 { 0.0 } else { -0.0 }),
+            _ => lanes(cell as f64),
+        };
+        let cells = 5;
+        let all = (0..cells * FIELDS).map(|n| of(n / FIELDS, n % FIELDS));
+        let numbers = Numbers::own(all.collect(), FIELDS);
+        assert_eq!(numbers.each.len(), 1 + 2 + cells);
+        let view = numbers.view::<false>();
+        assert_eq!(view.len(), cells * FIELDS);
+        let bits = |x: Wide| -> Vec<u64> { (0..16).map(|k| x.lane(k).to_bits()).collect() };
+        for cell in 0..cells {
+            let group = view.group(cell, FIELDS);
+            for field in 0..FIELDS {
+                assert_eq!(
+                    bits(group.number(field)),
+                    bits(of(cell, field)),
+                    "{cell} {field}"
+                );
+            }
+        }
+        assert_eq!(
+            bits(
+                Numbers::<Wide>::zero::<false>(4)
+                    .view::<false>()
+                    .group(3, 1)
+                    .number(0)
+            ),
+            [0; 16]
+        );
+    }
 }

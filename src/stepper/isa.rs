@@ -14,6 +14,13 @@ pub(crate) const fn runs_on<L: Lanes>(isa: Isa) -> bool {
     false
 }
 
+/// Whether equal lanes of a field stand in memory once. Of sixteen lanes, those of all parameters of all areas
+/// would take most of the first-level cache, and few parameters differ between areas; narrower ones fit, and
+/// where each field stands would have to be read besides.
+pub(super) const fn stand_once<L: Lanes>() -> bool {
+    L::WIDTH == 16
+}
+
 /// Whether code for lanes that share their numbers is compiled. One lane shares with itself, and for
 /// x86-64 without AVX2 the same code serves both: it is the largest of all, for rare machines.
 pub(super) const fn may_share<L: Lanes>() -> bool {

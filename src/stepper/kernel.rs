@@ -314,6 +314,9 @@ struct NoiseState<L: NoisyLanes> {
     /// Normal numbers of an even lookup and of the one after it.
     even: Vec<L>,
     odd: Vec<L>,
+    /// Where all lanes have the same noise, as where conditions of one replicate lie side by side: the same numbers of
+    /// neighbouring rows in the lanes of a lookup, whose `sites` are those of the rows.
+    of_rows: Option<[Vec<L>; 2]>,
     /// Sum of the numbers of the present step.
     sum: Vec<L>,
     /// Value of coloured noise.
@@ -747,7 +750,7 @@ impl<L: Lanes, const SHARED: bool, const NOISE: u8> Numbered<L> for Bursting<'_,
     fn number(&self, i: usize) -> L {
         let bit = 1 << i;
         let mut value = self.held.number(i);
-        if NOISE & IN_INPUTS != 0 && self.noisy & bit != 0 {
+        if NOISE == IN_INPUTS && self.noisy & bit != 0 {
             value = value + self.noise[i];
         }
         if self.reached & bit != 0 {
@@ -829,7 +832,7 @@ fn burst<C: LocalCircuit, L: Lanes, const SHARED: bool, const NOISE: u8>(
             let slope_noise = of_cell(slope_noise, cell, states);
             for s in 0..states {
                 let mut dx = drift.get(s);
-                if NOISE & IN_SLOPES != 0 {
+                if NOISE == IN_SLOPES {
                     dx = dx + slope_noise[s];
                 }
                 let next = dt.mul_add(dx, now.get(s));
@@ -839,10 +842,10 @@ fn burst<C: LocalCircuit, L: Lanes, const SHARED: bool, const NOISE: u8>(
                 }
             }
         }
-        if NOISE & IN_INPUTS != 0 {
+        if NOISE == IN_INPUTS {
             noise = &noise[cells * inputs..];
         }
-        if NOISE & IN_SLOPES != 0 {
+        if NOISE == IN_SLOPES {
             slope_noise = &slope_noise[cells * states..];
         }
     }
@@ -906,6 +909,21 @@ fn normals<L: NoisyLanes>(
     for (even, odd) in even.iter_mut().zip(odd) {
         one_turn_at_a_time::<f64>();
         (*even, *odd) = L::normals(*even, *odd);
+    }
+}
+
+for_isa! {
+    /// Numbers of rows side by side, `[pair][row]`, in all lanes of each row.
+    spread<L: Lanes>(numbers: &[L], rows: usize, all: &mut [L]) = spread_out over L at L
+}
+
+#[inline(always)]
+fn spread_out<L: Lanes>(numbers: &[L], rows: usize, all: &mut [L]) {
+    let pairs = numbers.chunks_exact(rows.div_ceil(L::WIDTH));
+    for (numbers, all) in pairs.zip(all.chunks_exact_mut(rows)) {
+        for (row, all) in all.iter_mut().enumerate() {
+            *all = L::splat(numbers[row / L::WIDTH].lane(row % L::WIDTH));
+        }
     }
 }
 
@@ -1071,10 +1089,23 @@ impl<L: NoisyLanes> NoiseState<L> {
             }
             value
         });
+        let alike = replicate_of_lane.iter().all(|r| *r == replicate_of_lane[0]);
+        let packed = alike && L::WIDTH > 1 && !c.over_areas && !rows.is_empty();
+        let sites: Vec<L::Words> = if packed {
+            let packs = c.noise[rows.clone()].chunks(L::WIDTH);
+            let site =
+                |pack: &[NoiseRow<L>], lane: usize| pack.get(lane).map_or(0, |r| r.sites[0].0);
+            packs
+                .map(|pack| L::words(|lane| site(pack, lane)))
+                .collect()
+        } else {
+            let words = |row: &NoiseRow<L>| L::words(|lane| row.sites[lane].0);
+            of(rows.clone()).map(words).collect()
+        };
+        let numbers = || vec![zero; pairs * sites.len()];
         NoiseState {
-            sites: of(rows.clone())
-                .map(|r| L::words(|lane| r.sites[lane].0))
-                .collect(),
+            of_rows: packed.then(|| [numbers(), numbers()]),
+            sites,
             slots: slots.collect(),
             inputs: vec![zero; ahead * input_count],
             slopes: vec![zero; ahead * slope_count],
@@ -1108,8 +1139,7 @@ impl<L: NoisyLanes> NoiseState<L> {
                 let from = step - step % 2;
                 // The plan refuses runs whose pairs do not fit 32 bits.
                 let pair = (from / 2) as u32;
-                let (even, odd) = (&mut self.even, &mut self.odd);
-                look_up::<L>(c.isa, keys, pair, &self.sites, replicates, even, odd);
+                self.look_up(c.isa, keys, pair, replicates);
                 for n in 0..self.ahead {
                     let numbers = if n % 2 == 0 { &self.even } else { &self.odd };
                     let numbers = &numbers[n / 2 * rows.len()..][..rows.len()];
@@ -1128,8 +1158,7 @@ impl<L: NoisyLanes> NoiseState<L> {
             if even {
                 // The plan refuses runs whose pairs do not fit 32 bits.
                 let pair = (lookup / 2) as u32;
-                let (even, odd) = (&mut self.even, &mut self.odd);
-                look_up::<L>(c.isa, keys, pair, &self.sites, replicates, even, odd);
+                self.look_up(c.isa, keys, pair, replicates);
             }
             let numbers = if even { &self.even } else { &self.odd };
             let (sum, value, memory) = (&mut self.sum, &mut self.value, &mut self.memory);
@@ -1137,6 +1166,20 @@ impl<L: NoisyLanes> NoiseState<L> {
         }
         if !c.noise_is_multiplied {
             self.add_up(c, 0, 0, &[]);
+        }
+    }
+
+    /// Normal numbers of consecutive step pairs from one on.
+    fn look_up(&mut self, isa: Isa, keys: &Keys, pair: u32, replicates: &L::Words) {
+        let (sites, rows) = (&self.sites, self.rows.len());
+        let (even, odd) = (&mut self.even, &mut self.odd);
+        match &mut self.of_rows {
+            None => look_up::<L>(isa, keys, pair, sites, replicates, even, odd),
+            Some([of_even, of_odd]) => {
+                look_up::<L>(isa, keys, pair, sites, replicates, of_even, of_odd);
+                spread::<L>(isa, of_even, rows, even);
+                spread::<L>(isa, of_odd, rows, odd);
+            }
         }
     }
 
@@ -1584,7 +1627,7 @@ struct Hot<L: NoisyLanes> {
     /// By stage of the published order.
     published: [Option<HotPublished<L>>; MOST_STAGES],
     /// By where noise enters; none where bursts are not compiled.
-    bursts: Option<[HotBurst<L>; 4]>,
+    bursts: Option<[HotBurst<L>; 3]>,
 }
 
 /// [`run_stage`] of a circuit.
@@ -1614,7 +1657,6 @@ impl<L: NoisyLanes> Hot<L> {
                 run_burst::<C, L, SHARED, NOWHERE> as HotBurst<L>,
                 run_burst::<C, L, SHARED, IN_SLOPES>,
                 run_burst::<C, L, SHARED, IN_INPUTS>,
-                run_burst::<C, L, SHARED, { IN_INPUTS + IN_SLOPES }>,
             ])
         } else {
             None
@@ -1730,6 +1772,8 @@ impl<L: NoisyLanes, const SHARED: bool> Run<'_, L, SHARED> {
             && !self.state.is_parallel()
             && self.state.split.is_none()
             && (c.noise.is_empty() || (c.noise_is_plain && self.plan.noise_per_step == 1))
+            // Code for both would be long to compile and is rarely wanted.
+            && !(c.noise_in_slopes && c.noise_in_inputs)
     }
 
     /// Euler steps up to `end` at the latest, as many as nothing but samples comes between, the next of
@@ -1793,9 +1837,12 @@ impl<L: NoisyLanes, const SHARED: bool> Run<'_, L, SHARED> {
         };
         let (x, sums) = (&mut part.x, &mut part.work.sums);
         if let Some(bursts) = self.hot.bursts {
-            let slopes = usize::from(c.noise_in_slopes) * usize::from(IN_SLOPES);
-            let inputs = usize::from(c.noise_in_inputs) * usize::from(IN_INPUTS);
-            bursts[slopes + inputs](c.isa, c, turns, x, sums, sent, &mut recording);
+            let noise = match (c.noise_in_slopes, c.noise_in_inputs) {
+                (true, _) => IN_SLOPES,
+                (_, true) => IN_INPUTS,
+                _ => NOWHERE,
+            };
+            bursts[usize::from(noise)](c.isa, c, turns, x, sums, sent, &mut recording);
         }
         let (steps, taken) = (recording.steps as u64, recording.taken);
         samples.written += taken;

@@ -98,7 +98,7 @@ impl CircuitVisitor for Evaluate<'_> {
                 }
             }
             let given = Given {
-                held: &Numbers::own(held),
+                held: &Numbers::own(held, inputs),
                 noise: &[],
             };
             arrived::<Dual, false>(&c, given, 0, &work.sums, &mut work.inputs);
@@ -164,6 +164,10 @@ pub fn baseline_state(plan: &Plan) -> Result<Vec<f64>, NoFixedPoint> {
     } else {
         plan.baseline.clone()
     };
+    let info = plan.circuit.info();
+    if info.variables.len() == info.states {
+        return Ok(x);
+    }
     Ok(evaluate(plan, &x).0.into_iter().map(|d| d.value).collect())
 }
 

@@ -549,17 +549,19 @@ mod tests {
              synchronous}}\nrecord: {{variables: [nu_E], \
              every: 0.4 ms}}\nanalysis: null\n"
         );
-        let noise = "noise={a: {kind: white, into: I_E, sd: 0.5 pA, bin: 0.2 ms}, b: {kind: white, into: nu_I, sd: \
-                     0.1 Hz/ms, bin: 1 ms}}";
+        let into_input = "noise.a={kind: white, into: I_E, sd: 0.5 pA, bin: 0.2 ms}";
+        let into_slope = "noise.b={kind: white, into: nu_I, sd: 0.1 Hz/ms, bin: 1 ms}";
         let coloured = "noise={b: {kind: ornstein_uhlenbeck, into: I_E, sd: 0.5 pA, tau: 5 ms}}";
         let delay = "projections.long_range.delay={kind: constant, value: 1.1 ms}";
         for sets in [
             &[][..],
-            &[noise],
+            &[into_input],
+            &[into_slope],
+            &[into_input, into_slope],
             &[coloured],
-            &[noise, delay],
+            &[into_input, delay],
             &[delay, "simulation.delays=interpolated"],
-            &[noise, "simulation.stepper=heun"],
+            &[into_input, into_slope, "simulation.stepper=heun"],
             &["simulation.order=published"],
         ] {
             let sets: Vec<String> = sets.iter().map(|s| (*s).to_owned()).collect();

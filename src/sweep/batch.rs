@@ -3,13 +3,13 @@
 use std::ops::Range;
 use std::sync::atomic::AtomicBool;
 
-use ndarray::{Array3, s};
+use ndarray::{Array3, Axis, s};
 
 use super::file::{Schema, Slab};
 use super::{Case, SweepError};
 use crate::engine::{
-    self, Conditions, EngineError, Measures, Piece, Quiet, Recording, Summaries, measure_recording,
-    needs_recording,
+    self, Activity, Conditions, EngineError, Measures, Piece, Quiet, Recording, Summaries,
+    measure_recording, needs_recording,
 };
 use crate::plan::Plan;
 use crate::stepper::Stop;
@@ -206,23 +206,29 @@ impl Own<'_> {
             self.stops,
         )?;
         let mut measures = std::mem::take(&mut case.measures);
+        let variables: Vec<Array3<f64>> = (self.memory.iter())
+            .filter(|m| !m.is_empty())
+            .map(|m| m.slice(s![self.span.clone(), .., ..]).to_owned())
+            .collect();
+        let samples = if variables.is_empty() {
+            0
+        } else {
+            plan.record.samples
+        };
         let recording = Recording {
-            variables: (self.memory.iter())
-                .filter(|m| !m.is_empty())
-                .map(|m| m.slice(s![self.span.clone(), .., ..]).to_owned())
-                .collect(),
-            time_ms: (0..plan.record.samples)
-                .map(|k| plan.sample_ms(k))
-                .collect(),
+            variables,
+            time_ms: (0..samples).map(|k| plan.sample_ms(k)).collect(),
             stops: self.stops.to_vec(),
         };
         let measured = self.measure(case, plan, &recording, &mut measures);
         engine::write_measures(slab, plan, &case.baseline, &measures)?;
         if slab.keeps_activity() {
             let datasets = engine::datasets(plan);
-            for (variable, activity) in recording.variables.iter().enumerate() {
-                for (run, values) in activity.outer_iter().enumerate() {
-                    engine::write_activity(slab, &datasets, variable, run as u32, 0, values)?;
+            let mut activity = Activity::new(&datasets);
+            for run in 0..self.span.len() {
+                for (variable, values) in recording.variables.iter().enumerate() {
+                    let values = values.index_axis(Axis(0), run);
+                    activity.write(slab, variable, run as u32, 0, values)?;
                 }
             }
         }

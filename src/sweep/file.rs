@@ -51,20 +51,29 @@ impl Schema {
             layout,
             shapes: Vec::new(),
             starts: Vec::new(),
-            areas: area_names(plan),
+            areas: area_names(plan).map(str::to_owned).collect(),
             shared: shared(plan, keeps_activity),
             keeps_activity,
             widened: false,
         }
     }
 
-    /// Makes room for the areas of another condition: a lesion takes some away.
-    pub(super) fn widen(&mut self, other: &Plan) -> Result<(), SweepError> {
-        self.check_shared(other)?;
-        let new: Vec<String> = self.new_areas(other);
-        self.widened |= !new.is_empty();
-        self.areas.extend(new);
-        Ok(())
+    /// Areas of another condition for which there is no room: a lesion takes some away.
+    pub(super) fn new_areas(&self, plan: &Plan) -> Result<Vec<String>, SweepError> {
+        self.check_shared(plan)?;
+        let names = area_names(plan).enumerate();
+        let new = names.filter(|&(k, name)| self.place(k, name).is_none());
+        Ok(new.map(|(_, name)| name.to_owned()).collect())
+    }
+
+    /// Makes room for areas.
+    pub(super) fn widen(&mut self, new: Vec<String>) {
+        for name in new {
+            if !self.areas.contains(&name) {
+                self.areas.push(name);
+                self.widened = true;
+            }
+        }
     }
 
     /// Fixes the shapes.
@@ -117,8 +126,7 @@ impl Schema {
 
     /// Refuses a condition whose results have no place here.
     pub(super) fn admit(&self, plan: &Plan) -> Result<(), SweepError> {
-        self.check_shared(plan)?;
-        let new = self.new_areas(plan);
+        let new = self.new_areas(plan)?;
         if new.is_empty() {
             return Ok(());
         }
@@ -129,9 +137,12 @@ impl Schema {
         })
     }
 
-    fn new_areas(&self, plan: &Plan) -> Vec<String> {
-        let names = area_names(plan).into_iter();
-        names.filter(|name| !self.areas.contains(name)).collect()
+    /// Place of an area, which most conditions have as number `k`.
+    fn place(&self, k: usize, name: &str) -> Option<usize> {
+        match self.areas.get(k) {
+            Some(same) if same == name => Some(k),
+            _ => self.areas.iter().position(|area| area == name),
+        }
     }
 
     fn check_shared(&self, plan: &Plan) -> Result<(), SweepError> {
@@ -149,10 +160,7 @@ impl Schema {
 
     /// Room for the values of a condition.
     pub(super) fn slab(&self, plan: &Plan) -> Slab<'_> {
-        let names = area_names(plan);
-        let places = names
-            .iter()
-            .map(|name| self.areas.iter().position(|a| a == name));
+        let places = (area_names(plan).enumerate()).map(|(k, name)| self.place(k, name));
         let places: Option<Vec<usize>> = places.collect();
         Slab {
             schema: self,
@@ -288,9 +296,9 @@ fn shared(plan: &Plan, keeps_activity: bool) -> Vec<(&'static str, String)> {
     out
 }
 
-fn area_names(plan: &Plan) -> Vec<String> {
-    let name = |a: &crate::ids::AreaId| plan.areas[a.index()].clone();
-    plan.record.areas.iter().map(name).collect()
+fn area_names(plan: &Plan) -> impl Iterator<Item = &str> {
+    let areas = plan.record.areas.iter();
+    areas.map(|area| plan.areas[area.index()].as_str())
 }
 
 /// The swept values, along `condition`: numbers with their unit where all are, texts elsewhere.

@@ -17,6 +17,8 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{RecvTimeoutError, sync_channel};
 use std::time::Duration;
 
+use rayon::prelude::*;
+
 use crate::engine::{self, EngineError, Measures, check_measures, measure_network};
 use crate::network::{DataSets, Network, NetworkError};
 use crate::plan::{Execution, Plan};
@@ -176,8 +178,10 @@ struct Case {
     measures: Measures,
 }
 
-/// Conditions that are tried before anything runs, at most, beside every value of every axis.
-const TRIED_AT_ONCE: usize = 64;
+/// Networks of so many areas are tried on several threads.
+const TRIED_SIDE_BY_SIDE: usize = 256;
+/// So few conditions are all tried before anything runs; of more, every value of every axis, so many at once.
+const TRIED: usize = 64;
 
 /// Other ranks are answered after this time at the latest.
 const ANSWER_WITHIN: Duration = Duration::from_micros(500);
@@ -186,26 +190,47 @@ const ANSWER_WITHIN: Duration = Duration::from_micros(500);
 const ABREAST: usize = 16;
 
 impl Sweep {
-    /// Resolves a sweep. Every value of every axis is tried once, beside the first values of the others,
-    /// and all conditions where there are few: what is wrong with one is said before anything runs.
+    /// Resolves a sweep on `threads`. Every value of every axis is tried once, beside the first values of the
+    /// others, and all conditions where there are few: what is wrong with one is said before anything runs.
     ///
     /// # Errors
     /// Everything that [`crate::cli`]'s `check` would say of a condition; results that do not fit one file.
-    pub fn new(layered: ConfigLayers, spec: &SweepSpec) -> Result<Sweep, SweepError> {
+    pub fn new(
+        layered: ConfigLayers,
+        spec: &SweepSpec,
+        threads: usize,
+    ) -> Result<Sweep, SweepError> {
         let design = Design::new(spec);
         let data = DataSets::default();
         let (base, network, plan) =
             prepare(&layered, &data, &design.sets(0)).map_err(|e| of_condition(&design, 0, e))?;
         let mut schema = Schema::new(&design, &network, &plan, &base, spec.keep_activity);
         // The first condition is there already.
-        let tried: BTreeSet<usize> = match design.len() {
-            few @ ..=TRIED_AT_ONCE => (1..few).collect(),
-            _ => design.one_by_one().filter(|&c| c > 0).collect(),
+        let tried: Vec<usize> = match design.len() {
+            few @ ..=TRIED => (1..few).collect(),
+            _ => {
+                let all: BTreeSet<usize> = design.one_by_one().filter(|&c| c > 0).collect();
+                all.into_iter().collect()
+            }
         };
-        for condition in tried {
-            let fits = prepare(&layered, &data, &design.sets(condition))
-                .and_then(|(_, _, other)| schema.widen(&other));
-            fits.map_err(|e| of_condition(&design, condition, e))?;
+        // Large networks are built by all threads, and one at a time fits where two may not.
+        let at_once = if network.n_areas() <= TRIED_SIDE_BY_SIDE {
+            threads
+        } else {
+            1
+        };
+        let pool = engine::pool(at_once.min(tried.len()))?;
+        for some in tried.chunks(TRIED) {
+            let new_areas: Vec<Result<Vec<String>, SweepError>> = pool.install(|| {
+                let one = |&c: &usize| {
+                    let (_, _, plan) = prepare(&layered, &data, &design.sets(c))?;
+                    schema.new_areas(&plan)
+                };
+                some.par_iter().map(one).collect()
+            });
+            for (&condition, new) in some.iter().zip(new_areas) {
+                schema.widen(new.map_err(|e| of_condition(&design, condition, e))?);
+            }
         }
         schema.close();
         let values = 8 * schema.values();
