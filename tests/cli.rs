@@ -546,6 +546,22 @@ fn faults_of_a_config_file_have_line_and_column() {
     }
 }
 
+/// `check` says whether the baseline lasts, before a run shows it.
+#[test]
+fn check_tells_how_fast_changes_of_the_baseline_go() {
+    let folder = folder();
+    let check = |sets: &[&str]| done(folder.path(), &[&["check", PULSE][..], sets].concat());
+    let (slowest, grows) = ("decay, the slowest e-fold in 4900 ms", "does not last");
+    let said = check(&[]);
+    assert!(said.contains(slowest) && !said.contains(grows), "{}", said);
+    let strong = ["--set", "projections.long_range.to.I_E=60 pA/Hz"];
+    let said = check(&strong);
+    assert!(said.contains(grows) && !said.contains("decay"), "{}", said);
+    let delay = "projections.long_range.delay={kind: constant, value: 5 ms}";
+    let said = check(&["--set", delay]);
+    assert!(!said.contains(grows) && !said.contains("decay"), "{}", said);
+}
+
 #[test]
 fn circles_of_two_files_are_found() {
     let folder = folder();

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::Args;
 use serde_json::json;
 
-use super::show::{Answer, aligned, table};
+use super::show::{Answer, aligned, number, table};
 use super::{ConfigArgs, ExecutionArgs, Failure, memory, trials};
 use crate::circuit::{CIRCUITS, CircuitInfo, CircuitKind};
 use crate::engine;
@@ -33,6 +33,7 @@ pub(super) fn check(args: &ConfigArgs, answer: Answer) -> Result<ExitCode, Failu
     let baseline = baseline_state(&plan)?;
     let warnings = &network.connectome.provenance.warnings;
     let (areas, derivative) = (network.n_areas(), largest_derivative(&plan, &baseline));
+    let slowest = slowest_ms(&plan, &baseline, derivative);
     let text = || {
         let mut out = String::new();
         for warning in warnings {
@@ -43,6 +44,19 @@ pub(super) fn check(args: &ConfigArgs, answer: Answer) -> Result<ExitCode, Failu
             "ok: {} — {areas} areas, {} steps; largest derivative at the baseline {derivative:.1e} per ms",
             spec.title, plan.steps,
         );
+        if let Some(ms) = slowest {
+            let of = number(ms.abs());
+            let _ = match ms {
+                ..0.0 => writeln!(
+                    out,
+                    "the baseline does not last: small changes of it grow e-fold in {of} ms"
+                ),
+                _ => writeln!(
+                    out,
+                    "small changes of the baseline decay, the slowest e-fold in {of} ms"
+                ),
+            };
+        }
         if let Some(trials) = &network.trials {
             let _ = writeln!(out, "{}", trials::counts(trials));
         }
@@ -55,11 +69,29 @@ pub(super) fn check(args: &ConfigArgs, answer: Answer) -> Result<ExitCode, Failu
             "areas": areas,
             "steps": plan.steps,
             "largest_derivative_per_ms": derivative,
+            "slowest_timescale_ms": slowest,
             "trials": network.trials.as_ref().map(|t| t.trials.len()),
         })
     };
     answer.print(text, json)?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Networks of more state variables are not linearised by the way: it would take longer than a moment.
+const MOST_STATES: usize = 400;
+/// Where a variable changes faster, in its unit per ms, the baseline is no fixed point.
+const AT_REST: f64 = 1e-9;
+
+/// Time constant of the slowest mode at the baseline, ms, negative where it grows; none of a large network, of one with
+/// delays, and where the baseline is no fixed point.
+fn slowest_ms(plan: &Plan, baseline: &[f64], derivative: f64) -> Option<f64> {
+    let states = plan.n_areas() * plan.circuit.info().states;
+    if states > MOST_STATES || !plan.histories.is_empty() || derivative > AT_REST {
+        return None;
+    }
+    let modes = engine::modes(plan, baseline).ok()?;
+    let slowest = modes.timescales_ms().first().copied();
+    slowest.filter(|ms| ms.is_finite())
 }
 
 pub(super) fn plan(args: &PlanArgs, answer: Answer) -> Result<ExitCode, Failure> {
