@@ -34,6 +34,8 @@ cargo xtask python [ARGS…]   build the Python package, install it into an envi
                              check its types, pytest ARGS
 cargo xtask wheel [FOLDER]   build a Python wheel with HDF5 inside, into target/dist or FOLDER
 cargo xtask mpi              build isocortex-mpi and test it on one, two and three ranks
+cargo xtask miri             interpret the unit tests that go through unsafe code, watching every access
+                             to memory; wants a nightly toolchain with the component miri
 cargo xtask install [ARGS…]  set up HDF5, cargo install --path . --locked ARGS
 cargo xtask hdf5             set up HDF5 and say what was found
 
@@ -62,6 +64,10 @@ fn main() -> ExitCode {
         "mpi" => Workspace::find().and_then(|ws| {
             let setup = hdf5::set_up(&ws)?;
             shell::run(mpi(&ws, &setup))
+        }),
+        "miri" => Workspace::find().and_then(|ws| {
+            let setup = hdf5::set_up(&ws)?;
+            shell::run(miri(&ws, &setup))
         }),
         "ci" => ci::ci(&rest),
         "tidy" => Workspace::find().and_then(|ws| tidy::tidy(&ws)),
@@ -132,6 +138,36 @@ fn mpi(ws: &Workspace, setup: &hdf5::Setup) -> Command {
     command.args(["test", "--release", "--workspace"]);
     command.args(["--features", "isocortex-mpi/mpi", "--test", "ranks"]);
     setup.apply(&mut command);
+    command
+}
+
+/// Unit tests that between them go through every loop that reads past the checks of the language, small enough for
+/// an interpreter.
+const INTERPRETED: [&str; 6] = [
+    "circuit::tests",
+    "record::heaps",
+    "record::scales",
+    "rng::tests::vector",
+    "stepper::constants",
+    "stepper::tests::small",
+];
+
+/// Miri, with vectors of four numbers; tests compare numbers bit by bit, which it would else disturb on purpose.
+fn miri(ws: &Workspace, setup: &hdf5::Setup) -> Command {
+    let mut command = Command::new("rustup");
+    setup.apply(&mut command);
+    command
+        .current_dir(&ws.root)
+        .args(["run", "nightly", "cargo", "miri", "test", "--lib"])
+        .arg("--target-dir")
+        .arg(ws.target.join("miri"))
+        .arg("--")
+        .args(INTERPRETED)
+        .env("RUSTFLAGS", "-Ctarget-feature=+avx2,+fma")
+        .env(
+            "MIRIFLAGS",
+            "-Zmiri-disable-isolation -Zmiri-deterministic-floats",
+        );
     command
 }
 
