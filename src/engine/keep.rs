@@ -2,7 +2,7 @@
 
 use ndarray::{Array2, Array3, s};
 
-use super::layout::{Dataset, write};
+use super::layout::{Activity, Dataset};
 use super::{EngineError, place};
 use crate::network::Network;
 use crate::plan::{Axis, Execution, Plan};
@@ -102,9 +102,11 @@ pub(super) fn copy(
     for first in (0..count).step_by(stride) {
         let span = first..(first + stride).min(count);
         for dataset in datasets {
+            // One dataset at a time is held.
+            let mut activity = Activity::new(std::slice::from_ref(dataset));
             let areas = from.var(&dataset.name)?.shape.get(2).copied().unwrap_or(0);
-            for (at, &variable) in dataset.variables.iter().enumerate() {
-                for run in 0..runs {
+            for run in 0..runs {
+                for (at, &variable) in dataset.variables.iter().enumerate() {
                     let mut slab = vec![run..run + 1, span.clone(), 0..areas];
                     if dataset.by_population {
                         slab.push(at..at + 1);
@@ -113,7 +115,7 @@ pub(super) fn copy(
                     let values = values.into_iter().collect();
                     let values = Array2::from_shape_vec((span.len(), areas), values)
                         .expect("the slab has this shape");
-                    write(writer, datasets, variable, run as u32, first, values.view())?;
+                    activity.write(writer, variable, run as u32, first, values.view())?;
                     if run < memory[variable].dim().0 {
                         place(&mut memory[variable], run as u32, first, values.view());
                     }

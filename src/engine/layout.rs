@@ -615,52 +615,28 @@ impl Put for Writer {
     }
 }
 
-/// Writes a chunk of one recorded variable of one replicate.
-///
-/// # Errors
-/// As [`Put::put`].
-pub fn write(
-    writer: &mut impl Put,
-    datasets: &[Dataset],
-    variable: usize,
-    replicate: u32,
-    first: usize,
-    values: ArrayView2<'_, f64>,
-) -> Result<(), RecordError> {
-    for dataset in datasets {
-        let Some(at) = dataset.variables.iter().position(|&v| v == variable) else {
-            continue;
-        };
-        let block = values.insert_axis(Axis(0));
-        if dataset.by_population {
-            let block = block.insert_axis(Axis(3));
-            writer.put(
-                &dataset.name,
-                &[replicate as usize, first, 0, at],
-                block.into_dyn(),
-            )?;
-        } else {
-            writer.put(
-                &dataset.name,
-                &[replicate as usize, first, 0],
-                block.into_dyn(),
-            )?;
-        }
-    }
-    Ok(())
+/// Writes the chunks of runs. Of every chunk of a replicate all variables come before the next; those that share a
+/// dataset go out together with the last of them, as its rows lie in the file.
+pub struct Activity<'a> {
+    datasets: &'a [Dataset],
+    /// Of each dataset with populations.
+    rows: Vec<Rows>,
 }
 
-/// Writes the chunks of a run. Of every chunk of a replicate all variables come, in ascending order; those that share a
-/// dataset go out together with the last of them, as its rows lie in the file.
-pub(super) struct Activity<'a> {
-    datasets: &'a [Dataset],
-    /// Rows of each dataset with populations, `[time][area][population]`.
-    rows: Vec<Vec<f64>>,
+/// Rows of a dataset with populations.
+#[derive(Clone, Default)]
+struct Rows {
+    /// `[time][area][population]`.
+    values: Vec<f64>,
+    /// Populations that are there.
+    filled: usize,
 }
 
 impl<'a> Activity<'a> {
-    pub(super) fn new(datasets: &'a [Dataset]) -> Self {
-        let rows = vec![Vec::new(); datasets.len()];
+    /// With room for the rows of each dataset.
+    #[must_use]
+    pub fn new(datasets: &'a [Dataset]) -> Self {
+        let rows = vec![Rows::default(); datasets.len()];
         Activity { datasets, rows }
     }
 
@@ -668,7 +644,7 @@ impl<'a> Activity<'a> {
     ///
     /// # Errors
     /// As [`Put::put`].
-    pub(super) fn write(
+    pub fn write(
         &mut self,
         writer: &mut impl Put,
         variable: usize,
@@ -677,24 +653,29 @@ impl<'a> Activity<'a> {
         values: ArrayView2<'_, f64>,
     ) -> Result<(), RecordError> {
         let mut both = self.datasets.iter().zip(&mut self.rows);
-        let holds = |(d, _): &(&Dataset, &mut Vec<f64>)| d.variables.contains(&variable);
+        let holds = |(d, _): &(&Dataset, &mut Rows)| d.variables.contains(&variable);
         let Some((dataset, rows)) = both.find(holds) else {
             return Ok(());
         };
-        let populations = dataset.variables.len();
-        if populations == 1 {
-            let datasets = std::slice::from_ref(dataset);
-            return write(writer, datasets, variable, replicate, first, values);
+        if !dataset.by_population {
+            let block = values.insert_axis(Axis(0));
+            let start = [replicate as usize, first, 0];
+            return writer.put(&dataset.name, &start, block.into_dyn());
         }
-        rows.resize(values.len() * populations, 0.0);
+        let populations = dataset.variables.len();
+        rows.values.resize(values.len() * populations, 0.0);
         let at = dataset.variables.iter().take_while(|&&v| v != variable);
-        let column = rows[at.count()..].iter_mut().step_by(populations);
+        let column = rows.values.iter_mut().skip(at.count());
+        let column = column.step_by(populations);
         column.zip(values).for_each(|(to, value)| *to = *value);
-        if dataset.variables.iter().any(|&v| v > variable) {
+        rows.filled += 1;
+        if rows.filled < populations {
             return Ok(());
         }
+        rows.filled = 0;
         let shape = (1, values.nrows(), values.ncols(), populations);
-        let block = ArrayView4::from_shape(shape, &rows[..]).expect("as many as there are values");
+        let block = ArrayView4::from_shape(shape, &rows.values[..]);
+        let block = block.expect("as many as there are values");
         let start = [replicate as usize, first, 0, 0];
         writer.put(&dataset.name, &start, block.into_dyn())
     }
@@ -835,47 +816,47 @@ mod tests {
         }
     }
 
-    /// Populations that go out together, in whatever order they are recorded and however the run is cut, lie where
-    /// each alone would.
+    /// Populations that go out together, in whatever order they come and however the run is cut, lie where they belong.
     #[test]
     fn populations_go_out_together() {
-        let dataset = |name: &str, variables: &[usize]| Dataset {
+        let dataset = |name: &str, variables: &[usize], by_population| Dataset {
             name: name.to_owned(),
             variables: variables.to_vec(),
-            by_population: variables.len() > 1,
+            by_population,
         };
         let datasets = [
-            dataset("rate", &[3, 0]),
-            dataset("gate", &[1, 2, 4]),
-            dataset("input", &[5]),
+            dataset("rate", &[3, 0], true),
+            dataset("gate", &[1, 2, 4], true),
+            dataset("input", &[5], false),
+            dataset("current", &[6], true),
         ];
         let (runs, samples, areas) = (2, 7, 3);
-        let arrays = || {
-            let array = |d: &Dataset| {
-                let mut shape = vec![runs, samples, areas];
-                shape.extend((d.variables.len() > 1).then_some(d.variables.len()));
-                (d.name.clone(), ArrayD::zeros(shape))
-            };
-            Arrays(datasets.iter().map(array).collect())
+        let array = |d: &Dataset| {
+            let mut shape = vec![runs, samples, areas];
+            shape.extend(d.by_population.then_some(d.variables.len()));
+            (d.name.clone(), ArrayD::zeros(shape))
         };
+        let mut arrays = Arrays(datasets.iter().map(array).collect());
         let values = |variable: usize, run: usize| {
             let of = |(t, a)| (1000 * variable + 100 * run + 10 * t + a + 1) as f64;
             Array2::from_shape_fn((samples, areas), of)
         };
-        let (mut alone, mut together) = (arrays(), arrays());
         let mut activity = Activity::new(&datasets);
         for (from, until) in [(0, 4), (4, 5), (5, 7)] {
             for run in 0..runs {
-                for variable in 0..6 {
+                for variable in [0, 6, 1, 4, 3, 5, 2] {
                     let all = values(variable, run);
-                    let part = || all.slice(ndarray::s![from..until, ..]);
-                    write(&mut alone, &datasets, variable, run as u32, from, part()).unwrap();
-                    (activity.write(&mut together, variable, run as u32, from, part())).unwrap();
+                    let part = all.slice(ndarray::s![from..until, ..]);
+                    (activity.write(&mut arrays, variable, run as u32, from, part)).unwrap();
                 }
             }
         }
-        for ((name, a), (_, b)) in alone.0.iter().zip(&together.0) {
-            assert!(a == b && a.iter().all(|x| *x > 0.0), "{name}");
+        for (dataset, (name, array)) in datasets.iter().zip(&arrays.0) {
+            for (at, &found) in array.indexed_iter() {
+                let variable = dataset.variables[if dataset.by_population { at[3] } else { 0 }];
+                let expected = values(variable, at[0])[[at[1], at[2]]];
+                assert!(found == expected, "{name} {at:?}: {found}, not {expected}");
+            }
         }
     }
 }

@@ -34,8 +34,7 @@ use ranks::Leader;
 
 pub use keep::{Keep, Pace, execution_of};
 pub use layout::{
-    Dataset, Put, condition_layout, datasets, write as write_activity, write_measures,
-    write_summaries,
+    Activity, Dataset, Put, condition_layout, datasets, write_measures, write_summaries,
 };
 pub use measure::{
     Connectivity, DelayActivity, LinearNetwork, Measures, ModeTable, Peak, Peaks, TimescaleRow,
@@ -811,7 +810,7 @@ pub fn run_on(
     let mut checkpointed = keep.from.is_some();
     let mut flushed = keep.from.map_or(0, |c| c.samples);
     let rounded = spec.run.precision == Precision::Float32;
-    let mut activity = layout::Activity::new(&datasets);
+    let mut activity = Activity::new(&datasets);
     let outcome = {
         let (writer, memory) = (&mut writer, &mut memory);
         let (checkpointed, flushed, about) = (&mut checkpointed, &mut flushed, &about);

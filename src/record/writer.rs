@@ -178,9 +178,7 @@ impl Writer {
         };
         if let Err(error) = writer.build(layout) {
             // Nothing of value is in the file yet. A checkpoint stays: of a run that goes on, what it is of is set aside.
-            writer.stopped = None;
-            writer.close();
-            let _ = fs::remove_file(&writer.partial);
+            writer.abandon();
             return Err(error);
         }
         Ok(writer)
@@ -406,11 +404,16 @@ impl Writer {
 
     /// Gives up: closes and removes the `.partial` and its checkpoint.
     pub fn discard(mut self) {
+        let _ = fs::remove_file(checkpoint_path(&self.path));
+        self.abandon();
+    }
+
+    /// Closes and removes the file, whatever happened to it before.
+    fn abandon(&mut self) {
         // Nobody reads it again, and a file that is not closed keeps its room on the disk.
         self.stopped = None;
         self.close();
-        // If they cannot be removed, the next writer does it.
-        let _ = fs::remove_file(checkpoint_path(&self.path));
+        // If it cannot be removed, or a checkpoint could not, the next writer does it.
         let _ = fs::remove_file(&self.partial);
     }
 

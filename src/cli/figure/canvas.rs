@@ -107,9 +107,12 @@ pub(super) enum Shape {
     Text(Text),
 }
 
-/// Width of the edge of a dot.
-fn edge(open: bool) -> f64 {
-    if open { 1.6 } else { 1.2 }
+/// What a dot or a ring is filled with, and colour and width of its edge.
+fn look(colour: Rgb, open: bool) -> (Rgb, Rgb, f64) {
+    match open {
+        true => (WHITE, colour, 1.6),
+        false => (colour, WHITE, 1.2),
+    }
 }
 
 /// The finished layout.
@@ -228,11 +231,7 @@ impl Shape {
                 open,
                 tip,
             } => {
-                let (fill, stroke) = if *open {
-                    (WHITE, *colour)
-                } else {
-                    (*colour, WHITE)
-                };
+                let (fill, stroke, width) = look(*colour, *open);
                 writeln!(
                     s,
                     "<circle cx=\"{}\" cy=\"{}\" r=\"{}\" fill=\"{}\" stroke=\"{}\" \
@@ -242,7 +241,7 @@ impl Shape {
                     number(*radius),
                     fill.hex(),
                     stroke.hex(),
-                    number(edge(*open)),
+                    number(width),
                     escape(tip)
                 )
             }
@@ -304,13 +303,9 @@ impl Shape {
             } => {
                 let (x, y, r) = (at.0 as f32, at.1 as f32, *radius as f32);
                 if let Some(path) = skia::PathBuilder::from_circle(x, y, r) {
-                    let (fill, stroke) = if *open {
-                        (WHITE, *colour)
-                    } else {
-                        (*colour, WHITE)
-                    };
+                    let (fill, stroke, width) = look(*colour, *open);
                     fill_path(pixels, &path, fill, 1.0);
-                    stroke_path(pixels, &path, stroke, edge(*open));
+                    stroke_path(pixels, &path, stroke, width);
                 }
             }
             Shape::Text(t) => {

@@ -68,6 +68,8 @@ function number(x, digits = 3) {
   return x.toFixed(places).replace("-", "−");
 }
 const unit = (u) => (u && u !== "1" && u !== "dimensionless" ? u : "");
+// Unit of a power spectral density.
+const density = (u) => (!unit(u) ? "1/Hz" : u === "Hz" ? "Hz" : `${u}²/Hz`);
 const withUnit = (text, u) => (unit(u) ? `${text} (${unit(u)})` : text);
 const quantity = (x, u) => (unit(u) && finite(x) ? `${number(x)} ${unit(u)}` : number(x));
 function range(values) {

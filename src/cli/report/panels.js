@@ -530,7 +530,7 @@ function spectraPanel() {
           ]
         : [],
     table: () => ({
-      caption: `Power spectral density of ${shown.name}${unit(shown.units) ? ` (${shown.units}²/Hz)` : ""}`,
+      caption: withUnit(`Power spectral density of ${shown.name}`, density(shown.units)),
       head: ["frequency (Hz)", ...ORDER.map((a) => DATA.areas[a])],
       rows: shown.frequency.map((f, k) => [f, ...ORDER.map((a) => shown.density[a][k])]),
       text: 0,
@@ -561,7 +561,7 @@ function spectraPanel() {
       width,
       height: 300,
       x: { name: "frequency (Hz), log scale", log: true },
-      y: { name: `density${unit(shown.units) ? ` (${shown.units}²/Hz)` : ""}, log scale`, log: true },
+      y: { name: `${withUnit("density", density(shown.units))}, log scale`, log: true },
       label: `Power spectral density of ${shown.name} in ${lines.map((l) => l.name).join(", ")}. The values are in the table below.`,
       lines,
     });
