@@ -1526,8 +1526,12 @@ fn predictions_are_differences_under_the_same_noise() {
     // The same seed and addresses: not a bit of difference.
     assert_eq!(number(2, "difference"), 0.0);
     assert_eq!(number(2, "p"), 1.0);
-    // V2 answers less than V1, so a mean without it is higher, in each of the six replicates.
-    assert!(number(0, "difference") > 1.0);
+    // V1 and V4 answer less without V2, in each of the six replicates. The control beside it is a mean without V2, too,
+    // which answers less than V1.
+    assert!(number(0, "difference") < 0.0, "{out}");
+    assert!(number(0, "control") > number(1, "control") + 1.0, "{out}");
+    let left_out = |row: usize| rows[row]["left_out"].to_string();
+    assert_eq!([0, 1, 2].map(left_out), [r#"["V2"]"#, "[]", "[]"]);
     assert_eq!(number(0, "p"), 2.0 / 64.0);
     let (low, high) = (&rows[0]["interval"][0], &rows[0]["interval"][1]);
     assert!(low.as_f64().unwrap() < number(0, "difference"));
@@ -2101,6 +2105,7 @@ title: test
 experiment: task.yaml
 readouts:
   all: {variable: nu_E, areas: [V1], from: 0 ms, to: 100 ms}
+  both: {variable: nu_E, areas: [V1, V2], from: 0 ms, to: 100 ms}
 perturbations:
   nothing: {set: [title=other], refuted_if: anything changes}
   lesion: {set: ['lesions.areas=[V2]'], refuted_if: V1 does not care}
@@ -2109,7 +2114,12 @@ perturbations:
     let out = done(folder.path(), &["predict", "design.yaml", "--json"]);
     let json: serde_json::Value = serde_json::from_str(&out).unwrap();
     let difference = |row: usize| json["predictions"][row]["difference"].as_f64().unwrap();
-    assert!(difference(0) < 0.0 && difference(1) == 0.0, "{out}");
+    // Lesion, then nothing; of both areas V1 alone is there in both.
+    assert!(
+        difference(0) < 0.0 && difference(1) == difference(0),
+        "{out}"
+    );
+    assert!(difference(2) == 0.0 && difference(3) == 0.0, "{out}");
     let lesion = [
         "--set",
         "lesions.areas=[V2]",

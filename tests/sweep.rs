@@ -400,6 +400,27 @@ fn an_unfinished_sweep_is_neither_overwritten_nor_mistaken() {
         max.len()
     );
     assert!(again(&["--restart"]).status().unwrap().success());
+    // What is complete is not run again, unless it is asked for anew or is another sweep.
+    let written = || {
+        std::fs::metadata(folder.path().join("s.h5"))
+            .unwrap()
+            .modified()
+            .unwrap()
+    };
+    let before = written();
+    assert!(again(&["--resume"]).status().unwrap().success());
+    assert_eq!(written(), before, "a complete sweep was run again");
+    let said = refusal(&["--collect", "c.h5"]);
+    assert!(said.contains("no unfinished sweep"), "{said}");
+    let other = [
+        "--resume",
+        "--set",
+        "simulation.seed=5",
+        "--set",
+        "simulation.duration=400 ms",
+    ];
+    assert!(again(&other).status().unwrap().success());
+    assert!(written() > before, "another sweep was taken for this one");
 }
 
 #[cfg(unix)]

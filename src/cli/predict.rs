@@ -144,6 +144,9 @@ fn text_table(title: &str, rows: &[Row], is_task: bool) -> String {
     if is_task {
         text += "n: replicates that could be read in both, over which control, perturbed and change are taken\n";
     }
+    if rows.iter().any(|r| !r.left_out.is_empty()) {
+        text += "means leave out the areas that the perturbation of their line lesions, in the control, too\n";
+    }
     text += "\n";
     let mut last = "";
     for r in rows.iter().filter(|r| !r.refuted_if.is_empty()) {

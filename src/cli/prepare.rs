@@ -102,7 +102,9 @@ impl Pace for Clock {
     }
 }
 
-/// No rate, gate or current of a cortical area comes near this in Hz, pA or as a fraction.
+/// No rate of a cortical area comes near this, Hz.
+const IMPLAUSIBLE_RATE: f64 = 1e3;
+/// No gate or current does, in pA or as a fraction.
 const IMPLAUSIBLE: f64 = 1e6;
 
 impl Prepared {
@@ -125,14 +127,19 @@ impl Prepared {
             ));
         }
         let peaks = outcome.measures.peaks.rows.iter();
+        let unit = plan.circuit.info().variables[plan.record.variables[0]].unit;
+        let implausible = match unit {
+            "Hz" => IMPLAUSIBLE_RATE,
+            _ => IMPLAUSIBLE,
+        };
         let largest = peaks
             .map(|p| p.value.abs())
             .filter(|v| v.is_finite())
             .fold(0.0, f64::max);
-        if largest > IMPLAUSIBLE {
+        if largest > implausible {
             all.push(format!(
-                "activity reached {largest:.1e}: finite, but the network is unstable for these \
-                 parameters"
+                "activity reached {largest:.1e} {unit}, which no cortex does: the network may be unstable for these \
+                 parameters (`isocortex check` says whether its baseline lasts)"
             ));
         }
         all

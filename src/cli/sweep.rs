@@ -130,6 +130,7 @@ fn as_text(sweep: &Sweep, summary: &Summary) -> String {
     let mut text = format!("{}\n{}\n", sweep.experiment().title, axes(sweep));
     text += &match summary.run {
         all if all == total => format!("{total} conditions\n"),
+        0 => format!("{total} conditions, complete before\n"),
         now => format!("{total} conditions, {now} of them run now, the others kept from before\n"),
     };
     if summary.dropped > 0 {

@@ -8,12 +8,14 @@
 mod outcome;
 mod statistics;
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::atomic::AtomicBool;
 
 use serde::Deserialize;
 
 use crate::engine::{self, Conditions, EngineError, Quiet, Recording};
+use crate::ids::AreaId;
 use crate::network::{DataSets, Network, NetworkError};
 use crate::plan::{Execution, Plan};
 use crate::spec::node::path_segment;
@@ -52,7 +54,8 @@ pub struct Readout {
     /// Recorded variable, whose mean over areas and a window of time is taken.
     #[serde(default)]
     pub variable: Option<String>,
-    /// With `variable`: areas; lesioned ones are left out of the mean.
+    /// With `variable`: areas; those that a perturbation lesions are left out of the mean, of the control beside it
+    /// as well.
     #[serde(default)]
     pub areas: Option<Areas>,
     /// With `variable`: start of the window.
@@ -140,7 +143,7 @@ pub struct Row {
     pub replicates: usize,
     /// Unit of the readout.
     pub unit: String,
-    /// Mean over replicates in the control.
+    /// Mean over replicates in the control, over areas that both have.
     pub control: f64,
     /// Mean over replicates under the perturbation.
     pub perturbed: f64,
@@ -153,6 +156,8 @@ pub struct Row {
     pub p: Option<f64>,
     /// What would refute the prediction.
     pub refuted_if: String,
+    /// Areas that the means leave out, in the control as well, since the perturbation lesions them.
+    pub left_out: Vec<String>,
     /// What to know of the perturbation, such as a stimulus that reaches nothing any more.
     pub note: String,
 }
@@ -291,6 +296,44 @@ impl Case {
     }
 }
 
+impl Case {
+    /// Areas that this case has and another one has not.
+    fn lost_in<'a>(&self, other: &'a Case) -> Vec<&'a str> {
+        let lesioned = other.network.lesioned.iter().map(|(name, _)| name.as_str());
+        let own = |name: &&str| !self.network.lesioned.iter().any(|(own, _)| own == name);
+        lesioned.filter(own).collect()
+    }
+
+    /// The experiment with means that its task reads out taken over areas but those in `lost`. Choices stay: they
+    /// were made with all areas.
+    fn reading_without(&self, lost: &[&str]) -> Result<Cow<'_, ExperimentSpec>, PredictionError> {
+        let mut spec = Cow::Borrowed(&self.spec);
+        if lost.is_empty() {
+            return Ok(spec);
+        }
+        let readouts = spec.to_mut().task.iter_mut().flat_map(|t| &mut t.readouts);
+        for readout in readouts.filter(|r| !r.what.is_choice()) {
+            let left = self.areas_of(&readout.areas)?.into_iter();
+            let left: Vec<String> = left.filter(|a| !lost.contains(&a.as_str())).collect();
+            if !left.is_empty() {
+                readout.areas = Areas::List(left);
+            }
+        }
+        Ok(spec)
+    }
+
+    /// Names of the areas that a readout of the task goes over.
+    fn areas_of(&self, areas: &Areas) -> Result<Vec<String>, SpecError> {
+        let wanted = match areas.names() {
+            None => &self.spec.run.areas,
+            Some(_) => areas,
+        };
+        let found = self.network.areas_of(&self.spec, "", wanted)?;
+        let name = |a: &AreaId| self.plan.areas[a.index()].clone();
+        Ok(found.iter().map(name).collect())
+    }
+}
+
 /// A design with all of its networks built, and so checked.
 pub struct Screen {
     control: Case,
@@ -362,7 +405,7 @@ fn except(
     let areas = Areas::List(p.except.clone());
     let found = control.network.areas_of(&control.spec, "", &areas);
     let found = found.map_err(|e| config.error(&path, e.message))?;
-    let name = |a: &crate::ids::AreaId| control.plan.areas[a.index()].clone();
+    let name = |a: &AreaId| control.plan.areas[a.index()].clone();
     Ok(found.iter().map(name).collect())
 }
 
@@ -398,14 +441,16 @@ pub fn predict(
     let task = control.spec.task.as_ref();
     progress(0, total);
     let reference = engine::simulate(&control.plan, &conditions)?;
-    let reference = read(outcomes, control, &reference)?;
     let (mut rows, mut lines) = (Vec::new(), Vec::new());
     for (done, case) in cases.iter().enumerate() {
         progress(done + 1, total);
         let of = |e: PredictionError| e.of(&case.name, &case.level);
         let run = engine::simulate(&case.plan, &conditions).map_err(|e| of(e.into()))?;
-        let run = read(outcomes, case, &run).map_err(of)?;
-        for (outcome, (before, after)) in outcomes.iter().zip(reference.iter().zip(&run)) {
+        // A mean over other areas would differ for that alone.
+        let lost = control.lost_in(case);
+        let before = read(outcomes, control, &reference, &lost).map_err(of)?;
+        let after = read(outcomes, case, &run, &case.lost_in(control)).map_err(of)?;
+        for (outcome, (before, after)) in outcomes.iter().zip(before.iter().zip(&after)) {
             let found = outcome.compare(before, after);
             rows.push(Row {
                 perturbation: case.name.clone(),
@@ -420,6 +465,7 @@ pub fn predict(
                 interval: interval(&found.line),
                 p: None,
                 refuted_if: case.refuted_if.clone(),
+                left_out: outcome.left_out(control, &lost)?,
                 note: case.note.clone(),
             });
             lines.push(found.line);
@@ -432,16 +478,20 @@ pub fn predict(
     Ok(rows)
 }
 
-/// What every outcome is in every trial of a run.
+/// What every outcome is in every trial of a run; means go over areas but those in `lost`.
 fn read(
     outcomes: &[Outcome],
     case: &Case,
     recording: &Recording,
+    lost: &[&str],
 ) -> Result<Vec<Values>, PredictionError> {
     let table = match outcomes.iter().any(Outcome::is_of_task) {
-        true => engine::trial_table(&case.network, &case.spec, recording)?,
+        true => {
+            let spec = case.reading_without(lost)?;
+            engine::trial_table(&case.network, &spec, recording)?
+        }
         false => None,
     };
-    let one = |outcome: &Outcome| outcome.read(case, recording, table.as_ref());
+    let one = |outcome: &Outcome| outcome.read(case, recording, table.as_ref(), lost);
     Ok(outcomes.iter().map(one).collect())
 }

@@ -10,7 +10,7 @@ use crate::engine::{self, Choice, ReadoutValues, Recording, TrialTable};
 use crate::network::Network;
 use crate::spec::node::path_segment;
 use crate::spec::suggest::did_you_mean;
-use crate::spec::{Config, ReadoutKind, ReadoutSpec, SpecError, TaskSpec};
+use crate::spec::{Areas, Config, ReadoutKind, ReadoutSpec, SpecError, TaskSpec};
 use crate::units::{Dimension, Quantity};
 
 /// A readout of a design with its names resolved.
@@ -101,8 +101,14 @@ impl Outcome {
         !matches!(self.what, What::Window { .. })
     }
 
-    /// What every trial of a case gave.
-    pub fn read(&self, case: &Case, recording: &Recording, table: Option<&TrialTable>) -> Values {
+    /// What every trial of a case gave; means go over areas but those in `lost`.
+    pub fn read(
+        &self,
+        case: &Case,
+        recording: &Recording,
+        table: Option<&TrialTable>,
+        lost: &[&str],
+    ) -> Values {
         let network = &case.network;
         let runs = case.plan.replicates as usize;
         let counts = |condition: usize| {
@@ -119,7 +125,7 @@ impl Outcome {
             let of = |run: usize| Trial {
                 run,
                 signal: false,
-                value: Some(self.window(case, recording, run, condition_of(run))),
+                value: Some(self.window(case, recording, run, condition_of(run), lost)),
             };
             let runs_that_count = (0..runs).filter(|&run| counts(condition_of(run)));
             let trials = runs_that_count.map(of).collect();
@@ -149,6 +155,27 @@ impl Outcome {
         }
     }
 
+    /// Areas of a mean that are in `lost`; none where all are.
+    pub fn left_out(&self, control: &Case, lost: &[&str]) -> Result<Vec<String>, SpecError> {
+        let recorded = || control.areas_of(&Areas::All);
+        let task = control.spec.task.as_ref();
+        let readout = |k: usize| task.and_then(|t| t.readouts.get(k));
+        let areas = match &self.what {
+            What::Window {
+                areas: Some(areas), ..
+            } => areas.clone(),
+            What::Window { areas: None, .. } => recorded()?,
+            What::Task { readout: k, .. } => match readout(*k).filter(|r| !r.what.is_choice()) {
+                Some(readout) => control.areas_of(&readout.areas)?,
+                None => Vec::new(),
+            },
+            What::DPrime { .. } => Vec::new(),
+        };
+        let (out, left): (Vec<String>, Vec<String>) =
+            (areas.into_iter()).partition(|a| lost.contains(&a.as_str()));
+        Ok(if left.is_empty() { left } else { out })
+    }
+
     fn of_trial(&self, table: &TrialTable, trial: usize) -> Option<f64> {
         let (readout, take) = match &self.what {
             What::Task { readout, take } => (*readout, take),
@@ -173,8 +200,15 @@ impl Outcome {
         }
     }
 
-    /// Mean over areas and window in one run; NaN where no area is left.
-    fn window(&self, case: &Case, recording: &Recording, run: usize, condition: usize) -> f64 {
+    /// Mean over areas and window in one run; NaN where no area is left. Where all are in `lost`, they count.
+    fn window(
+        &self,
+        case: &Case,
+        recording: &Recording,
+        run: usize,
+        condition: usize,
+        lost: &[&str],
+    ) -> f64 {
         let What::Window {
             variable,
             areas: wanted,
@@ -191,7 +225,11 @@ impl Outcome {
             let named = wanted.as_ref().is_none_or(|a| a.contains(name));
             named && case.network.has_in(condition, id)
         };
-        let areas: Vec<usize> = (0..plan.record.areas.len()).filter(is_wanted).collect();
+        let own: Vec<usize> = (0..plan.record.areas.len()).filter(is_wanted).collect();
+        let name = |k: usize| plan.areas[plan.record.areas[k].index()].as_str();
+        let left = own.iter().copied().filter(|&k| !lost.contains(&name(k)));
+        let left: Vec<usize> = left.collect();
+        let areas = if left.is_empty() { own } else { left };
         let samples = case.spec.run.samples_in(*from_ms, *to_ms);
         let activity = recording.variables[*variable].slice(s![run, .., ..]);
         let picked = samples.flat_map(|t| areas.iter().map(move |&a| (t, a)));

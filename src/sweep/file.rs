@@ -10,7 +10,9 @@ use super::{Design, SweepError};
 use crate::engine::{Put, condition_layout};
 use crate::network::Network;
 use crate::plan::Plan;
-use crate::record::{Attr, Aux, AuxValues, Dim, Journal, Layout, RecordError, Writer};
+use crate::record::{
+    Attr, Aux, AuxValues, Dim, Journal, Layout, RecordError, Results, Var, Writer,
+};
 use crate::spec::{ExperimentSpec, sha256_hex};
 use crate::units::Quantity;
 
@@ -18,6 +20,8 @@ use crate::units::Quantity;
 const BLOCK: usize = 1 << 20;
 const AREA: &str = "area";
 const CONDITION: &str = "condition";
+/// Along `condition`: why one has no result.
+pub const FAILURE: &str = "failure";
 
 /// The variables of one condition, one after another.
 #[derive(Debug)]
@@ -185,6 +189,20 @@ impl Schema {
         Ok(out)
     }
 
+    /// Conditions that have no result, or not all of it, and why, in the finished file of this sweep; none if it is
+    /// another file.
+    pub(super) fn failures_in(&self, file: &Results) -> Option<BTreeMap<usize, String>> {
+        let same = |(name, value): &(String, Attr)| file.attr(name).is_ok_and(|v| v == *value);
+        let there = |var: &Var| file.var(&var.name).is_ok();
+        if !(self.layout.attrs.iter().all(same) && self.layout.vars.iter().all(there)) {
+            return None;
+        }
+        // Only there where a condition failed.
+        let why = file.coord_text(FAILURE).unwrap_or_default();
+        let failed = why.into_iter().enumerate();
+        Some(failed.filter(|(_, why)| !why.is_empty()).collect())
+    }
+
     /// Writes the result file: what the journal holds, in the order of the conditions, NaN elsewhere.
     pub(super) fn write(
         &self,
@@ -209,7 +227,7 @@ impl Schema {
             let first_line = |why: &String| why.lines().next().unwrap_or_default().to_owned();
             let why = |condition: usize| failed.get(&condition).map(first_line).unwrap_or_default();
             layout.aux.push(Aux {
-                name: "failure".to_owned(),
+                name: FAILURE.to_owned(),
                 dim: CONDITION.to_owned(),
                 long_name: "why a condition has no result, or not all of it; empty if it has"
                     .to_owned(),

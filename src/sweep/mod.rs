@@ -23,12 +23,13 @@ use crate::engine::{self, EngineError, Measures, check_measures, measure_network
 use crate::network::{DataSets, Network, NetworkError};
 use crate::plan::{Execution, Plan};
 pub use crate::record::Earlier;
-use crate::record::{self, About, Journal, RecordError, differing, journal_path};
+use crate::record::{self, About, Journal, RecordError, Results, differing, journal_path};
 use crate::spec::{ConfigLayers, ExperimentSpec, SpecError, SweepSpec, overrides, sha256_hex};
 use crate::stepper::linear::{baseline_state, start_from};
 
 pub use batch::Finished;
 pub use design::{Axis, Design};
+pub use file::FAILURE;
 use file::Schema;
 use ranks::Others;
 pub use ranks::Ranks;
@@ -79,6 +80,17 @@ pub enum SweepError {
     Unfinished {
         /// Its journal.
         path: PathBuf,
+    },
+    /// Nothing unfinished is there.
+    #[error(
+        "{}: no unfinished sweep is there: found no {}; a finished one has all of its results in the file itself",
+        .path.display(), .journal.display()
+    )]
+    Nothing {
+        /// The result file.
+        path: PathBuf,
+        /// Where its journal would be.
+        journal: PathBuf,
     },
     /// The journal belongs to another sweep.
     #[error("{}: another sweep: {what} differ from what is asked for now; `--restart` forgets it", .path.display())]
@@ -342,6 +354,11 @@ impl Sweep {
         carry: &Carry<'_>,
         others: Option<&mut Others<'_>>,
     ) -> Result<Summary, SweepError> {
+        if carry.earlier == Earlier::Resume
+            && let Some(finished) = self.finished(output)
+        {
+            return Ok(finished);
+        }
         let mut journal = self.open(&journal_path(output), carry.earlier)?;
         let dropped = journal.dropped();
         let before = journal.len();
@@ -383,13 +400,35 @@ impl Sweep {
         })
     }
 
+    /// The file of this very sweep, if it is complete: a job that is started again has nothing to do.
+    fn finished(&self, output: &Path) -> Option<Summary> {
+        if Journal::exists(&journal_path(output)) {
+            return None;
+        }
+        let file = Results::open(output).ok()?;
+        let failed = self.schema.failures_in(&file)?;
+        Some(Summary {
+            path: output.to_owned(),
+            run: 0,
+            failed,
+            dropped: 0,
+        })
+    }
+
     /// Writes what an unfinished sweep has finished so far, NaN elsewhere, and leaves its journal. Returns
     /// how many conditions that is.
     ///
     /// # Errors
     /// No unfinished sweep of that name, or another one.
     pub fn collect(&self, output: &Path, to: &Path) -> Result<usize, SweepError> {
-        let mut journal = self.reopen(&journal_path(output))?;
+        let path = journal_path(output);
+        if !Journal::exists(&path) {
+            return Err(SweepError::Nothing {
+                path: output.to_owned(),
+                journal: path,
+            });
+        }
+        let mut journal = self.reopen(&path)?;
         let failed = self.schema.failures(&mut journal)?;
         let (design, schema) = (&self.design, &self.schema);
         schema.write(design, &mut journal, &failed, to)?;

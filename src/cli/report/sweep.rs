@@ -9,6 +9,7 @@ use super::contents::{
     Contents, attributes, gradients, hierarchy, lobes, network, significant, tables,
 };
 use crate::record::{CoordValues, Results, VarInfo};
+use crate::sweep::FAILURE;
 
 /// Numbers of all quantities together: in base64 they take 5.4 bytes each.
 const NUMBERS: usize = 700_000;
@@ -200,8 +201,6 @@ fn paths(file: &Results) -> Result<Vec<Value>, Failure> {
     }
     Ok(out)
 }
-
-const FAILURE: &str = "failure";
 
 /// Conditions without a result, and why.
 fn failures(file: &Results) -> Result<Vec<(usize, String)>, Failure> {
