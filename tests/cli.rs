@@ -671,6 +671,30 @@ fn put_nan(path: &Path) {
     fs::write(path, lines.join("\n") + "\n").unwrap();
 }
 
+/// Another data set may lack the gradient of a model: every key that names it is told at once.
+#[test]
+fn a_gradient_that_is_missing_is_told_with_all_of_its_keys() {
+    let (_folder, said) = own_data(|data| {
+        let path = data.join("areas.csv");
+        let text = fs::read_to_string(&path).unwrap();
+        let (header, rest) = text.split_once('\n').unwrap();
+        let header = header.replace("hierarchy_norm", "height");
+        fs::write(&path, format!("{header}\n{rest}")).unwrap();
+        let manifest = fs::read_to_string(data.join("manifest.yaml")).unwrap();
+        let sums = manifest.lines().filter(|line| !line.contains("sha256"));
+        let manifest = sums
+            .collect::<Vec<_>>()
+            .join("\n")
+            .replace("hierarchy_norm", "height");
+        fs::write(data.join("manifest.yaml"), manifest).unwrap();
+    });
+    let words = [
+        "unknown gradient: found `hierarchy_norm`",
+        "named in projections.long_range.hierarchy, gradients.eta.map, analysis.hierarchy: set each",
+    ];
+    refused(&said, &words);
+}
+
 #[test]
 fn a_data_folder_of_ones_own_runs_and_is_kept_by_its_full_path() {
     let (folder, said) = own_data(|_| {});

@@ -137,7 +137,7 @@ pub enum AnalysisError {
     /// The Jacobian has a mode that does not decay, so there is no stationary state.
     #[error(
         "system is unstable: found eigenvalue {re} + {im}i per ms, expected a negative real part: its baseline cannot last. Weaker projections (`projections.NAME.to`) may be what it \
-         needs; to run it as it is, leave out this analysis"
+         needs, or a gradient brought to 0..1 (`gradients.NAME.normalise: min_max`); to run it as it is, leave out this analysis"
     )]
     Unstable {
         /// Real part of the worst eigenvalue [1/ms].

@@ -179,20 +179,8 @@ pub fn check(network: &Network, spec: &ExperimentSpec) -> Result<(), SpecError> 
         variable(network, spec, path, &l.variable, Method::Simulated)?;
         onset_ms(network, spec, l)?;
     }
-    if let Some(map) = &analysis.hierarchy
-        && network.connectome.gradient(map).is_err()
-    {
-        let known: Vec<&str> = network
-            .connectome
-            .gradients
-            .iter()
-            .map(|g| g.name.as_str())
-            .collect();
-        let message = format!(
-            "unknown gradient: found `{map}`, this data set has {}",
-            known.join(", ")
-        );
-        return Err(spec.config.error("analysis.hierarchy", message));
+    if let Some(map) = &analysis.hierarchy {
+        network.check_gradient(spec, "analysis.hierarchy", map)?;
     }
     Ok(())
 }

@@ -566,8 +566,14 @@ pub(super) fn gradient_index(
             } else {
                 known.join(", ")
             };
-            let message =
+            let mut message =
                 format!("unknown gradient: found `{map}`, this data set has {known}{hint}");
+            // With data of one's own there are several keys to set.
+            let mut all = spec.config.paths_of(map);
+            all.retain(|path| [".map", ".hierarchy"].iter().any(|key| path.ends_with(key)));
+            if all.len() > 1 {
+                message += &format!("; named in {}: set each to one of these", all.join(", "));
+            }
             spec.config.error(path, message)
         })
 }

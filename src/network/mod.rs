@@ -126,6 +126,19 @@ impl Network {
         build::noise(spec, self.circuit.info(), &self.connectome, under, sources)
     }
 
+    /// Refuses a gradient that the data set does not have; `path` is the key path for messages.
+    ///
+    /// # Errors
+    /// Names those that it has.
+    pub fn check_gradient(
+        &self,
+        spec: &ExperimentSpec,
+        path: &str,
+        map: &str,
+    ) -> Result<(), SpecError> {
+        build::gradient_index(spec, &self.connectome, path, map).map(|_| ())
+    }
+
     /// Areas named in a config, or all of them; `path` is the key path for messages.
     ///
     /// # Errors

@@ -139,6 +139,12 @@ impl Config {
         }
     }
 
+    /// Key paths of maps at which a text stands, in the order typed.
+    #[must_use]
+    pub fn paths_of(&self, text: &str) -> Vec<String> {
+        self.tree.paths_of(text)
+    }
+
     /// What stands at a path, in words of messages; none where there is nothing.
     #[must_use]
     pub fn found(&self, path: &str) -> Option<String> {

@@ -187,6 +187,24 @@ impl Node {
         }
     }
 
+    /// Key paths of maps at which a text stands, in the order typed.
+    #[must_use]
+    pub fn paths_of(&self, text: &str) -> Vec<String> {
+        let Value::Map(entries) = &self.value else {
+            return Vec::new();
+        };
+        let mut out = Vec::new();
+        for (key, child) in entries {
+            let key = path_segment(&key.text);
+            if child.text() == Some(text) {
+                out.push(key.to_string());
+            }
+            let below = child.paths_of(text).into_iter();
+            out.extend(below.map(|path| format!("{key}.{path}")));
+        }
+        out
+    }
+
     /// The child under `key`, to change it.
     pub fn get_mut(&mut self, key: &str) -> Option<&mut Node> {
         match &mut self.value {

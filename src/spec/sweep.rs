@@ -209,6 +209,11 @@ fn ranged(text: &str) -> Result<Option<Vec<String>>, String> {
     let log = match scale.map(str::trim) {
         None => false,
         Some("log") => true,
+        Some(other) if Range::parse(ends, false)?.is_some() => {
+            return Err(format!(
+                "unknown scale of a range: found `{other}` in `{text}`, expected `log`, or nothing for equal steps"
+            ));
+        }
         Some(_) => return Ok(None),
     };
     let Some(range) = Range::parse(ends, log)? else {
@@ -585,6 +590,7 @@ mod tests {
         assert!(refusal("0..1:x").contains("not a number of points"));
         assert!(refusal("1 s..2 ms:3").contains("two units"));
         assert!(refusal("0..1:3:log").contains("above 0"));
+        assert!(refusal("10..40 Hz:7:lin").contains("found `lin`"));
         assert!(refusal("1,,2").contains("empty entry"));
         assert!(refusal("0..1:99999999999").contains("expected 1 to"));
         for (section, says) in [
