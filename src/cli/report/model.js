@@ -71,7 +71,12 @@ const unit = (u) => (u && u !== "1" && u !== "dimensionless" ? u : "");
 // Unit of a power spectral density.
 const density = (u) => (!unit(u) ? "1/Hz" : u === "Hz" ? "Hz" : `${u}²/Hz`);
 const withUnit = (text, u) => (unit(u) ? `${text} (${unit(u)})` : text);
-const quantity = (x, u) => (unit(u) && finite(x) ? `${number(x)} ${unit(u)}` : number(x));
+const quantity = (x, u, digits) => (unit(u) && finite(x) ? `${number(x, digits)} ${unit(u)}` : number(x, digits));
+/** Digits with which the ends of a range differ by more than what rounding does to them: 3 to 7. */
+function digitsApart(low, high) {
+  const share = (high - low) / Math.max(Math.abs(low), Math.abs(high));
+  return share > 0 ? Math.min(7, Math.max(3, 2 + Math.round(-Math.log10(share)))) : 3;
+}
 function range(values) {
   let low = Infinity,
     high = -Infinity;
