@@ -192,15 +192,8 @@ function areaSpans() {
   if (!spans) spans = DATA.areas.map((_, a) => range(trace(a)));
   return spans;
 }
-/** The largest departure of every area from its baseline. */
-function peaks() {
-  const { baseline } = variable();
-  return areaSpans().map((span, a) => {
-    if (!span || !finite(baseline[a])) return null;
-    const [low, high] = span.map((x) => x + offset(a) - baseline[a]);
-    return -low > high ? low : high;
-  });
-}
+/** The largest departure of every area from its baseline, from the first stimulus on where there is one. */
+const peaks = () => variable().traces[state.series].peak;
 const shownName = () => `${variable().name}${state.values === "baseline" ? " minus baseline" : ""}`;
 const capital = (text) => text.slice(0, 1).toUpperCase() + text.slice(1);
 const milliseconds = (t) => `${Number(t.toFixed(t < 100 ? 2 : 1))} ms`;
@@ -233,8 +226,15 @@ const AREA_NUMBERS = [
     })),
   {
     key: "peak",
-    name: "peak departure from baseline",
-    doc: "largest departure from baseline, up or down, in what is shown",
+    get name() {
+      return series().peaks.is_base ? "peak departure since the first stimulus" : "peak departure from baseline";
+    },
+    get doc() {
+      const { is_base, counts_later } = series().peaks;
+      const base = is_base ? "what the area showed at the first stimulus" : "baseline";
+      const when = counts_later ? ", from the first stimulus on" : "";
+      return `largest departure from ${base}, up or down, in what is shown${when}`;
+    },
     get units() {
       return variable().units;
     },
