@@ -1803,6 +1803,10 @@ fn a_task_gives_a_table_of_its_trials() {
     for words in ["condition", "catch", "2/2", "3/3", "d′ detection"] {
         assert!(out.contains(words), "{words} in\n{out}");
     }
+    if cfg!(feature = "plot") {
+        let drawn = fs::read_to_string(folder.path().join("task.svg")).unwrap();
+        assert!(drawn.contains("Trial 2, one of 3 of condition seen"));
+    }
     let file = Results::open(folder.path().join("task.h5")).unwrap();
     let conditions = file.coord_text("condition").unwrap();
     assert_eq!(conditions, ["catch", "catch", "seen", "seen", "seen"]);
@@ -2110,12 +2114,17 @@ fn peaks_count_from_the_first_stimulus() {
     for area in json["areas"].as_array().unwrap() {
         assert!(area["peak_at_ms"].as_f64().unwrap() >= 250.0, "{area}");
     }
-    let text = [&["run", PULSE, "-o", "out.h5"], &sets[..], &onset].concat();
+    let text = [&["run", PULSE, "-o", "out.h5"], &sets[..4], &onset].concat();
     let text = done(folder.path(), &text);
     assert!(
         text.contains("from the first stimulus on, at 250 ms"),
         "{text}"
     );
+    if cfg!(feature = "plot") {
+        let drawn = fs::read_to_string(folder.path().join("out.svg")).unwrap();
+        assert!(drawn.contains("peaks from the first stimulus on"));
+        assert!(drawn.contains("counts for no peak"));
+    }
 }
 
 /// The same trials with and without a perturbation; a lesioned area is left out of readouts.

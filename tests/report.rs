@@ -164,6 +164,53 @@ fn a_page_holds_areas_traces_stimuli_and_anatomy_of_the_file() {
     assert_eq!(data["trial_table"], serde_json::json!([]));
 }
 
+/// The start of a run is no peak where something is shown later; where no baseline was sought, peaks are departures
+/// from what areas showed then.
+#[test]
+fn peaks_count_from_the_first_stimulus() {
+    for nothing in [false, true] {
+        // Background currents are otherwise those that hold the state.
+        let unsolved = [
+            "--set=baseline={state: {nu_E: 10 Hz, nu_I: 35 Hz}, solve: nothing}",
+            "--set=circuit.parameters.I_0E=100 pA",
+            "--set=circuit.parameters.I_0I=100 pA",
+        ];
+        let late = [
+            "chaudhuri2015_v1_pulse",
+            "--set=initial.all.nu_E=200 Hz",
+            "--set=simulation.duration=100 ms",
+            "--set=stimuli.pulse.onset=50 ms",
+            "--set=stimuli.pulse.offset=80 ms",
+        ];
+        let unsolved = if nothing { &unsolved[..] } else { &[] };
+        let folder = ran(&[&late[..], unsolved, &PULSE[4..]].concat());
+        let (_, data) = reported(&folder, &[]);
+        let expected = serde_json::json!({"is_base": nothing, "counts_later": true});
+        assert_eq!(data["series"][0]["peaks"], expected);
+        let file = Results::open(folder.path().join("out.h5")).unwrap();
+        let (rates, rest) = (file.read("nu").unwrap(), file.read("nu_baseline").unwrap());
+        let onset = (file.coord_f64("time").unwrap().iter())
+            .position(|t| *t > 49.9)
+            .unwrap();
+        let found = numbers(&named(&data["variables"], "nu_E")["traces"][0]["peak"]);
+        for (a, found) in found.into_iter().enumerate() {
+            let base = if nothing {
+                rates[[0, onset, a, 0]]
+            } else {
+                rest[[a, 0]]
+            };
+            let all = rates.slice(ndarray::s![0, onset.., a, 0]);
+            let peak = (all.iter().map(|x| x - base))
+                .reduce(|most, x| if x.abs() > most.abs() { x } else { most })
+                .unwrap();
+            assert!(
+                (found - peak).abs() <= 1e-6 * peak.abs(),
+                "{a}: {found} {peak}"
+            );
+        }
+    }
+}
+
 /// A long run is thinned: each frame keeps the smallest and the largest sample.
 #[test]
 fn thinned_traces_keep_the_extremes() {

@@ -54,8 +54,12 @@ pub struct FigureData {
     pub title: String,
     /// Smaller line below it: model, data, integration.
     pub subtitle: String,
+    /// Which of several runs the traces are of, e.g. `trial 0, condition seen`; empty for none.
+    pub shown: String,
     /// Times of the samples [ms], rising; `[time]`.
     pub time_ms: Vec<f64>,
+    /// The sample of the first stimulus, from which on peaks count and rows are scaled; 0 where all counts.
+    pub counted_from: usize,
     /// One trace per area, in hierarchical order.
     pub traces: Vec<Trace>,
     /// What the traces show, e.g. `excitatory rate above baseline`.
@@ -330,6 +334,7 @@ impl<'a> Layout<'a> {
             0 => Vec::new(),
             hidden => vec![format!("{hidden} further stimulus names are not shown.")],
         };
+        left.extend(self.describe_cut(&column));
         if !related && !self.data.measure.is_empty() {
             left.push(match self.marks.first() {
                 Some(m) => format!(
@@ -588,6 +593,9 @@ impl<'a> Layout<'a> {
         let h = self.data.traces.iter().filter_map(Trace::place);
         let h: Vec<f64> = h.collect();
         let mut words = Vec::new();
+        if !self.data.shown.is_empty() {
+            words.push(self.data.shown.clone());
+        }
         if h.len() > 1 && h.windows(2).all(|w| w[0] <= w[1]) {
             words.push("lowest in the hierarchy at the top".to_owned());
         } else if h.len() > 1 && h.windows(2).all(|w| w[0] >= w[1]) {
@@ -604,8 +612,30 @@ impl<'a> Layout<'a> {
         }
         if noise {
             words.push("rare excursions end at the edge of the row".to_owned());
+        } else if self.data.counted_from > 0 {
+            words.push("peaks from the first stimulus on".to_owned());
         }
         capital(&words.join(" · "))
+    }
+
+    /// In how many rows the start of the run, which counts for no peak, is larger than the row.
+    fn describe_cut(&self, column: &Column) -> Option<String> {
+        let rows = self.rows.iter().zip(&column.scales);
+        let cut = rows.filter(|(i, scale)| {
+            // Less than that is not seen.
+            let room = 0.05 * (scale.hi - scale.lo);
+            let seen = scale.lo - room..=scale.hi + room;
+            let before = self.data.traces[**i].values.iter();
+            let mut before = before.take(self.data.counted_from);
+            before.any(|v| v.is_finite() && !seen.contains(v))
+        });
+        match cut.count() {
+            0 => None,
+            cut => Some(format!(
+                "What came before the first stimulus counts for no peak; in {cut} of {} rows it ends at the edge.",
+                self.rows.len()
+            )),
+        }
     }
 
     /// Draws the measure against hierarchy; returns what must be said below it.
@@ -888,7 +918,7 @@ impl Column {
         let stimulated = !data.stimuli.is_empty();
         let rows = || layout.rows.iter().map(|&i| &data.traces[i]);
         let scales: Vec<RowScale> = rows()
-            .map(|t| RowScale::of(&t.values, stimulated))
+            .map(|t| RowScale::of(t.values.get(data.counted_from..).unwrap_or(&[]), stimulated))
             .collect();
         let swinging = scales.iter().filter(|s| s.two_sided).count();
         let noise = !stimulated && 2 * swinging > scales.len();
@@ -979,6 +1009,7 @@ mod tests {
             measure: "timescale".into(),
             measure_unit: "ms".into(),
             measure_note: "Timescale: decay to 1/e.".into(),
+            ..FigureData::default()
         }
     }
 
@@ -1203,6 +1234,41 @@ mod tests {
                 .collect();
         }
         assert!(sound(&data).contains(">s.d. (Hz)</text>"));
+    }
+
+    /// A start far from rest is neither a peak nor what its row is scaled to.
+    #[test]
+    fn peaks_count_from_the_first_stimulus() {
+        let mut data = example(3);
+        for trace in &mut data.traces {
+            trace.values[0] = 40.0;
+        }
+        let text = sound(&data);
+        assert!(text.contains(">40.0</text>") && !text.contains("first stimulus"));
+        data.counted_from = 20;
+        let text = sound(&data);
+        for words in [
+            ">1.00</text>",
+            "peaks from the first stimulus on",
+            "in 3 of 3 rows it ends at the edge",
+        ] {
+            assert!(text.contains(words), "{words} in {text}");
+        }
+        assert!(!text.contains(">40.0</text>"));
+        // Nothing is said of what is not cut, and what lies behind the recording counts for nothing.
+        for trace in &mut data.traces {
+            trace.values[0] = 0.0;
+        }
+        assert!(!sound(&data).contains("at the edge"));
+        data.counted_from = 400;
+        assert!(sound(&data).contains("no data"));
+    }
+
+    #[test]
+    fn which_run_is_shown_stands_above_the_traces() {
+        let mut data = example(3);
+        data.shown = "trial 2, condition seen".into();
+        assert!(sound(&data).contains(">Trial 2, condition seen · lowest in the hierarchy"));
     }
 
     #[test]

@@ -431,6 +431,30 @@ fn measured(prepared: &Prepared, outcome: &Outcome) -> Measured {
     }
 }
 
+/// Which of several runs the figure shows; nothing of one alone.
+#[cfg(feature = "plot")]
+fn which_run(prepared: &Prepared) -> String {
+    let network = &prepared.network;
+    match network.trials.as_ref().zip(network.example()) {
+        None if prepared.spec.run.replicates > 1 => {
+            format!("first of {} replicates", prepared.spec.run.replicates)
+        }
+        None => String::new(),
+        Some((trials, shown)) if trials.sessions => {
+            format!("session {}", trials.trials[shown].run)
+        }
+        Some((trials, shown)) => {
+            let condition = trials.trials[shown].condition;
+            let all = trials.trials.iter().filter(|t| t.condition == condition);
+            let name = &trials.conditions[condition];
+            match all.count() {
+                1 => format!("trial {shown}, condition {name}"),
+                all => format!("trial {shown}, one of {all} of condition {name}"),
+            }
+        }
+    }
+}
+
 /// Draws the first recorded variable beside delay activity or timescales.
 #[cfg(feature = "plot")]
 fn figure(prepared: &Prepared, outcome: &Outcome) -> Result<Vec<PathBuf>, Failure> {
@@ -453,9 +477,15 @@ fn figure(prepared: &Prepared, outcome: &Outcome) -> Result<Vec<PathBuf>, Failur
     let shown = network.shown_in(run);
     let given: Vec<&Stimulus> = shown_in.stimuli.iter().chain(&shown).collect();
     let fluctuates = given.is_empty() && !network.noise.is_empty();
+    let times = &outcome.first.time_ms;
+    let start = engine::peak_start(network, spec, times, &[run as usize]);
+    let from_onset = outcome.measures.peaks.from_onset;
     let base = |k: usize| {
         if fluctuates {
             return activity.slice(ndarray::s![0, .., k]).mean().unwrap_or(0.0);
+        }
+        if from_onset {
+            return activity[[0, start.sample, k]];
         }
         let position = plan.position[plan.record.areas[k].index()];
         outcome.baseline[position * info.variables.len() + plan.record.variables[0]]
@@ -510,11 +540,14 @@ fn figure(prepared: &Prepared, outcome: &Outcome) -> Result<Vec<PathBuf>, Failur
             network.connectome.name,
             plan.dt_ms
         ),
-        time_ms: outcome.first.time_ms.clone(),
+        shown: which_run(prepared),
+        time_ms: times.clone(),
+        counted_from: start.sample,
         traces,
-        variable: match fluctuates {
-            true => format!("{} around its mean", variable.doc),
-            false => format!("{} above baseline", variable.doc),
+        variable: match (fluctuates, from_onset) {
+            (true, _) => format!("{} around its mean", variable.doc),
+            (_, true) => format!("{} above that at the first stimulus", variable.doc),
+            _ => format!("{} above baseline", variable.doc),
         },
         unit: variable.unit.to_owned(),
         hierarchy_label: label.to_owned(),

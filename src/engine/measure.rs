@@ -1,7 +1,7 @@
 //! Measures computed inside a run: from the recorded activity, or exactly from the linearised
 //! network.
 
-use ndarray::{Array1, Array2, ArrayView3, Axis, s};
+use ndarray::{Array1, Array2, ArrayView3, s};
 use rayon::prelude::*;
 
 use super::trials::{self, TrialTable};
@@ -22,7 +22,7 @@ use crate::spec::{
     TimescalesSpec, Window,
 };
 use crate::stepper::linear::linearise;
-use crate::stimulus::{Trial, nearest_step};
+use crate::stimulus::nearest_step;
 
 /// Spacing of the lags at which an exact autocorrelation is evaluated, ms. Part of the estimator:
 /// the fit weighs every lag alike.
@@ -73,6 +73,17 @@ pub struct Peaks {
     pub from_onset: bool,
     /// Trials over which they are taken, those of one condition; 0 without a task, or in a session.
     pub trials: usize,
+}
+
+/// Where peaks begin to count in a recording.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct PeakStart {
+    /// When the first stimulus begins, ms; none where nothing is shown.
+    pub onset_ms: Option<f64>,
+    /// The first sample that counts: 0 where nothing is shown, or only after the recording.
+    pub sample: usize,
+    /// Whether peaks are departures from that sample, and not from the baseline.
+    pub is_base: bool,
 }
 
 /// Largest departure from baseline.
@@ -813,19 +824,17 @@ pub fn example(network: &Network) -> usize {
 }
 
 /// Largest departure from baseline of the first recorded variable, per recorded area, in one replicate, from a
-/// moment on.
+/// sample on.
 #[must_use]
 pub fn peaks(
     plan: &Plan,
     baseline: &[f64],
     recording: &Recording,
     replicate: usize,
-    from_ms: f64,
+    first: usize,
 ) -> Vec<Peak> {
     let variables = plan.circuit.info().variables.len();
     let times = &recording.time_ms;
-    let first = first_at(plan, recording, from_ms);
-    let first = if first < times.len() { first } else { 0 };
     let values = recording.variables[0].slice(s![replicate, first.., ..]);
     let peak = |(k, area): (usize, &crate::ids::AreaId)| {
         let base = baseline[plan.position[area.index()] * variables + plan.record.variables[0]];
@@ -845,35 +854,55 @@ pub fn peaks(
 }
 
 /// When the first stimulus of a run begins, ms; currents that belong to perturbations count for nothing.
-fn first_onset_ms(network: &Network, spec: &ExperimentSpec, trials: &[&Trial]) -> Option<f64> {
-    let own = trials
-        .first()
-        .map_or(network, |t| network.of_condition(t.condition));
-    let own = own
-        .stimuli
-        .iter()
-        .filter(|s| spec.stimuli.contains_key(&s.name));
-    let shown = network.shown(trials);
+fn first_onset_ms(network: &Network, spec: &ExperimentSpec, run: u32) -> Option<f64> {
+    let own = network.of_run(run).stimuli.iter();
+    let own = own.filter(|s| spec.stimuli.contains_key(&s.name));
+    let shown = network.shown_in(run);
     let all = own.chain(&shown).filter(|s| s.amplitude != 0.0);
     all.map(|s| s.onset_ms).reduce(f64::min)
 }
 
-/// The baseline with what the first recorded variable was in one run when it was first sampled from a moment on.
-fn state_at(plan: &Plan, baseline: &[f64], recording: &Recording, run: usize, ms: f64) -> Vec<f64> {
+/// Where peaks begin to count in runs that are taken together, or in their mean: at the first stimulus of any, since
+/// the start of a run need not be at rest. Where the baseline is only where runs start, they are departures from
+/// what areas showed then. `time_ms`: times of the samples.
+#[must_use]
+pub fn peak_start(
+    network: &Network,
+    spec: &ExperimentSpec,
+    time_ms: &[f64],
+    runs: &[usize],
+) -> PeakStart {
+    let onsets = || {
+        runs.iter()
+            .map(|run| first_onset_ms(network, spec, *run as u32))
+    };
+    let onset_ms = onsets().flatten().reduce(f64::min);
+    // Half a step early, since times are products of steps.
+    let sample = onset_ms.map_or(0, |ms| {
+        time_ms.partition_point(|t| *t < ms - spec.run.dt_ms / 2.0)
+    });
+    PeakStart {
+        onset_ms,
+        sample: if sample < time_ms.len() { sample } else { 0 },
+        is_base: spec.solve == Solve::Nothing && onsets().all(|onset| onset.is_some()),
+    }
+}
+
+/// The baseline with what the first recorded variable was in one run at a sample.
+fn state_at(
+    plan: &Plan,
+    baseline: &[f64],
+    recording: &Recording,
+    run: usize,
+    sample: usize,
+) -> Vec<f64> {
     let variables = plan.circuit.info().variables.len();
     let mut out = baseline.to_vec();
-    let samples = recording.variables[0].index_axis(Axis(0), run);
-    let last = samples.nrows().saturating_sub(1);
-    let row = samples.row(first_at(plan, recording, ms).min(last));
+    let row = recording.variables[0].slice(s![run, sample, ..]);
     for (area, x) in plan.record.areas.iter().zip(row) {
         out[plan.position[area.index()] * variables + plan.record.variables[0]] = *x;
     }
     out
-}
-
-/// First sample from a moment on; half a step early, since times are products of steps.
-fn first_at(plan: &Plan, recording: &Recording, ms: f64) -> usize {
-    (recording.time_ms).partition_point(|t| *t < ms - plan.dt_ms / 2.0)
 }
 
 /// Peaks from the first stimulus on, of the first run, or means over the trials of the condition of
@@ -887,31 +916,24 @@ fn peaks_from_onset(
 ) -> Peaks {
     let example = example(network);
     let trials = network.trials.as_ref();
-    // Runs, each with its trials.
-    let runs: Vec<(usize, Vec<&Trial>)> = match trials.zip(network.example()) {
-        None => vec![(example, Vec::new())],
-        Some((trials, _)) if trials.sessions => {
-            vec![(example, trials.of_run(example as u32).collect())]
-        }
-        Some((trials, shown)) => {
+    let runs: Vec<usize> = match trials.zip(network.example()) {
+        Some((trials, shown)) if !trials.sessions => {
             let condition = trials.trials[shown].condition;
             let all = trials.trials.iter().filter(|t| t.condition == condition);
-            all.map(|t| (t.run as usize, vec![t])).collect()
+            all.map(|t| t.run as usize).collect()
         }
+        _ => vec![example],
     };
-    let onsets: Vec<Option<f64>> = (runs.iter())
-        .map(|(_, trials)| first_onset_ms(network, spec, trials))
-        .collect();
-    let from_onset = spec.solve == Solve::Nothing && onsets.iter().all(Option::is_some);
-    let of_run: Vec<Vec<Peak>> = (runs.iter().zip(&onsets))
-        .map(|((run, _), onset)| {
-            let onset = onset.unwrap_or(0.0);
-            match from_onset {
-                false => peaks(plan, baseline, recording, *run, onset),
-                true => {
-                    let at_onset = state_at(plan, baseline, recording, *run, onset);
-                    peaks(plan, &at_onset, recording, *run, onset)
-                }
+    let times = &recording.time_ms;
+    let start = |run: &usize| peak_start(network, spec, times, &[*run]);
+    let starts: Vec<PeakStart> = runs.iter().map(start).collect();
+    let from_onset = starts.iter().all(|start| start.is_base);
+    let of_run: Vec<Vec<Peak>> = (runs.iter().zip(&starts))
+        .map(|(&run, &PeakStart { sample, .. })| match from_onset {
+            false => peaks(plan, baseline, recording, run, sample),
+            true => {
+                let at_onset = state_at(plan, baseline, recording, run, sample);
+                peaks(plan, &at_onset, recording, run, sample)
             }
         })
         .collect();
@@ -929,7 +951,7 @@ fn peaks_from_onset(
         sd: areas
             .map(|k| stats::sd(&of_area(k, |p| p.value)).ok())
             .collect(),
-        from_ms: onsets.first().copied().flatten(),
+        from_ms: starts.first().and_then(|start| start.onset_ms),
         from_onset,
         trials: match trials {
             Some(trials) if !trials.sessions => runs.len(),

@@ -37,11 +37,11 @@ pub use layout::{
     Activity, Dataset, Put, condition_layout, datasets, write_measures, write_summaries,
 };
 pub use measure::{
-    Connectivity, DelayActivity, LinearNetwork, Measures, ModeTable, Peak, Peaks, TimescaleRow,
-    check as check_measures, connectivity_dynamics, connectivity_of, delay_activity_of,
-    driving_noise, exact_covariance, example, latencies_of, linear_network, measure_network,
-    measure_recording, mode_table, modes, needs_recording, peaks, simulated_connectivity,
-    simulated_timescales, spectra, timescales_of,
+    Connectivity, DelayActivity, LinearNetwork, Measures, ModeTable, Peak, PeakStart, Peaks,
+    TimescaleRow, check as check_measures, connectivity_dynamics, connectivity_of,
+    delay_activity_of, driving_noise, exact_covariance, example, latencies_of, linear_network,
+    measure_network, measure_recording, mode_table, modes, needs_recording, peak_start, peaks,
+    simulated_connectivity, simulated_timescales, spectra, timescales_of,
 };
 pub use ranks::follow;
 pub use summary::{SUMMARIES, Summaries};

@@ -519,7 +519,7 @@ impl Lab {
                 baseline,
                 recording,
                 engine::example(&self.network),
-                0.0,
+                0,
             ),
             k,
         )

@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 use super::super::Failure;
 use super::super::results::finished;
 use super::traces::{self, Cut, Series, Variable};
-use crate::engine;
+use crate::engine::{self, PeakStart};
 use crate::ids::AreaId;
 use crate::network::Network;
 use crate::record::{Attr, Results, VarInfo};
@@ -76,13 +76,18 @@ pub(super) fn contents(file: &Results, wanted: Option<&[usize]>) -> Result<Conte
     let network = network.as_ref();
     let replicates = file.dim_len("replicate")?;
     let conditions = conditions(file, replicates)?;
-    let series = series(
+    let mut series = series(
         replicates,
         &conditions,
         wanted,
         traces::fitting(variables.len(), areas.len(), means(replicates, &conditions)),
         &mut notes,
     )?;
+    if let Some(Rebuilt { spec, network, .. }) = network {
+        for one in &mut series {
+            one.start = engine::peak_start(network, spec, &time[..samples], &one.members);
+        }
+    }
     let cut = Cut::new(samples, variables.len() * areas.len() * series.len());
     let mut recorded = Vec::new();
     for variable in &variables {
@@ -315,6 +320,7 @@ fn series(
         out.push(Series {
             label: format!("mean of {replicates} replicates"),
             members: (0..replicates).collect(),
+            start: PeakStart::default(),
         });
     }
     if replicates > 1 {
@@ -324,6 +330,7 @@ fn series(
                 out.push(Series {
                     label: format!("{condition}: mean of {} trials", members.len()),
                     members,
+                    start: PeakStart::default(),
                 });
             }
         }
@@ -360,6 +367,7 @@ fn series(
             None => format!("replicate {r}"),
         },
         members: vec![r],
+        start: PeakStart::default(),
     }));
     Ok(out)
 }
@@ -370,6 +378,7 @@ fn described(series: &[Series], network: Option<&Network>, areas: &[String]) -> 
         json!({
             "label": s.label,
             "members": s.members,
+            "peaks": {"is_base": s.start.is_base, "counts_later": s.start.sample > 0},
             "windows": network.map_or_else(Vec::new, |n| windows(n, &s.members, areas)),
         })
     };

@@ -63,8 +63,8 @@ function fittingScale(values, map = "viridis") {
   return colourScale(low, high, "linear", map);
 }
 function ramp(scale, units, words) {
-  const low = words ? words[0] : quantity(scale.low, units),
-    high = words ? words[1] : quantity(scale.high, units);
+  const digits = digitsApart(scale.low, scale.high);
+  const [low, high] = words ?? [scale.low, scale.high].map((x) => quantity(x, units, digits));
   const bar = h("i", { "aria-hidden": "true" });
   bar.style.background = gradient(scale.map);
   return h(

@@ -71,7 +71,12 @@ const unit = (u) => (u && u !== "1" && u !== "dimensionless" ? u : "");
 // Unit of a power spectral density.
 const density = (u) => (!unit(u) ? "1/Hz" : u === "Hz" ? "Hz" : `${u}²/Hz`);
 const withUnit = (text, u) => (unit(u) ? `${text} (${unit(u)})` : text);
-const quantity = (x, u) => (unit(u) && finite(x) ? `${number(x)} ${unit(u)}` : number(x));
+const quantity = (x, u, digits) => (unit(u) && finite(x) ? `${number(x, digits)} ${unit(u)}` : number(x, digits));
+/** Digits with which the ends of a range differ by more than what rounding does to them: 3 to 7. */
+function digitsApart(low, high) {
+  const share = (high - low) / Math.max(Math.abs(low), Math.abs(high));
+  return share > 0 ? Math.min(7, Math.max(3, 2 + Math.round(-Math.log10(share)))) : 3;
+}
 function range(values) {
   let low = Infinity,
     high = -Infinity;
@@ -187,15 +192,8 @@ function areaSpans() {
   if (!spans) spans = DATA.areas.map((_, a) => range(trace(a)));
   return spans;
 }
-/** The largest departure of every area from its baseline. */
-function peaks() {
-  const { baseline } = variable();
-  return areaSpans().map((span, a) => {
-    if (!span || !finite(baseline[a])) return null;
-    const [low, high] = span.map((x) => x + offset(a) - baseline[a]);
-    return -low > high ? low : high;
-  });
-}
+/** The largest departure of every area from its baseline, from the first stimulus on where there is one. */
+const peaks = () => variable().traces[state.series].peak;
 const shownName = () => `${variable().name}${state.values === "baseline" ? " minus baseline" : ""}`;
 const capital = (text) => text.slice(0, 1).toUpperCase() + text.slice(1);
 const milliseconds = (t) => `${Number(t.toFixed(t < 100 ? 2 : 1))} ms`;
@@ -228,8 +226,15 @@ const AREA_NUMBERS = [
     })),
   {
     key: "peak",
-    name: "peak departure from baseline",
-    doc: "largest departure from baseline, up or down, in what is shown",
+    get name() {
+      return series().peaks.is_base ? "peak departure since the first stimulus" : "peak departure from baseline";
+    },
+    get doc() {
+      const { is_base, counts_later } = series().peaks;
+      const base = is_base ? "what the area showed at the first stimulus" : "baseline";
+      const when = counts_later ? ", from the first stimulus on" : "";
+      return `largest departure from ${base}, up or down, in what is shown${when}`;
+    },
     get units() {
       return variable().units;
     },

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use super::super::Failure;
 use super::super::base64::base64;
 use super::contents::significant;
+use crate::engine::PeakStart;
 use crate::record::{RecordError, Results};
 
 /// Values of all traces of a page together: in base64 they take 2.7 bytes each.
@@ -43,6 +44,8 @@ pub(super) struct Series {
     pub(super) label: String,
     /// Replicates; of several the mean is shown.
     pub(super) members: Vec<usize>,
+    /// Where peaks begin to count.
+    pub(super) start: PeakStart,
 }
 
 /// How time is cut.
@@ -140,7 +143,45 @@ impl Extremes {
     }
 }
 
-/// The traces of one variable: for every series an object with `low` and `high` [its unit] of every
+/// Departures from a base, gathered block by block.
+#[derive(Debug, Clone)]
+struct Departures {
+    start: PeakStart,
+    /// Of every area.
+    base: Vec<f64>,
+    largest: Vec<f64>,
+}
+
+impl Departures {
+    fn new(start: PeakStart, baseline: &[f64]) -> Self {
+        Self {
+            start,
+            base: baseline.to_vec(),
+            largest: vec![f64::NAN; baseline.len()],
+        }
+    }
+
+    /// Takes a block of samples; `first`: the number of its first.
+    fn add(&mut self, block: &Array2<f64>, first: usize) {
+        let start = self.start.sample;
+        for (row, sample) in block.rows().into_iter().zip(first..) {
+            if sample < start {
+                continue;
+            }
+            if sample == start && self.start.is_base {
+                self.base = row.to_vec();
+            }
+            for ((largest, base), x) in self.largest.iter_mut().zip(&self.base).zip(row) {
+                let away = x - base;
+                if away.is_finite() && (largest.is_nan() || away.abs() > largest.abs()) {
+                    *largest = away;
+                }
+            }
+        }
+    }
+}
+
+/// The traces of one variable: for every series an object with `low`, `high` and `peak` [its unit] of every
 /// area and `values`, base64 of 16-bit words, area after area; 0 is low, 65534 is high, 65535 a gap.
 ///
 /// # Errors
@@ -156,6 +197,8 @@ pub(super) fn traces(
     read.sort_unstable();
     read.dedup();
     let mut kept = vec![Array2::from_elem((cut.frames, areas), Extremes::NONE); series.len()];
+    let departures = |s: &Series| Departures::new(s.start, &variable.baseline);
+    let mut peaks: Vec<Departures> = series.iter().map(departures).collect();
     let means: Vec<usize> = (0..series.len())
         .filter(|&s| series[s].members.len() > 1)
         .collect();
@@ -171,6 +214,7 @@ pub(super) fn traces(
             for (s, one) in series.iter().enumerate() {
                 if one.members == [replicate] {
                     fold(&mut kept[s], &block, cut, frames.clone());
+                    peaks[s].add(&block, samples.start);
                 }
             }
             for (sum, &s) in sums.iter_mut().zip(&means) {
@@ -188,9 +232,15 @@ pub(super) fn traces(
             // Without a finite value 0/0: a gap.
             let mean = sum.map(|(sum, n)| sum / f64::from(*n));
             fold(&mut kept[s], &mean, cut, frames.clone());
+            peaks[s].add(&mean, samples.start);
         }
     }
-    Ok(kept.iter().map(|k| packed(k, cut.thinned())).collect())
+    let one = |(kept, peaks): (&Array2<Extremes>, &Departures)| {
+        let mut one = packed(kept, cut.thinned());
+        one["peak"] = peaks.largest.iter().map(|x| significant(*x, 7)).collect();
+        one
+    };
+    Ok(kept.iter().zip(&peaks).map(one).collect())
 }
 
 /// Samples of one replicate, [time, area].
@@ -288,6 +338,35 @@ mod tests {
         assert_eq!(of(&[2.0, 3.0, -1.0]), [3.0, -1.0]);
         assert_eq!(of(&[5.0, 5.0]), [5.0, 5.0]);
         assert!(of(&[f64::NAN, f64::INFINITY]).iter().all(|x| x.is_nan()));
+    }
+
+    /// Blocks as they are read: what comes before the start counts for nothing, whatever the base is.
+    #[test]
+    fn departures_count_from_their_start() {
+        let blocks = [
+            ndarray::array![[90.0, 0.0], [10.0, f64::NAN]],
+            ndarray::array![[12.0, 3.0], [7.0, f64::NAN]],
+        ];
+        let largest = |sample: usize, is_base: bool| {
+            let start = PeakStart {
+                sample,
+                is_base,
+                ..PeakStart::default()
+            };
+            let mut departures = Departures::new(start, &[5.0, f64::NAN]);
+            for (block, first) in blocks.iter().zip([0, 2]) {
+                departures.add(block, first);
+            }
+            let known = departures
+                .largest
+                .iter()
+                .map(|x| x.is_finite().then_some(*x));
+            known.collect::<Vec<_>>()
+        };
+        assert_eq!(largest(0, false), [Some(85.0), None]);
+        assert_eq!(largest(1, false), [Some(7.0), None]);
+        assert_eq!(largest(1, true), [Some(-3.0), None]);
+        assert_eq!(largest(2, true), [Some(-5.0), Some(0.0)]);
     }
 
     /// Two areas, of which the second never varies and ends in a gap.
