@@ -269,7 +269,7 @@ pub(super) fn export_to(args: &ExportArgs, answer: Answer) -> Result<ExitCode, F
 }
 
 /// Writes a data set for other programs: a new folder, or a file, whose predecessor is replaced. Gives what the
-/// form wants and the data set lacks.
+/// form wants and the data set lacks, and what the data set has and the form does not hold.
 ///
 /// # Errors
 /// Something is there already; a label that the form cannot hold; a full disk.
@@ -308,6 +308,13 @@ pub fn export_as(
                 }
             }
             write(output, &export::tvb_zip(connectome)?)?;
+            let left_out = export::left_out_of_tvb(connectome);
+            if !left_out.is_empty() {
+                let left_out = left_out.join(", ");
+                warnings.push(format!(
+                    "left out: {left_out}; The Virtual Brain has no file for them"
+                ));
+            }
         }
     }
     Ok(warnings)
