@@ -180,3 +180,163 @@ fn shells_and_manuals_know_the_commands() {
     let page = fs::read_to_string(folder.path().join("pages/isocortex-run.1")).unwrap();
     assert!(page.contains("checkpoint"), "{page}");
 }
+
+const AREAS: &str = "area,hierarchy\nV1,0\nV2,0.5\nMT,1\n";
+const FLN: &str = ",V1,V2,MT\nV1,0,0.4,0.1\nV2,0.5,0,0.1\nMT,0.2,0.3,0\n";
+
+/// Writes the files, and refuses to import `fln.csv` with these options.
+fn import_refused(files: &[(&str, &str)], options: &str, word: &str) {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    for (name, text) in [("areas.csv", AREAS), ("fln.csv", FLN)].iter().chain(files) {
+        fs::write(at.join(name), text).unwrap();
+    }
+    let line = format!("data import matrices fln.csv --kind fln -o set {options}");
+    refused(at, &line.split_whitespace().collect::<Vec<_>>(), word);
+    assert!(!at.join("set").exists(), "{options}");
+}
+
+/// A table in another order of areas would give its numbers to the wrong ones.
+#[test]
+fn every_labelled_matrix_has_the_areas_in_their_order() {
+    for (table, said) in [
+        (
+            ",MT,V2,V1\nMT,0,1,1\nV2,1,0,1\nV1,1,1,0\n",
+            "names of rows are those of the areas in another order: found `MT` as number 1, expected `V1`",
+        ),
+        (
+            ",V1,MT,V2\nV1,0,1,1\nV2,1,0,1\nMT,1,1,0\n",
+            "names of columns are those of the areas in another order: found `MT` as number 2, expected `V2`",
+        ),
+        (
+            ",V1,V2,M1\nV1,0,1,1\nV2,1,0,1\nM1,1,1,0\n",
+            "names of rows differ from those of the areas: found no `MT` and found `M1`, expected the 3 areas of ",
+        ),
+        (
+            ",V1,MT\nV1,0,1\nMT,1,0\n",
+            "names of rows differ from those of the areas: found no `V2`, expected the 3 areas of ",
+        ),
+        (
+            ",V1,MT\nV1,0,1\nV2,1,1\nMT,1,0\n",
+            "names of columns differ from those of the areas: found no `V2`, expected the 3 areas of ",
+        ),
+        (
+            ",V1,V2,V1\nV1,0,1,1\nV2,1,0,1\nV1,1,1,0\n",
+            "names of rows: found `V1` twice, as number 1 and 3, expected it once",
+        ),
+    ] {
+        for option in ["--distances", "--sln", "--delays"] {
+            // The areas are those of a table, or those beside the weights.
+            for areas in ["--areas areas.csv", ""] {
+                let options = format!("{option} more.csv {areas}");
+                import_refused(
+                    &[("more.csv", table)],
+                    &options,
+                    &format!("more.csv: {said}"),
+                );
+            }
+        }
+    }
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("fln.csv"), FLN).unwrap();
+    let right = ",V1,V2,MT\nV1,0,1,1\nV2,1,0,1\nMT,1,1,0\n";
+    fs::write(folder.path().join("more.csv"), right).unwrap();
+    let line = "data import matrices fln.csv --kind fln --sln more.csv --distances more.csv -o set";
+    let said = done(folder.path(), &line.split(' ').collect::<Vec<_>>());
+    assert!(said.contains("3 areas, 6 links"), "{said}");
+}
+
+#[test]
+fn an_area_that_is_missing_is_named_with_its_file() {
+    import_refused(
+        &[("fln.csv", ",V1,V2\nV1,0,0.4\nV2,0.5,0\n")],
+        "--areas areas.csv",
+        "fln.csv: names of rows differ from those of the areas: found no `MT`, expected the 3 areas of areas.csv",
+    );
+    import_refused(
+        &[("areas.csv", "area,hierarchy\nV1,0\nMT,1\n")],
+        "--areas areas.csv",
+        "fln.csv: names of rows differ from those of the areas: found `V2`, expected the 2 areas of areas.csv",
+    );
+}
+
+#[test]
+fn tables_of_areas_name_each_once() {
+    for table in ["area,hierarchy\nV1,0\nV2,0.5\nV1,1\n", "V1\nV2\nV1\n"] {
+        import_refused(
+            &[("areas.csv", table)],
+            "--areas areas.csv",
+            "areas.csv: names of areas: found `V1` twice, as number 1 and 3, expected it once",
+        );
+    }
+    import_refused(
+        &[("areas.csv", "name,hierarchy\nV1,0\nV2,0.5\nMT,1\n")],
+        "--areas areas.csv",
+        "areas.csv: found the columns `name`, `hierarchy`, expected one called `area`",
+    );
+}
+
+#[test]
+fn what_makes_no_data_set_is_said_in_few_lines() {
+    // Lines are those of no file that anybody has.
+    import_refused(
+        &[(
+            "fln.csv",
+            ",V1,V2,MT\nV1,0,-0.4,0.1\nV2,0.5,0,0\nMT,0.2,0,0\n",
+        )],
+        "",
+        "\n  fln: negative FLN: found -0.4, expected 0..1 (V1 <- V2)",
+    );
+    let percent = ",A,B,C,D\nA,0,50,30,20\nB,40,0,40,20\nC,10,70,0,19.5\nD,30,30,40,0\n";
+    for said in ["\n  ... and 2 more\n", "are the FLN percent?"] {
+        import_refused(&[("fln.csv", percent)], "", said);
+    }
+}
+
+#[test]
+fn an_export_says_what_it_leaves_out() {
+    let folder = tempfile::tempdir().unwrap();
+    let line = "data export macaque-markov29 --format tvb -o m.zip";
+    let out = program(folder.path())
+        .args(line.split(' '))
+        .output()
+        .unwrap();
+    assert!(out.status.success());
+    let said = String::from_utf8_lossy(&out.stderr);
+    let expected = "left out: hierarchy, hierarchy_norm, spine_count, SLN, lobes";
+    assert!(said.contains(expected), "{said}");
+}
+
+#[test]
+fn a_table_changed_on_purpose_gets_the_sum_that_was_found() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    fs::write(at.join("fln.csv"), FLN).unwrap();
+    done(
+        at,
+        &[
+            "data", "import", "matrices", "fln.csv", "--kind", "fln", "-o", "set",
+        ],
+    );
+    let table = at.join("set/areas.csv");
+    let text = fs::read_to_string(&table).unwrap();
+    fs::write(&table, text + "\n").unwrap();
+    let out = program(at).args(["data", "show", "set"]).output().unwrap();
+    assert_eq!(out.status.code(), Some(1));
+    let said = String::from_utf8_lossy(&out.stderr);
+    assert!(
+        said.contains("; if the table was changed on purpose, put the found sum there"),
+        "{said}"
+    );
+    let sum = |text: &str, before: &str| {
+        let (_, after) = text.split_once(before).unwrap();
+        after[..64].to_owned()
+    };
+    let manifest = at.join("set/manifest.yaml");
+    let text = fs::read_to_string(&manifest).unwrap();
+    let old = sum(&text, "path: areas.csv, sha256: ");
+    let changed = text.replace(&old, &sum(&said, "wrong sha256: found "));
+    assert_ne!(changed, text);
+    fs::write(&manifest, changed).unwrap();
+    done(at, &["data", "show", "set"]);
+}

@@ -261,7 +261,7 @@ class Connectome:
     def export(self, path: str | os.PathLike[str], form: Literal["csv", "npz", "tvb"]) -> Path:
         """Writes the connectome for other programs, rows being targets: a new folder of matrices (`csv`), numpy's
         archive (`npz`), or a connectivity of The Virtual Brain (`tvb`, a zip file). Warns of what a form wants and
-        the connectome lacks."""
+        the connectome lacks, and of what it leaves out."""
         with tempfile.TemporaryDirectory(prefix="isocortex-") as folder:
             for message in _core.export(str(self.save(Path(folder) / "set")), form, path):
                 warnings.warn(message, IsocortexWarning, stacklevel=2)

@@ -115,7 +115,8 @@ fn load_connectome(py: Python<'_>, source: String) -> PyResult<Bound<'_, PyDict>
     Ok(out)
 }
 
-/// Writes a data set for other programs: `csv`, `npz` or `tvb`. Gives what the form wants and the set lacks.
+/// Writes a data set for other programs: `csv`, `npz` or `tvb`. Gives what the form wants and the set lacks,
+/// and what it leaves out.
 #[pyfunction]
 fn export(py: Python<'_>, source: String, form: String, output: PathBuf) -> PyResult<Vec<String>> {
     watched(py, None, |_| {

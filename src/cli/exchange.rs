@@ -222,11 +222,14 @@ fn matrices(args: &MatrixArgs) -> Result<Tables, ImportError> {
     })
 }
 
+/// Most errors, and most warnings, said of what was read: they are often all of one kind.
+const FINDINGS: usize = 10;
+
 /// Writes a data folder; one that would not pass the check is not left behind.
 pub(super) fn write_checked(tables: &Tables, folder: &Path, about: &About) -> Result<(), Failure> {
     tables.write(folder, about)?;
     let source = Source::Folder(folder.to_owned());
-    let report = connectome::check(&source);
+    let mut report = connectome::check(&source);
     if report.is_ok() {
         for warning in &report.warnings {
             tracing::warn!("{warning}");
@@ -235,12 +238,21 @@ pub(super) fn write_checked(tables: &Tables, folder: &Path, about: &About) -> Re
     }
     // It was made just now, and holds nothing but what was imported.
     std::fs::remove_dir_all(folder)?;
-    let all = report.errors.iter().chain(&report.warnings);
-    let all: Vec<String> = all.map(|e| format!("  {e}")).collect();
+    // Nobody has its tables: the pair of areas says which number it is, in the files that were given.
+    for finding in report.errors.iter_mut().chain(&mut report.warnings) {
+        finding.line = None;
+        if let Some(table) = finding.file.strip_suffix(".csv") {
+            finding.file = table.to_owned();
+        }
+    }
+    let mut all = report.lines(FINDINGS);
+    if tables.looks_like_percent() {
+        all.push("are the FLN percent? expected fractions: divide them by 100".to_owned());
+    }
     Err(format!(
-        "what was read makes no data set; nothing was written (lines are those of the tables that would have \
-         been; `--rows sources` turns a matrix around):\n{}",
-        all.join("\n")
+        "what was read makes no data set; nothing was written (pairs are target <- source; `--rows sources` turns a \
+         matrix around):\n  {}",
+        all.join("\n  ")
     )
     .into())
 }
@@ -257,7 +269,7 @@ pub(super) fn export_to(args: &ExportArgs, answer: Answer) -> Result<ExitCode, F
 }
 
 /// Writes a data set for other programs: a new folder, or a file, whose predecessor is replaced. Gives what the
-/// form wants and the data set lacks.
+/// form wants and the data set lacks, and what the data set has and the form does not hold.
 ///
 /// # Errors
 /// Something is there already; a label that the form cannot hold; a full disk.
@@ -296,6 +308,13 @@ pub fn export_as(
                 }
             }
             write(output, &export::tvb_zip(connectome)?)?;
+            let left_out = export::left_out_of_tvb(connectome);
+            if !left_out.is_empty() {
+                let left_out = left_out.join(", ");
+                warnings.push(format!(
+                    "left out: {left_out}; The Virtual Brain has no file for them"
+                ));
+            }
         }
     }
     Ok(warnings)

@@ -61,6 +61,20 @@ impl Report {
         self.errors.is_empty()
     }
 
+    /// Findings one a line, errors before warnings, of each at most so many.
+    #[must_use]
+    pub fn lines(&self, most: usize) -> Vec<String> {
+        let mut lines = Vec::new();
+        for (findings, before) in [(&self.errors, ""), (&self.warnings, "warning: ")] {
+            let first = findings.iter().take(most);
+            lines.extend(first.map(|finding| format!("{before}{finding}")));
+            if findings.len() > most {
+                lines.push(format!("{before}... and {} more", findings.len() - most));
+            }
+        }
+        lines
+    }
+
     /// Adds an error.
     pub(super) fn error(&mut self, file: &str, line: Option<u64>, message: String) {
         self.errors.push(Finding {

@@ -7,7 +7,7 @@ use ndarray::Array2;
 use ndarray_npy::WriteNpyExt;
 use zip::write::SimpleFileOptions;
 
-use super::{Connectome, WeightKind};
+use super::{Connectome, DEFAULT_GROUP, WeightKind};
 
 /// A file of an export.
 #[derive(Debug, Clone)]
@@ -135,6 +135,26 @@ pub fn tvb_zip(connectome: &Connectome) -> Result<Vec<u8>, String> {
         bytes: text.into_bytes(),
     });
     Ok(archive(&files))
+}
+
+/// What a data set has and [`tvb_zip`] does not hold.
+#[must_use]
+pub fn left_out_of_tvb(connectome: &Connectome) -> Vec<&str> {
+    let mut out: Vec<&str> = (connectome.gradients.iter())
+        .map(|g| g.name.as_str())
+        .collect();
+    let areas = &connectome.areas;
+    for (what, there) in [
+        ("SLN", connectome.sln.is_some()),
+        ("delays", connectome.delay_ms.is_some()),
+        ("lobes", areas.iter().any(|a| a.lobe.is_some())),
+        ("groups", areas.iter().any(|a| a.group != DEFAULT_GROUP)),
+    ] {
+        if there {
+            out.push(what);
+        }
+    }
+    out
 }
 
 /// A numpy archive of the matrices, `areas` as text, and every gradient under its name.

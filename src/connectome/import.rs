@@ -3,13 +3,13 @@
 //! What is read is written as `manifest.yaml` and csv tables (`data/README.md`) and then has to pass
 //! [`super::check`] like any other folder. Nothing is normalised, and nothing is dropped in silence.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::fs;
 use std::io::{Cursor, Read};
 use std::path::{Path, PathBuf};
 
-use ndarray::Array2;
+use ndarray::{Array2, Axis};
 
 use super::WeightKind;
 use crate::arrays::{self, ArrayError};
@@ -133,6 +133,106 @@ pub struct Names {
     pub columns: Option<Vec<String>>,
 }
 
+/// The areas of a data set, and where their names stand.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Areas {
+    /// In the order of all matrices.
+    pub names: Vec<String>,
+    /// A file, or the rows or columns of one, for messages.
+    pub from: String,
+}
+
+impl Areas {
+    /// Those that stand beside a matrix, if there are any.
+    #[must_use]
+    pub fn beside(path: &Path, names: Option<&Names>) -> Option<Self> {
+        let of = |what: &str, names: &Vec<String>| Self {
+            names: names.clone(),
+            from: format!("the {what} of {}", path.display()),
+        };
+        let names = names?;
+        let rows = names.rows.as_ref().map(|rows| of("rows", rows));
+        rows.or_else(|| names.columns.as_ref().map(|columns| of("columns", columns)))
+    }
+
+    /// Whether names beside a matrix are those of the areas, in their order: its numbers are taken by their places.
+    ///
+    /// # Errors
+    /// Names in another order, unknown or missing ones, a name twice.
+    pub fn check(&self, path: &Path, beside: Option<&Names>) -> Result<(), ImportError> {
+        let Some(beside) = beside else { return Ok(()) };
+        for (what, found) in [("rows", &beside.rows), ("columns", &beside.columns)] {
+            let Some(found) = found else { continue };
+            each_once(path, &format!("names of {what}"), found)?;
+            if *found != self.names {
+                return Err(content(path, self.difference(what, found)));
+            }
+        }
+        Ok(())
+    }
+
+    /// How names, of which none is there twice, differ from those of the areas.
+    fn difference(&self, what: &str, found: &[String]) -> String {
+        let lacking = |all: &[String], of: &[String]| -> Vec<String> {
+            let of: BTreeSet<&String> = of.iter().collect();
+            all.iter().filter(|a| !of.contains(a)).cloned().collect()
+        };
+        let (missing, unknown) = (lacking(&self.names, found), lacking(found, &self.names));
+        let mut parts = Vec::new();
+        if !missing.is_empty() {
+            parts.push(format!("found no {}", few(&missing)));
+        }
+        if !unknown.is_empty() {
+            parts.push(format!("found {}", few(&unknown)));
+        }
+        if parts.is_empty() {
+            let mut both = found.iter().zip(&self.names).enumerate();
+            if let Some((k, (name, expected))) = both.find(|(_, (a, b))| a != b) {
+                return format!(
+                    "names of {what} are those of the areas in another order: found `{name}` as number {}, expected \
+                     `{expected}`; bring one into the order of the other",
+                    k + 1
+                );
+            }
+            parts.push(format!("found {} names", found.len()));
+        }
+        format!(
+            "names of {what} differ from those of the areas: {}, expected the {} areas of {}",
+            parts.join(" and "),
+            self.names.len(),
+            self.from
+        )
+    }
+}
+
+/// Most names in one message.
+const FEW: usize = 5;
+
+fn few(names: &[String]) -> String {
+    let quoted: Vec<String> = names.iter().take(FEW).map(|n| format!("`{n}`")).collect();
+    match names.len() {
+        n if n > FEW => format!("{} and {} more", quoted.join(", "), n - FEW),
+        _ => quoted.join(", "),
+    }
+}
+
+fn each_once(path: &Path, what: &str, names: &[String]) -> Result<(), ImportError> {
+    let mut first: BTreeMap<&str, usize> = BTreeMap::new();
+    for (k, name) in names.iter().enumerate() {
+        if let Some(before) = first.insert(name, k) {
+            return Err(content(
+                path,
+                format!(
+                    "{what}: found `{name}` twice, as number {} and {}, expected it once",
+                    before + 1,
+                    k + 1
+                ),
+            ));
+        }
+    }
+    Ok(())
+}
+
 fn read(path: &Path) -> Result<Vec<u8>, ImportError> {
     fs::read(path).map_err(|source| ImportError::File {
         doing: "read",
@@ -250,7 +350,7 @@ fn text_matrix(path: &Path, text: &str) -> Result<(Array2<f64>, Option<Names>), 
         }
         // The corner above the names.
         if let Some(columns) = &mut names.columns
-            && columns.len() == count + 1
+            && columns.len() == lines[0].1.len() + 1
         {
             columns.remove(0);
         }
@@ -312,6 +412,18 @@ pub struct MatrixFiles {
 /// names at all.
 pub fn read_matrices(files: &MatrixFiles) -> Result<Tables, ImportError> {
     let (weights, names) = read_matrix(&files.weights)?;
+    let (listed, columns) = match &files.areas {
+        None => (None, Vec::new()),
+        Some(path) => {
+            let (names, columns) = read_areas(path)?;
+            let from = path.display().to_string();
+            (Some(Areas { names, from }), columns)
+        }
+    };
+    let known = listed.or_else(|| Areas::beside(&files.weights, names.as_ref()));
+    if let Some(areas) = &known {
+        areas.check(&files.weights, names.as_ref())?;
+    }
     let n = weights.nrows();
     let square = |path: &Path, matrix: &Array2<f64>| match matrix.dim() {
         found if found == (n, n) && n > 0 => Ok(()),
@@ -321,24 +433,23 @@ pub fn read_matrices(files: &MatrixFiles) -> Result<Tables, ImportError> {
         )),
     };
     square(&files.weights, &weights)?;
-    let mut columns = Vec::new();
-    let listed = match &files.areas {
-        None => None,
-        Some(path) => {
-            let (areas, more) = read_areas(path)?;
-            columns = more;
-            if areas.len() != n {
-                return Err(content(
-                    path,
-                    format!(
-                        "found {} areas, expected {n} as the weights have rows",
-                        areas.len()
-                    ),
-                ));
-            }
-            Some(areas)
-        }
-    };
+    let areas = known.ok_or_else(|| {
+        content(
+            &files.weights,
+            "found no names of areas, expected them beside the numbers or in a list of areas",
+        )
+    })?;
+    if let Some(path) = &files.areas
+        && areas.names.len() != n
+    {
+        return Err(content(
+            path,
+            format!(
+                "found {} areas, expected {n} as the weights have rows",
+                areas.names.len()
+            ),
+        ));
+    }
     for ((i, j), w) in weights.indexed_iter() {
         if w.is_nan() && (i != j || files.kind == WeightKind::Signed) {
             return Err(content(
@@ -351,59 +462,14 @@ pub fn read_matrices(files: &MatrixFiles) -> Result<Tables, ImportError> {
             ));
         }
     }
-    let of = names.map(|n| (n.rows, n.columns)).unwrap_or_default();
-    let sorted = |of: &[String]| {
-        let mut all = of.to_vec();
-        all.sort();
-        all
-    };
-    let mut areas = listed;
-    for (what, found) in [("rows", of.0), ("columns", of.1)] {
-        let Some(found) = found else { continue };
-        match &areas {
-            None => areas = Some(found),
-            Some(known) if *known == found => {}
-            Some(known) => {
-                let at = known.iter().zip(&found).position(|(a, b)| a != b);
-                let name = |of: &[String]| at.map_or(String::new(), |k| of[k].clone());
-                if let Some(k) = at
-                    && sorted(known) == sorted(&found)
-                {
-                    return Err(content(
-                        &files.weights,
-                        format!(
-                            "names of {what} are those of the areas in another order: found `{}` as number {}, \
-                             expected `{}`; bring one into the order of the other",
-                            name(&found),
-                            k + 1,
-                            name(known)
-                        ),
-                    ));
-                }
-                return Err(content(
-                    &files.weights,
-                    format!(
-                        "names of {what} differ from those of the areas: found `{}`, expected `{}`",
-                        name(&found),
-                        name(known)
-                    ),
-                ));
-            }
-        }
-    }
-    let areas = areas.ok_or_else(|| {
-        content(
-            &files.weights,
-            "found no names of areas, expected them beside the numbers or in a list of areas",
-        )
-    })?;
     let turned = |matrix: Array2<f64>| match files.rows {
         Rows::Targets => matrix,
         Rows::Sources => matrix.reversed_axes().as_standard_layout().to_owned(),
     };
     let read_more = |path: &Option<PathBuf>| -> Result<Option<Array2<f64>>, ImportError> {
         let Some(path) = path else { return Ok(None) };
-        let (matrix, _) = read_matrix(path)?;
+        let (matrix, names) = read_matrix(path)?;
+        areas.check(path, names.as_ref())?;
         square(path, &matrix)?;
         Ok(Some(turned(matrix)))
     };
@@ -420,7 +486,7 @@ pub fn read_matrices(files: &MatrixFiles) -> Result<Tables, ImportError> {
         let _ = write!(made, "; {}", of(path));
     }
     let mut tables = Tables {
-        areas,
+        areas: areas.names,
         columns,
         kind: files.kind,
         weights: turned(weights),
@@ -440,14 +506,28 @@ pub fn read_matrices(files: &MatrixFiles) -> Result<Tables, ImportError> {
 /// Names of areas, and what else a table says of each: a name a line, or csv with a header that has `area`.
 ///
 /// # Errors
-/// No such file; a faulty line.
+/// No such file; a faulty line; a table without `area`; a name twice.
 pub fn read_areas(path: &Path) -> Result<(Vec<String>, Vec<Column>), ImportError> {
     let text = text(path, read(path)?)?;
     let first = text.lines().next().unwrap_or_default();
     let header = fields(first);
     let Some(at) = header.iter().position(|h| *h == "area") else {
         let names = text.lines().map(str::trim).filter(|line| !line.is_empty());
-        return Ok((names.map(str::to_owned).collect(), Vec::new()));
+        let names: Vec<String> = names.map(str::to_owned).collect();
+        // A name may hold a comma; where every line does, it is a table.
+        let parted = |line: &String| line.contains([',', ';', '\t']);
+        if !names.is_empty() && names.iter().all(parted) {
+            let header: Vec<String> = header.iter().map(|h| (*h).to_owned()).collect();
+            return Err(content(
+                path,
+                format!(
+                    "found the columns {}, expected one called `area`, or a list with nothing but a name a line",
+                    few(&header)
+                ),
+            ));
+        }
+        each_once(path, "names of areas", &names)?;
+        return Ok((names, Vec::new()));
     };
     let mut reader = csv::ReaderBuilder::new()
         .trim(csv::Trim::All)
@@ -470,7 +550,9 @@ pub fn read_areas(path: &Path) -> Result<(Vec<String>, Vec<Column>), ImportError
         name: (*name).to_owned(),
         values: column(k),
     });
-    Ok((column(at), columns.collect()))
+    let names = column(at);
+    each_once(path, "names of areas", &names)?;
+    Ok((names, columns.collect()))
 }
 
 /// Reads a connectivity of The Virtual Brain, a zip file or a folder: `weights.txt` (rows are targets, as
@@ -487,7 +569,7 @@ pub fn read_tvb(path: &Path) -> Result<Tables, ImportError> {
         text.ok_or_else(|| content(path, format!("found no {name}, expected one")))
     };
     let weights_text = needed("weights.txt", part("weights"))?;
-    let (weights, _) = text_matrix(&inside("weights.txt"), &weights_text)?;
+    let (weights, names) = text_matrix(&inside("weights.txt"), &weights_text)?;
     let centres = needed("centres.txt", part("centres").or_else(|| part("centers")))?;
     let n = weights.nrows();
     if weights.dim() != (n, n) {
@@ -529,10 +611,17 @@ pub fn read_tvb(path: &Path) -> Result<Tables, ImportError> {
             ),
         ));
     }
+    each_once(&inside("centres.txt"), "labels", &areas)?;
+    let areas = Areas {
+        names: areas,
+        from: inside("centres.txt").display().to_string(),
+    };
+    areas.check(&inside("weights.txt"), names.as_ref())?;
     let distance_mm = match part("tract_lengths") {
         None => None,
         Some(text) => {
-            let (matrix, _) = text_matrix(&inside("tract_lengths.txt"), &text)?;
+            let (matrix, names) = text_matrix(&inside("tract_lengths.txt"), &text)?;
+            areas.check(&inside("tract_lengths.txt"), names.as_ref())?;
             if matrix.dim() != (n, n) {
                 let (rows, columns) = matrix.dim();
                 return Err(content(
@@ -564,7 +653,7 @@ pub fn read_tvb(path: &Path) -> Result<Tables, ImportError> {
         }
     }
     let mut tables = Tables {
-        areas,
+        areas: areas.names,
         columns,
         kind: WeightKind::Strength,
         weights,
@@ -816,6 +905,16 @@ impl Tables {
                  circuit's"
             ));
         }
+    }
+
+    /// Whether FLN look like percent: none above 100, no row above 100 but for round-off of what was printed, and the
+    /// fullest row beyond half of it, for FLN of some areas of many sum to less.
+    #[must_use]
+    pub fn looks_like_percent(&self) -> bool {
+        let rows = self.weights.sum_axis(Axis(1));
+        let fullest = rows.iter().copied().fold(0.0, f64::max);
+        let all = self.weights.iter().all(|w| (0.0..=100.0).contains(w));
+        self.kind == WeightKind::Fln && all && (50.0..=101.0).contains(&fullest)
     }
 
     /// Says what a person should see: the strongest link, and columns that are nearly gradients.

@@ -9,7 +9,7 @@ use ndarray::Array2;
 use sprs::CsMat;
 
 use super::bundled::{self, bundled};
-use super::check::{self, AreaIndex, Entries, Finding, Kind, Pairs, Report, Table, shown};
+use super::check::{self, AreaIndex, Entries, Kind, Pairs, Report, Table, shown};
 use super::manifest::{End, FileEntry, LAYOUT, Manifest, line_of};
 use super::{Area, Connectome, FileHash, Gradient, Provenance, Publication, WeightKind};
 use crate::spec::{sha256_hex, suggest};
@@ -127,31 +127,13 @@ pub enum ConnectomeError {
         reason: String,
     },
     /// The checks found errors. Printed with one finding a line, warnings after errors.
-    #[error("data set refused: {origin}\n{}", printed(.report))]
+    #[error("data set refused: {origin}\n{}", .report.lines(PRINTED).join("\n"))]
     Invalid {
         /// The data set.
         origin: String,
         /// All findings.
         report: Report,
     },
-}
-
-/// Findings one a line.
-fn printed(report: &Report) -> String {
-    let list = |findings: &[Finding], before: &str| {
-        let mut lines: Vec<String> = findings
-            .iter()
-            .take(PRINTED)
-            .map(|finding| format!("{before}{finding}"))
-            .collect();
-        if findings.len() > PRINTED {
-            lines.push(format!("{before}... and {} more", findings.len() - PRINTED));
-        }
-        lines
-    };
-    let mut lines = list(&report.errors, "");
-    lines.extend(list(&report.warnings, "warning: "));
-    lines.join("\n")
 }
 
 /// Loads a data set after making all the checks of [`check`].
@@ -410,7 +392,8 @@ fn table(
             path,
             None,
             format!(
-                "wrong sha256: found {found}, expected {} ({MANIFEST}{})",
+                "wrong sha256: found {found}, expected {} ({MANIFEST}{}); if the table was changed on purpose, put the \
+                 found sum there",
                 shown(&expected.value).trim_matches('`'),
                 line_of(expected)
                     .map(|l| format!(", line {l}"))

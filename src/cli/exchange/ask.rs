@@ -16,7 +16,7 @@ use super::{
     CountArgs, Failure, ImportCommand, Into, Kind, MatrixArgs, MergeArg, RowsArg, TvbArgs,
 };
 use crate::arrays;
-use crate::connectome::import::{Names, read_areas, read_matrix};
+use crate::connectome::import::{Areas, Names, read_areas, read_matrix};
 
 /// Where questions go and answers come from.
 pub(super) struct Dialogue<'a> {
@@ -201,20 +201,19 @@ fn matrices(
         return Err(format!("{}: found no number, expected some", path.display()).into());
     }
     on.say(&format!("{n} x {n} numbers from {low} to {high}."))?;
-    let beside = names.and_then(|names| names.rows.or(names.columns));
-    let (areas, names) = match beside {
-        Some(names) => {
-            on.say(&format!("Names beside them: {}.", few(&names)))?;
+    let areas_of = |answer: &str| areas_of(answer, &path, n, names.as_ref());
+    let (areas, known) = match Areas::beside(&path, names.as_ref()) {
+        Some(beside) => {
+            on.say(&format!("Names beside them: {}.", few(&beside.names)))?;
             let question = "Which file says more about each area (csv with a column `area`; its columns of numbers \
                             become gradients)?";
-            (on.maybe(question, |answer| areas_of(answer, n))?, names)
+            (on.maybe(question, areas_of)?.map(|(path, _)| path), beside)
         }
         None => {
             let question = "Which file names the areas: a name a line, or a csv with a column `area`, whose columns \
                             of numbers become\ngradients?";
-            let path = on.ask(question, None, |answer| areas_of(answer, n))?;
-            let (names, _) = read_areas(&path)?;
-            (Some(path), names)
+            let (path, areas) = on.ask(question, None, areas_of)?;
+            (Some(path), areas)
         }
     };
     // What an area does to itself is dropped, and may be blank.
@@ -248,7 +247,7 @@ fn matrices(
     };
     let rows = match strongest {
         Some(((i, j), w)) if links != links.t() => {
-            let (row, column) = (&names[i], &names[j]);
+            let (row, column) = (&known.names[i], &known.names[j]);
             let question = format!(
                 "The largest number, {w}, stands in the row of {row} and the column of {column}. Does {column} send \
                  to {row} (rows are\n`targets`), or {row} to {column} (rows are `sources`)?"
@@ -263,7 +262,8 @@ fn matrices(
     let mut table = |what: &str| {
         on.maybe(&format!("Which file has a matrix of {what}?"), |answer| {
             let path = PathBuf::from(answer);
-            let (matrix, _) = read_matrix(&path).map_err(|e| e.to_string())?;
+            let (matrix, names) = read_matrix(&path).map_err(|e| e.to_string())?;
+            (known.check(&path, names.as_ref())).map_err(|e| e.to_string())?;
             match matrix.dim() {
                 dim if dim == (n, n) => Ok(path),
                 (a, b) => Err(format!("found {a} x {b} numbers, expected {n} x {n}")),
@@ -288,12 +288,20 @@ fn matrices(
     }))
 }
 
-/// A table of as many areas as the matrix has.
-fn areas_of(answer: &str, n: usize) -> Result<PathBuf, String> {
+/// A table of the areas that the matrix has, and their names.
+fn areas_of(
+    answer: &str,
+    matrix: &Path,
+    n: usize,
+    beside: Option<&Names>,
+) -> Result<(PathBuf, Areas), String> {
     let path = PathBuf::from(answer);
     let (names, _) = read_areas(&path).map_err(|e| e.to_string())?;
-    match names.len() {
-        found if found == n => Ok(path),
+    let from = answer.to_owned();
+    let areas = Areas { names, from };
+    areas.check(matrix, beside).map_err(|e| e.to_string())?;
+    match areas.names.len() {
+        found if found == n => Ok((path, areas)),
         found => Err(format!("found {found} areas, expected {n}")),
     }
 }
@@ -486,6 +494,29 @@ mod tests {
         write("same.csv", ",V1,V2\nV1,,3\nV2,3,\n");
         let (_, questions) = answered(folder.path(), "@/same.csv\n\n\n");
         assert!(questions.contains("no direction"), "{questions}");
+    }
+
+    /// A table whose names are in another order is asked for again, not refused after the last question.
+    #[test]
+    fn names_are_compared_where_a_table_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let write =
+            |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
+        write("w.csv", ",V1,V2\nV1,0,3\nV2,0.5,0\n");
+        write("areas.csv", "area,height\nV1,0\nMT,1\n");
+        write("mm.csv", ",V2,V1\nV2,0,9\nV1,9,0\n");
+        let (_, questions) = answered(folder.path(), "@/w.csv\n@/areas.csv\n\n\n\n@/mm.csv\n");
+        for said in [
+            "found no `MT` and found `V2`",
+            "in another order: found `V2`",
+        ] {
+            assert!(questions.contains(said), "{said}: {questions}");
+        }
+        assert_eq!(
+            questions.matches("distances in mm").count(),
+            2,
+            "{questions}"
+        );
     }
 
     /// A kind that the numbers rule out is refused where it is named, not after the last question.
