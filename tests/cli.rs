@@ -2153,6 +2153,29 @@ perturbations:
         "{out}"
     );
     assert!(difference(2) == 0.0 && difference(3) == 0.0, "{out}");
+    // The other way round: the control lacks an area that a readout of the task names.
+    let design = "
+title: test
+experiment: task.yaml
+set: ['lesions.areas=[V2]']
+readouts: {rate: {task: rate}}
+perturbations:
+  nothing: {set: [title=other], refuted_if: anything changes}
+  restored: {set: ['lesions.areas=[]'], refuted_if: V1 does not care}
+";
+    fs::write(folder.path().join("design.yaml"), design).unwrap();
+    let out = done(folder.path(), &["predict", "design.yaml", "--json"]);
+    let json: serde_json::Value = serde_json::from_str(&out).unwrap();
+    let of = |row: usize, key: &str| json["predictions"][row][key].clone();
+    assert!(
+        of(0, "difference") == 0.0 && of(1, "difference") != 0.0,
+        "{out}"
+    );
+    assert_eq!(of(0, "control"), of(1, "control"));
+    assert_eq!(
+        [of(0, "left_out"), of(1, "left_out")],
+        [serde_json::json!([]), serde_json::json!(["V2"])]
+    );
     let lesion = [
         "--set",
         "lesions.areas=[V2]",

@@ -399,6 +399,15 @@ fn an_unfinished_sweep_is_neither_overwritten_nor_mistaken() {
         "{missing} of {}",
         max.len()
     );
+    // What was collected is not the sweep, even in its place.
+    let (s, aside) = (folder.path().join("s.h5"), folder.path().join("aside"));
+    let journal = journal_path(&s);
+    std::fs::rename(&journal, &aside).unwrap();
+    std::fs::copy(&collected, &s).unwrap();
+    assert!(again(&["--resume"]).status().unwrap().success());
+    let max = Results::open(&s).unwrap().read("nu_E_max").unwrap();
+    assert!(max.iter().all(|x| !x.is_nan()), "a part was taken for all");
+    std::fs::rename(&aside, &journal).unwrap();
     assert!(again(&["--restart"]).status().unwrap().success());
     // What is complete is not run again, unless it is asked for anew or is another sweep.
     let written = || {

@@ -145,7 +145,7 @@ fn text_table(title: &str, rows: &[Row], is_task: bool) -> String {
         text += "n: replicates that could be read in both, over which control, perturbed and change are taken\n";
     }
     if rows.iter().any(|r| !r.left_out.is_empty()) {
-        text += "means leave out the areas that the perturbation of their line lesions, in the control, too\n";
+        text += "means and counts leave out areas that only one of the two has, such as those that are lesioned\n";
     }
     text += "\n";
     let mut last = "";
@@ -180,6 +180,7 @@ fn write(rows: &[Row], path: &Path) -> Result<(), Failure> {
         "note",
         "condition",
         "replicates",
+        "left_out",
     ])?;
     let optional = |x: Option<f64>| x.map_or(String::new(), |x| x.to_string());
     for r in rows {
@@ -198,6 +199,7 @@ fn write(rows: &[Row], path: &Path) -> Result<(), Failure> {
             r.note.clone(),
             r.condition.clone(),
             r.replicates.to_string(),
+            r.left_out.join("; "),
         ])?;
     }
     let bytes = csv.into_inner().map_err(|e| e.into_error())?;

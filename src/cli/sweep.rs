@@ -29,7 +29,7 @@ pub(super) struct SweepArgs {
     /// Print what would run, how much memory and disk and how long it takes, and run nothing
     #[arg(long)]
     dry_run: bool,
-    /// Go on with the unfinished sweep of that name
+    /// Go on with the unfinished sweep of that name; a complete one is left as it is
     #[arg(long, conflicts_with = "restart")]
     resume: bool,
     /// Forget the unfinished sweep of that name

@@ -872,19 +872,21 @@ pub fn peak_start(
     time_ms: &[f64],
     runs: &[usize],
 ) -> PeakStart {
-    let onsets = || {
-        runs.iter()
-            .map(|run| first_onset_ms(network, spec, *run as u32))
-    };
-    let onset_ms = onsets().flatten().reduce(f64::min);
+    let onsets = runs
+        .iter()
+        .map(|run| first_onset_ms(network, spec, *run as u32));
+    let onsets: Vec<Option<f64>> = onsets.collect();
+    let onset_ms = onsets.iter().copied().flatten().reduce(f64::min);
     // Half a step early, since times are products of steps.
     let sample = onset_ms.map_or(0, |ms| {
         time_ms.partition_point(|t| *t < ms - spec.run.dt_ms / 2.0)
     });
+    let is_recorded = sample < time_ms.len();
+    let all_shown = onsets.iter().all(Option::is_some);
     PeakStart {
         onset_ms,
-        sample: if sample < time_ms.len() { sample } else { 0 },
-        is_base: spec.solve == Solve::Nothing && onsets().all(|onset| onset.is_some()),
+        sample: if is_recorded { sample } else { 0 },
+        is_base: spec.solve == Solve::Nothing && all_shown && is_recorded,
     }
 }
 

@@ -9,7 +9,7 @@ mod outcome;
 mod statistics;
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::AtomicBool;
 
 use serde::Deserialize;
@@ -54,8 +54,7 @@ pub struct Readout {
     /// Recorded variable, whose mean over areas and a window of time is taken.
     #[serde(default)]
     pub variable: Option<String>,
-    /// With `variable`: areas; those that a perturbation lesions are left out of the mean, of the control beside it
-    /// as well.
+    /// With `variable`: areas; those that only control or perturbation has are left out of both means.
     #[serde(default)]
     pub areas: Option<Areas>,
     /// With `variable`: start of the window.
@@ -156,7 +155,7 @@ pub struct Row {
     pub p: Option<f64>,
     /// What would refute the prediction.
     pub refuted_if: String,
-    /// Areas that the means leave out, in the control as well, since the perturbation lesions them.
+    /// Areas that means and counts leave out, since only one of the two has them.
     pub left_out: Vec<String>,
     /// What to know of the perturbation, such as a stimulus that reaches nothing any more.
     pub note: String,
@@ -297,24 +296,39 @@ impl Case {
 }
 
 impl Case {
-    /// Areas that this case has and another one has not.
-    fn lost_in<'a>(&self, other: &'a Case) -> Vec<&'a str> {
-        let lesioned = other.network.lesioned.iter().map(|(name, _)| name.as_str());
-        let own = |name: &&str| !self.network.lesioned.iter().any(|(own, _)| own == name);
-        lesioned.filter(own).collect()
+    /// Areas that only one of two cases has, in any condition of the task.
+    fn apart<'a>(&'a self, other: &'a Case) -> Vec<&'a str> {
+        let conditions = self
+            .network
+            .trials
+            .as_ref()
+            .map_or(1, |t| t.conditions.len());
+        let both: BTreeSet<&str> = [self, other]
+            .into_iter()
+            .flat_map(|case| case.network.area_names())
+            .collect();
+        let differs =
+            |name: &&str| (0..conditions).any(|k| self.has_in(k, name) != other.has_in(k, name));
+        both.into_iter().filter(differs).collect()
     }
 
-    /// The experiment with means that its task reads out taken over areas but those in `lost`. Choices stay: they
-    /// were made with all areas.
-    fn reading_without(&self, lost: &[&str]) -> Result<Cow<'_, ExperimentSpec>, PredictionError> {
+    /// Whether there is an area of that name in a condition of the task.
+    fn has_in(&self, condition: usize, name: &str) -> bool {
+        let area = self.network.connectome.area_id(name);
+        area.is_ok_and(|area| self.network.has_in(condition, area))
+    }
+
+    /// The experiment with means and counts of areas that its task reads out taken over areas but those in `apart`.
+    /// Choices stay: they were made with all areas.
+    fn reading_without(&self, apart: &[&str]) -> Result<Cow<'_, ExperimentSpec>, PredictionError> {
         let mut spec = Cow::Borrowed(&self.spec);
-        if lost.is_empty() {
+        if apart.is_empty() {
             return Ok(spec);
         }
         let readouts = spec.to_mut().task.iter_mut().flat_map(|t| &mut t.readouts);
         for readout in readouts.filter(|r| !r.what.is_choice()) {
             let left = self.areas_of(&readout.areas)?.into_iter();
-            let left: Vec<String> = left.filter(|a| !lost.contains(&a.as_str())).collect();
+            let left: Vec<String> = left.filter(|a| !apart.contains(&a.as_str())).collect();
             if !left.is_empty() {
                 readout.areas = Areas::List(left);
             }
@@ -325,10 +339,17 @@ impl Case {
     /// Names of the areas that a readout of the task goes over.
     fn areas_of(&self, areas: &Areas) -> Result<Vec<String>, SpecError> {
         let wanted = match areas.names() {
-            None => &self.spec.run.areas,
-            Some(_) => areas,
+            None => self.spec.run.areas.clone(),
+            // As where they are read: one config serves the intact and the lesioned network.
+            Some(names) => {
+                let left = names.iter().filter(|name| !self.network.is_lesioned(name));
+                Areas::List(left.cloned().collect())
+            }
         };
-        let found = self.network.areas_of(&self.spec, "", wanted)?;
+        if wanted.names().is_some_and(<[String]>::is_empty) {
+            return Ok(Vec::new());
+        }
+        let found = self.network.areas_of(&self.spec, "", &wanted)?;
         let name = |a: &AreaId| self.plan.areas[a.index()].clone();
         Ok(found.iter().map(name).collect())
     }
@@ -447,9 +468,9 @@ pub fn predict(
         let of = |e: PredictionError| e.of(&case.name, &case.level);
         let run = engine::simulate(&case.plan, &conditions).map_err(|e| of(e.into()))?;
         // A mean over other areas would differ for that alone.
-        let lost = control.lost_in(case);
-        let before = read(outcomes, control, &reference, &lost).map_err(of)?;
-        let after = read(outcomes, case, &run, &case.lost_in(control)).map_err(of)?;
+        let apart = control.apart(case);
+        let before = read(outcomes, control, &reference, &apart).map_err(of)?;
+        let after = read(outcomes, case, &run, &apart).map_err(of)?;
         for (outcome, (before, after)) in outcomes.iter().zip(before.iter().zip(&after)) {
             let found = outcome.compare(before, after);
             rows.push(Row {
@@ -465,7 +486,9 @@ pub fn predict(
                 interval: interval(&found.line),
                 p: None,
                 refuted_if: case.refuted_if.clone(),
-                left_out: outcome.left_out(control, &lost)?,
+                left_out: outcome
+                    .left_out([control, case], &apart)
+                    .map_err(|e| of(e.into()))?,
                 note: case.note.clone(),
             });
             lines.push(found.line);
@@ -478,20 +501,20 @@ pub fn predict(
     Ok(rows)
 }
 
-/// What every outcome is in every trial of a run; means go over areas but those in `lost`.
+/// What every outcome is in every trial of a run; means go over areas but those in `apart`.
 fn read(
     outcomes: &[Outcome],
     case: &Case,
     recording: &Recording,
-    lost: &[&str],
+    apart: &[&str],
 ) -> Result<Vec<Values>, PredictionError> {
     let table = match outcomes.iter().any(Outcome::is_of_task) {
         true => {
-            let spec = case.reading_without(lost)?;
+            let spec = case.reading_without(apart)?;
             engine::trial_table(&case.network, &spec, recording)?
         }
         false => None,
     };
-    let one = |outcome: &Outcome| outcome.read(case, recording, table.as_ref(), lost);
+    let one = |outcome: &Outcome| outcome.read(case, recording, table.as_ref(), apart);
     Ok(outcomes.iter().map(one).collect())
 }

@@ -101,13 +101,13 @@ impl Outcome {
         !matches!(self.what, What::Window { .. })
     }
 
-    /// What every trial of a case gave; means go over areas but those in `lost`.
+    /// What every trial of a case gave; means go over areas but those in `apart`.
     pub fn read(
         &self,
         case: &Case,
         recording: &Recording,
         table: Option<&TrialTable>,
-        lost: &[&str],
+        apart: &[&str],
     ) -> Values {
         let network = &case.network;
         let runs = case.plan.replicates as usize;
@@ -125,7 +125,7 @@ impl Outcome {
             let of = |run: usize| Trial {
                 run,
                 signal: false,
-                value: Some(self.window(case, recording, run, condition_of(run), lost)),
+                value: Some(self.window(case, recording, run, condition_of(run), apart)),
             };
             let runs_that_count = (0..runs).filter(|&run| counts(condition_of(run)));
             let trials = runs_that_count.map(of).collect();
@@ -155,25 +155,36 @@ impl Outcome {
         }
     }
 
-    /// Areas of a mean that are in `lost`; none where all are.
-    pub fn left_out(&self, control: &Case, lost: &[&str]) -> Result<Vec<String>, SpecError> {
-        let recorded = || control.areas_of(&Areas::All);
-        let task = control.spec.task.as_ref();
-        let readout = |k: usize| task.and_then(|t| t.readouts.get(k));
-        let areas = match &self.what {
-            What::Window {
-                areas: Some(areas), ..
-            } => areas.clone(),
-            What::Window { areas: None, .. } => recorded()?,
-            What::Task { readout: k, .. } => match readout(*k).filter(|r| !r.what.is_choice()) {
-                Some(readout) => control.areas_of(&readout.areas)?,
-                None => Vec::new(),
-            },
-            What::DPrime { .. } => Vec::new(),
-        };
-        let (out, left): (Vec<String>, Vec<String>) =
-            (areas.into_iter()).partition(|a| lost.contains(&a.as_str()));
-        Ok(if left.is_empty() { left } else { out })
+    /// Areas of a mean or count in one or the other case that are in `apart`.
+    pub fn left_out(&self, cases: [&Case; 2], apart: &[&str]) -> Result<Vec<String>, SpecError> {
+        let mut out = BTreeSet::new();
+        if apart.is_empty() {
+            return Ok(Vec::new());
+        }
+        for case in cases {
+            let task = case.spec.task.as_ref();
+            let readout = |k: usize| task.and_then(|t| t.readouts.get(k));
+            let areas = match &self.what {
+                What::Window { areas: None, .. } => case.areas_of(&Areas::All)?,
+                What::Window {
+                    areas: Some(areas), ..
+                } => areas.clone(),
+                What::Task { readout: k, .. } => {
+                    match readout(*k).filter(|r| !r.what.is_choice()) {
+                        Some(readout) => case.areas_of(&readout.areas)?,
+                        None => Vec::new(),
+                    }
+                }
+                What::DPrime { .. } => Vec::new(),
+            };
+            let (gone, left): (Vec<String>, Vec<String>) =
+                areas.into_iter().partition(|a| apart.contains(&a.as_str()));
+            // Where none is left, all count.
+            if !left.is_empty() {
+                out.extend(gone);
+            }
+        }
+        Ok(out.into_iter().collect())
     }
 
     fn of_trial(&self, table: &TrialTable, trial: usize) -> Option<f64> {
@@ -200,14 +211,14 @@ impl Outcome {
         }
     }
 
-    /// Mean over areas and window in one run; NaN where no area is left. Where all are in `lost`, they count.
+    /// Mean over areas and window in one run; NaN where no area is left. Where all are in `apart`, they count.
     fn window(
         &self,
         case: &Case,
         recording: &Recording,
         run: usize,
         condition: usize,
-        lost: &[&str],
+        apart: &[&str],
     ) -> f64 {
         let What::Window {
             variable,
@@ -227,7 +238,7 @@ impl Outcome {
         };
         let own: Vec<usize> = (0..plan.record.areas.len()).filter(is_wanted).collect();
         let name = |k: usize| plan.areas[plan.record.areas[k].index()].as_str();
-        let left = own.iter().copied().filter(|&k| !lost.contains(&name(k)));
+        let left = own.iter().copied().filter(|&k| !apart.contains(&name(k)));
         let left: Vec<usize> = left.collect();
         let areas = if left.is_empty() { own } else { left };
         let samples = case.spec.run.samples_in(*from_ms, *to_ms);

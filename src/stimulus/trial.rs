@@ -57,7 +57,9 @@ pub struct Shown {
 impl Trials {
     /// The trials of a run, in their order.
     pub fn of_run(&self, run: u32) -> impl Iterator<Item = &Trial> {
-        self.trials.iter().filter(move |t| t.run == run)
+        // They stand in the order of runs.
+        let from = self.trials.partition_point(|t| t.run < run);
+        self.trials[from..].iter().take_while(move |t| t.run == run)
     }
 
     /// The first trial with the most events among those of conditions that count, or of all if none does.

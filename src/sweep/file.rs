@@ -20,6 +20,8 @@ use crate::units::Quantity;
 const BLOCK: usize = 1 << 20;
 const AREA: &str = "area";
 const CONDITION: &str = "condition";
+/// Attribute of a file of an unfinished sweep: how many conditions it holds.
+const COLLECTED: &str = "conditions_finished";
 /// Along `condition`: why one has no result.
 pub const FAILURE: &str = "failure";
 
@@ -194,11 +196,16 @@ impl Schema {
     pub(super) fn failures_in(&self, file: &Results) -> Option<BTreeMap<usize, String>> {
         let same = |(name, value): &(String, Attr)| file.attr(name).is_ok_and(|v| v == *value);
         let there = |var: &Var| file.var(&var.name).is_ok();
-        if !(self.layout.attrs.iter().all(same) && self.layout.vars.iter().all(there)) {
+        if !(self.layout.attrs.iter().all(same) && self.layout.vars.iter().all(there))
+            || file.attr(COLLECTED).is_ok()
+        {
             return None;
         }
         // Only there where a condition failed.
-        let why = file.coord_text(FAILURE).unwrap_or_default();
+        let why = match file.aux().iter().any(|aux| aux.name == FAILURE) {
+            true => file.coord_text(FAILURE).ok()?,
+            false => Vec::new(),
+        };
         let failed = why.into_iter().enumerate();
         Some(failed.filter(|(_, why)| !why.is_empty()).collect())
     }
@@ -214,6 +221,10 @@ impl Schema {
         let conditions = design.len();
         let at_once = (BLOCK / self.values().max(1)).clamp(1, conditions);
         let mut layout = self.layout.clone();
+        if journal.len() < conditions {
+            let count = Attr::Int(journal.len() as i64);
+            layout.attrs.push((COLLECTED.to_owned(), count));
+        }
         let index = (0..conditions as i64).collect();
         let long = "condition: the same experiment with other values";
         let dim = Dim::int(CONDITION, index, "1", long).in_blocks(at_once);
