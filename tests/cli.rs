@@ -558,7 +558,7 @@ fn check_tells_how_fast_changes_of_the_baseline_go() {
     let said = check(&strong);
     assert!(said.contains(grows) && !said.contains("decay"), "{}", said);
     let delay = "projections.long_range.delay={kind: constant, value: 5 ms}";
-    let said = check(&["--set", delay]);
+    let said = check(&["--set", delay, "--set", "analysis=null"]);
     assert!(!said.contains(grows) && !said.contains("decay"), "{}", said);
 }
 
@@ -1943,7 +1943,7 @@ fn designs_read_what_the_task_reads_out() {
     );
     let table = fs::read_to_string(folder.path().join("t.csv")).unwrap();
     assert!(
-        table.starts_with("perturbation,") && table.contains(",seen,3\n"),
+        table.starts_with("perturbation,") && table.contains(",seen,3,\n"),
         "{table}"
     );
     let text = done(folder.path(), &["predict", "design.yaml"]);

@@ -886,7 +886,7 @@ mod tests {
     #[test]
     fn layers_merged_before_are_those_merged_at_once() {
         let text = "from: chaudhuri2015_v1_pulse\ntitle: here\npreset: precise\nstimuli: {more: {into: drive_E, areas: [V4], \
-                    amplitude: 1 Hz, onset: 0 ms, duration: 100 ms}}\nanalysis: null\n";
+                    amplitude: 1 Hz, onset: 0 ms, offset: 100 ms}}\nanalysis: null\n";
         let kept = ConfigLayers::of_text("kept", text).unwrap();
         kept.with(&[]).unwrap();
         assert!(kept.merged.get().is_some());
