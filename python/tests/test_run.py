@@ -105,7 +105,7 @@ def test_errors_are_those_of_the_program(program, tmp_path):
 
 
 def test_an_unstable_network_warns():
-    with pytest.warns(iso.IsocortexWarning, match="what follows of it is NaN|network is unstable"):
+    with pytest.warns(iso.IsocortexWarning, match="what follows of it is NaN|no cortex does"):
         iso.run(
             "chaudhuri2015_rest_noise",
             set={"simulation.duration": "1 s", "analysis": None, "noise.rest.sd": "1e7 Hz"},
